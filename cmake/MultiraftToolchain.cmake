@@ -1,0 +1,40 @@
+# Compiler flags shared by every target: warnings are errors, sanitizers by option, a fast linker
+# and ccache where they are installed.
+option(MULTIRAFT_ASAN "AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
+option(MULTIRAFT_TSAN "ThreadSanitizer" OFF)
+option(MULTIRAFT_FUZZ "libFuzzer targets (clang only)" OFF)
+option(MULTIRAFT_BENCH "Build the benchmarks" ON)
+
+find_program(MULTIRAFT_CCACHE ccache)
+if(MULTIRAFT_CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${MULTIRAFT_CCACHE})
+  set(CMAKE_C_COMPILER_LAUNCHER ${MULTIRAFT_CCACHE})
+endif()
+find_program(MULTIRAFT_LLD ld.lld)
+if(MULTIRAFT_LLD)
+  add_link_options(-fuse-ld=lld)
+endif()
+
+add_library(mr_flags INTERFACE)
+target_compile_options(mr_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror
+                                          -fno-omit-frame-pointer)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # g++ 12 reports false positives of these two in inlined std::string and absl code at -O2.
+  target_compile_options(mr_flags INTERFACE -Wno-restrict -Wno-maybe-uninitialized)
+endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  target_compile_options(mr_flags INTERFACE -Wthread-safety)
+endif()
+
+if(MULTIRAFT_ASAN)
+  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=address,undefined)
+endif()
+if(MULTIRAFT_TSAN)
+  add_compile_options(-fsanitize=thread)
+  add_link_options(-fsanitize=thread)
+endif()
+if(MULTIRAFT_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link,address,undefined)
+  add_link_options(-fsanitize=address,undefined)
+endif()

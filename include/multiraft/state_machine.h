@@ -1,0 +1,95 @@
+#pragma once
+// What a user of libmultiraft implements: a deterministic state machine, one instance a group.
+//
+// Determinism: apply() may depend on nothing but the state and the command. No clock, no random
+// number, no setting that differs between nodes (trap 44).
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/shared_bytes.h"
+#include "base/status.h"
+
+namespace multiraft {
+
+/// One committed command.
+struct Command {
+  LogIndex index;
+  Term term;
+  std::string_view data;  ///< Valid during the call.
+};
+
+/// What apply() hands back to the one who proposed. Small codes travel without an allocation.
+struct ApplyResult {
+  uint64_t code = 0;  ///< Of the state machine's own making; 0 = done.
+  SharedBytes data;
+};
+
+/// A consistent view of the state at one applied index, readable chunk by chunk on any one thread
+/// while the state machine goes on.
+class SnapshotReader {
+ public:
+  virtual ~SnapshotReader() = default;
+  virtual LogIndex applied_index() const = 0;
+  virtual Term applied_term() const = 0;
+  /// Replaces `chunk` by the next piece of about `bytes_target` bytes; empty at the end.
+  virtual Status next(size_t bytes_target, std::string& chunk) = 0;
+};
+
+/// Takes the chunks of a SnapshotReader, in order. The present state stays untouched until finish().
+class SnapshotWriter {
+ public:
+  virtual ~SnapshotWriter() = default;
+  virtual Status append(std::string_view chunk) = 0;
+  /// Replaces the whole state, atomically also against a crash: afterwards applied_index() is the
+  /// snapshot's. Without it, destruction discards everything.
+  virtual Status finish() = 0;
+};
+
+/// All calls but those of readers and writers come from the one worker that owns the group.
+class StateMachine {
+ public:
+  virtual ~StateMachine() = default;
+
+  /// Applies commands in log order and fills one result a command. `last` is the position reached
+  /// afterwards, which may be beyond the last command (entries without a command); it becomes the
+  /// applied index atomically with the commands' effects. Effects may stay buffered until the
+  /// engine's commit(). An error is a failing disk, never a bad command: those have result codes.
+  virtual Status apply(std::span<const Command> commands, LogIndex last_index, Term last_term,
+                       std::span<ApplyResult> results) = 0;
+  /// Position of the state, buffered effects included.
+  virtual LogIndex applied_index() const = 0;
+  virtual Term applied_term() const = 0;
+  /// Up to here the state survives a crash of the machine by itself; the log must be kept from the
+  /// next index on.
+  virtual LogIndex durable_index() const = 0;
+  virtual Result<std::unique_ptr<SnapshotReader>> snapshot() = 0;
+  /// For a state that was sent by another replica and stands at this position.
+  virtual Result<std::unique_ptr<SnapshotWriter>> restore(LogIndex index, Term term) = 0;
+  /// Equal on all replicas at the same applied index. Reads everything.
+  virtual Result<uint64_t> hash() = 0;
+};
+
+/// Makes the state machines of a node and gives them a common store. Shared by all workers; open,
+/// destroy, commit and request_flush may be called from any of them, each for its own groups.
+class StateMachineEngine {
+ public:
+  virtual ~StateMachineEngine() = default;
+
+  /// The state of the group as it was left, or empty at index 0.
+  virtual Result<std::unique_ptr<StateMachine>> open(GroupId group) = 0;
+  /// Drops all state of a group that has no open state machine. Durable before it returns.
+  virtual Status destroy(GroupId group) = 0;
+  /// Ends a worker's turn: what its state machines buffered since the last call becomes visible and
+  /// answers may go out. `worker` numbers the caller, from 0.
+  virtual Status commit(uint32_t worker) = 0;
+  /// Asks for durable_index() to move forward soon; returns at once.
+  virtual void request_flush() = 0;
+};
+
+}  // namespace multiraft

@@ -1,0 +1,42 @@
+#include "base/coverage.h"
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+
+namespace multiraft {
+namespace {
+struct Registry {
+  std::mutex mutex;
+  std::vector<CoverageMark*> marks;
+};
+Registry& registry() {
+  static Registry r;
+  return r;
+}
+}  // namespace
+
+CoverageMark::CoverageMark(const char* name) : name_(name) {
+  std::lock_guard lock(registry().mutex);
+  registry().marks.push_back(this);
+}
+
+std::vector<CoverageMark::Count> CoverageMark::all() {
+  std::map<std::string_view, uint64_t> sums;
+  {
+    std::lock_guard lock(registry().mutex);
+    for (const CoverageMark* mark : registry().marks) sums[mark->name()] += mark->hits();
+  }
+  std::vector<Count> counts;
+  for (const auto& [name, hits] : sums) counts.push_back({name, hits});
+  return counts;
+}
+
+uint64_t CoverageMark::hits_of(std::string_view name) {
+  for (const Count& count : all()) {
+    if (count.name == name) return count.hits;
+  }
+  return 0;
+}
+
+}  // namespace multiraft

@@ -1,0 +1,49 @@
+#pragma once
+// Every limit of the system in one place. What reaches one gets a clear error, never growth.
+
+#include <cstddef>
+#include <cstdint>
+
+namespace multiraft::limits {
+
+inline constexpr size_t kKiB = 1024;
+inline constexpr size_t kMiB = 1024 * kKiB;
+
+// What users may store.
+inline constexpr size_t kKeyBytesMax = 4 * kKiB;
+inline constexpr size_t kValueBytesMax = 8 * kMiB;
+/// One proposal: a value, its key and the command around them.
+inline constexpr size_t kProposalBytesMax = kValueBytesMax + kKeyBytesMax + 4 * kKiB;
+
+// Identities. ReplicaId packs the node into 32 bits; its two topmost values name local threads.
+inline constexpr uint64_t kNodeIdMax = 0xffff'fffe;
+
+// The core.
+inline constexpr size_t kMessageBytesMax = 1 * kMiB;         ///< Entries in one append message.
+inline constexpr size_t kInflightMessagesMax = 256;          ///< Appends under way to one member.
+inline constexpr size_t kInflightBytesMax = 16 * kMiB;
+inline constexpr size_t kUncommittedBytesMax = 64 * kMiB;    ///< A leader's tail, per group.
+inline constexpr size_t kCommittedBytesPerReadyMax = 16 * kMiB;
+
+// The wire. One frame carries a batch of messages; one message at least fits.
+inline constexpr size_t kFrameBytesMax = 16 * kMiB;
+inline constexpr size_t kFrameBatchBytesTarget = 1 * kMiB;   ///< A batch is sent once it is this big.
+inline constexpr size_t kPeerSendQueueBytesMax = 64 * kMiB;  ///< Past it, messages are dropped.
+inline constexpr size_t kSnapshotChunkBytes = 256 * kKiB;
+static_assert(kProposalBytesMax + kMessageBytesMax < kFrameBytesMax);
+static_assert(kFrameBatchBytesTarget + kProposalBytesMax < kFrameBytesMax);
+
+// The log.
+inline constexpr size_t kLogSegmentBytes = 64 * kMiB;
+inline constexpr size_t kLogBatchBytesMax = 32 * kMiB;
+inline constexpr size_t kLogCacheBytes = 256 * kMiB;         ///< Cached entries, per worker.
+static_assert(kProposalBytesMax < kLogBatchBytesMax && kLogBatchBytesMax <= kLogSegmentBytes / 2);
+
+// HTTP.
+inline constexpr size_t kHttpHeaderBytesMax = 16 * kKiB;
+/// JSON may spell a byte of the value with up to six characters (\u0000).
+inline constexpr size_t kHttpBodyBytesMax = 6 * (kValueBytesMax + kKeyBytesMax) + kKiB;
+inline constexpr size_t kHttpConnectionsMax = 10'000;
+inline constexpr size_t kPendingRequestsPerWorkerMax = 65'536;
+
+}  // namespace multiraft::limits

@@ -1,0 +1,126 @@
+#pragma once
+// The shared write-ahead log of one worker: the entries and hard states of all groups that live on
+// it, written by one append and one sync a turn (design: docs/formats/log.md).
+//
+// Threads: everything here is called on the owner executor's thread, and every callback arrives
+// there. Encoding happens at stage(); the write and the sync happen on a log thread.
+//
+// What survives a crash: exactly what a durable callback reported, plus possibly, in order, a prefix
+// of what was staged after it. Never a later record without the earlier ones of the same log.
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/limits.h"
+#include "base/status.h"
+#include "base/task.h"
+#include "env/env.h"
+#include "raft/storage.h"
+#include "raft/types.h"
+
+namespace multiraft::log {
+
+enum class WriterKind : uint8_t { kAuto, kPwrite, kUring };
+
+struct LogOptions {
+  std::string directory;                                  ///< Created where it does not exist.
+  uint64_t segment_bytes = limits::kLogSegmentBytes;
+  uint64_t cache_bytes = limits::kLogCacheBytes;          ///< Entries kept in memory, all groups.
+  WriterKind writer = WriterKind::kAuto;
+  std::string thread_name = "log";
+};
+
+/// One record for one group: what one raft::StorageAppend asks for.
+struct GroupAppend {
+  GroupId group;
+  std::optional<raft::HardState> hard_state;
+  /// Replaces the whole log of the group: all entries go, first_index becomes snapshot->index + 1.
+  std::shared_ptr<const raft::Snapshot> snapshot;
+  /// Replace any tail from entries.front().index on. No gap to what is there.
+  std::span<const raft::Entry> entries;
+  /// Someone waits for durability. False: a commit index, which may ride with the next sync.
+  bool must_sync = true;
+};
+
+/// The log of one group, as the core and the host see it. Reads what was staged, durable or not.
+class GroupLog : public raft::Storage {
+ public:
+  virtual GroupId group() const = 0;
+  virtual ReplicaId replica() const = 0;
+  /// Where the log starts: the last compacted position or installed snapshot, and the configuration
+  /// there.
+  virtual const raft::Snapshot& mark() const = 0;
+  /// Indexes in [low, high) of entries that change the configuration, ascending.
+  virtual std::vector<LogIndex> conf_change_indexes(LogIndex low, LogIndex high) const = 0;
+  /// An install that was announced (Log::announce_install) and neither completed nor superseded
+  /// before the crash; null otherwise.
+  virtual std::shared_ptr<const raft::Snapshot> announced_install() const = 0;
+  /// Bytes of the entries in the log, as limits count them.
+  virtual uint64_t bytes() const = 0;
+};
+
+struct LogStats {
+  uint64_t batches = 0, records = 0, bytes_written = 0, syncs = 0;
+  uint64_t segments = 0, segments_recycled = 0, entries_rewritten = 0;
+  uint64_t cache_bytes = 0, cache_misses = 0;
+  uint64_t torn_bytes_cut = 0;       ///< At the last open.
+  int64_t sync_ns_total = 0, sync_ns_max = 0;
+};
+
+class Log {
+ public:
+  virtual ~Log() = default;
+
+  /// Recovers what is in the directory. kCorruption: damage below the synced mark; the message names
+  /// file, offset and, where known, group, and says how to heal. kIoError / kNoSpace as they come.
+  /// `on_fatal` is called once, on the owner's thread, when a write or sync has failed: no further
+  /// durable callback will come and the process must end (trap 30).
+  static Result<std::unique_ptr<Log>> open(const LogOptions& options, env::Environment& env,
+                                           env::Executor& owner,
+                                           Callback<void(Status)> on_fatal);
+
+  /// All live groups, as recovered or created since.
+  virtual std::vector<GroupId> groups() const = 0;
+  /// Null where there is none. Valid until remove_group.
+  virtual GroupLog* group(GroupId group) = 0;
+
+  /// A new group whose log starts at `mark` (index 0 for an empty replica that waits for a
+  /// snapshot). Usable at once; durable with the next durable callback. kAlreadyExists.
+  virtual Result<GroupLog*> create_group(GroupId group, ReplicaId replica,
+                                         const raft::Snapshot& mark) = 0;
+  /// Forgets the group and its records; the neighbours' stay. Durable with the next callback.
+  virtual Status remove_group(GroupId group) = 0;
+
+  /// Adds one record to the batch that gathers. Visible to reads at once. `durable` may be null.
+  /// Callbacks come in the order of staging. Staging copies what it needs before it returns, but
+  /// shares entries' payloads.
+  virtual void stage(const GroupAppend& append, Callback<void()> durable) = 0;
+  /// Before a state machine installs a snapshot: so that a crash between the installation and the
+  /// stage() that reports it here can be completed at restart. Superseded by the next snapshot.
+  virtual void announce_install(GroupId group, const raft::Snapshot& snapshot,
+                                Callback<void()> durable) = 0;
+  /// Ends the turn: the gathered batch goes to the writer as soon as that is free. While a write is
+  /// under way further batches gather into one (group commit). No effect when nothing is staged;
+  /// a batch of only must_sync = false records waits for company, but not for ever.
+  virtual void flush() = 0;
+
+  /// Entries up to and including mark.index are not needed any more. mark.index <= last_index, its
+  /// term and configuration are those at that index. Durable before any segment goes.
+  virtual void compact(GroupId group, const raft::Snapshot& mark) = 0;
+
+  /// Bytes on the way to the disk, to push back on.
+  virtual uint64_t bytes_pending() const = 0;
+  /// When the oldest write that has not completed was submitted; nullopt when idle. Liveness watches
+  /// it: a stalled disk must lose leadership (trap 37).
+  virtual std::optional<env::MonotonicTime> oldest_pending_write() const = 0;
+  virtual LogStats stats() const = 0;
+  /// Writes out what is staged, waits for it, and stops the log thread. No callback comes afterwards.
+  virtual void close() = 0;
+};
+
+}  // namespace multiraft::log

@@ -1,0 +1,196 @@
+#pragma once
+// The consensus core of one replica of one group: a pure state machine (thesis chapters 3, 4, 6).
+//
+// Messages, ticks and proposals go in; a Ready comes out: what to persist, to send, to apply. There
+// is no clock, thread, lock, file, socket or global random generator inside. One thread drives an
+// instance; it holds no reference to anything but its Storage, its Logger and its configuration.
+//
+// Order of work with asynchronous storage writes (the only mode of the product; the synchronous
+// mode serves scenario files and simple embedders):
+//   1. step()/tick()/propose()/...      any number
+//   2. if has_ready(): rd = ready()
+//   3. send rd.messages at once; start rd.append (if any) behind earlier appends of this replica,
+//      in order; start rd.apply (if any) likewise
+//   4. when an append is durable: step() those of its responses addressed to this replica, send the
+//      others. When an apply is done: step() its responses.
+// A response that asserts durability (append accepted, vote granted) is only ever in
+// rd.append->responses, so it cannot leave early.
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/prng.h"
+#include "base/status.h"
+#include "raft/conf_change.h"
+#include "raft/storage.h"
+#include "raft/types.h"
+
+namespace multiraft::raft {
+
+enum class ReadOnlyOption : uint8_t {
+  kSafe,        ///< A round of heartbeats to a quorum confirms leadership (thesis 6.4).
+  kLeaseBased,  ///< check_quorum's lease confirms it; only as good as the clocks.
+};
+
+enum class LogLevel : uint8_t { kDebug, kInfo, kWarn, kError, kFatal };
+
+/// Sink of the core's log lines. Called from the thread that drives the core. May be null.
+class Logger {
+ public:
+  virtual ~Logger() = default;
+  virtual bool enabled(LogLevel level) const = 0;
+  virtual void log(LogLevel level, std::string_view line) = 0;
+};
+
+struct Config {
+  ReplicaId id;
+  uint32_t election_ticks = 10;
+  uint32_t heartbeat_ticks = 1;
+  bool pre_vote = true;
+  bool check_quorum = true;
+  bool step_down_on_removal = true;
+  bool async_storage_writes = true;
+  bool disable_proposal_forwarding = false;
+  bool disable_conf_change_validation = false;
+  ReadOnlyOption read_only = ReadOnlyOption::kSafe;
+  /// Already applied by the state machine; 0 = what the storage's snapshot says.
+  LogIndex applied;
+  size_t message_bytes_max = SIZE_MAX;
+  size_t committed_bytes_per_ready_max = SIZE_MAX;
+  size_t uncommitted_bytes_max = SIZE_MAX;
+  size_t inflight_messages_max = 256;
+  size_t inflight_bytes_max = SIZE_MAX;
+  /// Seeds this replica's own generator of election timeouts.
+  uint64_t random_seed = 0;
+  Logger* logger = nullptr;
+};
+
+struct SoftState {
+  ReplicaId leader;
+  Role role = Role::kFollower;
+  friend bool operator==(const SoftState&, const SoftState&) = default;
+};
+
+/// The answer to read_index(id): reads at or after `index` see every write that was acknowledged
+/// before the question. `failed`: leadership unknown or lost; ask again with a new id.
+struct ReadState {
+  ReadId id;
+  LogIndex index;
+  bool failed = false;
+};
+
+/// Work for the log writer. Appends of one replica complete in order.
+struct StorageAppend {
+  std::optional<HardState> hard_state;       ///< Set when it changed.
+  std::shared_ptr<const Snapshot> snapshot;  ///< Install first: it replaces the whole log.
+  std::vector<Entry> entries;                ///< Then these, replacing any tail from their first index.
+  std::vector<Message> responses;            ///< Then these may leave.
+  bool must_sync = false;                    ///< False: only a commit index; order matters, a sync does not.
+};
+
+/// Work for the state machine: committed entries in order, then step the response.
+struct StorageApply {
+  std::vector<Entry> entries;
+  std::vector<Message> responses;
+};
+
+struct Ready {
+  std::optional<SoftState> soft_state;   ///< When it changed.
+  std::vector<ReadState> read_states;
+  std::vector<Message> messages;         ///< May leave at once.
+  std::optional<StorageAppend> append;
+  std::optional<StorageApply> apply;
+};
+
+/// Where an accepted proposal stands. It is committed if and only if an entry with exactly this
+/// (index, term) is applied.
+struct ProposalPosition {
+  LogIndex index;
+  Term term;
+};
+
+enum class ProgressState : uint8_t { kProbe, kReplicate, kSnapshot };
+
+/// One member as its leader sees it.
+struct MemberProgress {
+  ReplicaId id;
+  LogIndex match_index;
+  LogIndex next_index;
+  ProgressState state = ProgressState::kProbe;
+  bool learner = false;
+  bool paused = false;
+  bool recent_active = false;
+  LogIndex pending_snapshot;
+  size_t inflight_messages = 0;
+  bool inflight_full = false;
+};
+
+/// A view of one replica for people and for the host's decisions.
+struct RaftStatus {
+  ReplicaId id;
+  SoftState soft_state;
+  HardState hard_state;
+  LogIndex applied_index;
+  ReplicaId transfer_target;               ///< 0: none under way.
+  ConfState conf_state;
+  std::vector<MemberProgress> members;     ///< Leader only, self included, ids ascend.
+};
+
+class Raft {
+ public:
+  /// `storage` outlives the core.
+  Raft(const Config& config, Storage& storage);
+  ~Raft();
+  Raft(Raft&&) noexcept;
+
+  /// A message from another member or a response of a StorageAppend / StorageApply. Bytes from the
+  /// network are never trusted: kInvalidArgument for local types and unknown members.
+  Status step(Message message);
+  /// One unit of time.
+  void tick();
+  /// Starts an election.
+  void campaign();
+  /// Appends entries at the leader. kUnavailable: no leader or not here, a transfer is under way, or
+  /// this replica left the group; kOverloaded: too much is uncommitted. Nothing is kept on error.
+  /// On a follower with forwarding on, sends kProp to the leader and returns position {0, 0}.
+  Result<ProposalPosition> propose(std::vector<SharedBytes> payloads);
+  /// As propose(), one entry. Where the change is not allowed now an empty entry takes its place
+  /// and kConflict is returned.
+  Result<ProposalPosition> propose_conf_change(const ConfChange& change);
+  /// The caller tells the core of every committed change when it applies its entry, in order.
+  ConfState apply_conf_change(const ConfChange& change);
+  /// Asks for a read index; a ReadState with this id follows, always. Ids grow per replica.
+  void read_index(ReadId id);
+  void transfer_leadership(ReplicaId to);
+  void forget_leader();
+  /// The transport lost the connection to a member: messages in flight may be lost.
+  void report_unreachable(ReplicaId member);
+  /// A snapshot stream ended. The member's own answer to MsgSnap may still follow.
+  void report_snapshot(ReplicaId member, bool ok);
+
+  bool has_ready() const;
+  Ready ready();
+  /// Synchronous mode only: everything of the last Ready is done.
+  void advance();
+
+  ReplicaId id() const;
+  Role role() const;
+  ReplicaId leader() const;
+  Term term() const;
+  LogIndex commit_index() const;
+  LogIndex applied_index() const;
+  LogIndex last_index() const;
+  /// True once an entry of the current term is committed here: reads may be served (trap 13).
+  bool committed_in_term() const;
+  bool pending_conf_change() const;  ///< One may be unapplied; another would be refused.
+  const ConfState& conf_state() const;
+  RaftStatus status() const;
+};
+
+}  // namespace multiraft::raft

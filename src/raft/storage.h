@@ -1,0 +1,40 @@
+#pragma once
+// What the core asks of the place where its log is kept.
+
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/status.h"
+#include "raft/types.h"
+
+namespace multiraft::raft {
+
+struct InitialState {
+  HardState hard_state;
+  ConfState conf_state;
+};
+
+/// The durable (or being made durable) log of one replica. Called by the core only, from the thread
+/// that drives the core. The log behind it holds a dummy position (first_index - 1) whose term is
+/// known: the last compacted entry, or the snapshot.
+class Storage {
+ public:
+  virtual ~Storage() = default;
+
+  /// Hard state as last saved, and the configuration at the applied index at start.
+  virtual InitialState initial_state() const = 0;
+  /// Entries [low, high), at least one, cut after `bytes_max` (entry_bytes).
+  /// kNotFound: compacted (low < first_index). kUnavailable: beyond last_index.
+  virtual Result<std::vector<Entry>> entries(LogIndex low, LogIndex high, size_t bytes_max) = 0;
+  /// Term of an index in [first_index - 1, last_index]; errors as entries().
+  virtual Result<Term> term(LogIndex index) const = 0;
+  virtual LogIndex first_index() const = 0;
+  virtual LogIndex last_index() const = 0;
+  /// The snapshot to send to a member that is behind first_index. kUnavailable: none right now;
+  /// the core asks again later.
+  virtual Result<std::shared_ptr<const Snapshot>> snapshot() = 0;
+};
+
+}  // namespace multiraft::raft

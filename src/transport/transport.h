@@ -1,0 +1,126 @@
+#pragma once
+// Bytes between nodes: one connection a (worker, node) for batches of all groups' messages, and
+// connections of their own for snapshots.
+//
+// Delivery is at most once and in order per (sending worker, receiving node) while a connection
+// lives; what is queued when it breaks is lost, and Raft copes. Nothing is ever queued without bound.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/shared_bytes.h"
+#include "base/status.h"
+#include "base/task.h"
+#include "env/env.h"
+#include "wire/messages.h"
+
+namespace multiraft::transport {
+
+/// Who we are to others. Sent in every handshake, and checked by the other side.
+struct Identity {
+  ClusterId cluster;         ///< 0: not a member yet; only requests of kind kJoin pass.
+  NodeId node;
+  uint64_t incarnation = 0;  ///< Drawn at every start; tells a restart from a pause.
+};
+
+/// Takes what arrives for one worker, on its executor's thread.
+class Receiver {
+ public:
+  virtual ~Receiver() = default;
+  /// One decoded frame: all its messages, then one call of on_batch_end.
+  virtual void on_message(NodeId from, wire::GroupMessage message) = 0;
+  virtual void on_request(NodeId from, wire::Request request) = 0;
+  virtual void on_response(NodeId from, wire::Response response) = 0;
+  virtual void on_batch_end(NodeId from) = 0;
+  /// The connection to a node broke or could not be made: messages in flight may be lost, and
+  /// requests without a response have an unknown outcome. Also called for every failed attempt.
+  virtual void on_disconnected(NodeId node, bool ever_connected) = 0;
+};
+
+/// A worker's half. All calls on that worker's thread.
+class WorkerTransport {
+ public:
+  virtual ~WorkerTransport() = default;
+  /// Queues. False: not accepted (no address, queue full), and nothing will be sent.
+  virtual bool send(NodeId to, const wire::GroupMessage& message) = 0;
+  virtual bool send(NodeId to, wire::Request request) = 0;
+  virtual bool send(NodeId to, wire::Response response) = 0;
+  /// Ends the turn: one batch goes to every destination that something was queued for, unless a
+  /// write to it is under way, behind which the next batch gathers.
+  virtual void flush() = 0;
+};
+
+/// Where the chunks of a snapshot come from. Called on the snapshot thread.
+class ChunkSource {
+ public:
+  virtual ~ChunkSource() = default;
+  virtual Status next(size_t bytes_target, std::string& chunk) = 0;  ///< Empty at the end.
+};
+/// Where they go. Called on the snapshot thread. Destroyed without finish(): discard.
+class ChunkSink {
+ public:
+  virtual ~ChunkSink() = default;
+  virtual Status append(std::string_view chunk) = 0;
+  /// All chunks have come and checked. The sender is told the status.
+  virtual Status finish() = 0;
+};
+class SnapshotReceiver {
+ public:
+  virtual ~SnapshotReceiver() = default;
+  /// On the snapshot thread. An error refuses, and its text reaches the sender.
+  virtual Result<std::unique_ptr<ChunkSink>> on_snapshot(NodeId from,
+                                                         const wire::SnapshotHeader& header) = 0;
+};
+
+struct TransportOptions {
+  Identity identity;
+  env::Address listen;
+  std::vector<env::Executor*> workers;        ///< One WorkerTransport each.
+  std::vector<Receiver*> receivers;           ///< In the order of workers.
+  SnapshotReceiver* snapshot_receiver = nullptr;
+  env::Executor* snapshot_executor = nullptr; ///< For chunk sources and sinks, which may block.
+  int64_t connect_timeout_ns = 1'000 * env::kMillisecond;
+  int64_t reconnect_backoff_max_ns = 500 * env::kMillisecond;
+  uint64_t snapshot_bytes_per_second = 0;     ///< 0: no throttle.
+};
+
+struct TransportStats {
+  uint64_t frames_sent = 0, frames_received = 0, bytes_sent = 0, bytes_received = 0;
+  uint64_t messages_sent = 0, messages_received = 0, messages_dropped = 0;
+  uint64_t frames_rejected = 0;               ///< Garbage, oversized, wrong checksum or version.
+  uint64_t connections_refused = 0;           ///< Handshakes of strangers.
+};
+
+class Transport {
+ public:
+  virtual ~Transport() = default;
+
+  /// Binds the raft port; the error is for the command line.
+  static Result<std::unique_ptr<Transport>> start(TransportOptions options, env::Environment& env);
+
+  virtual WorkerTransport& worker(uint32_t index) = 0;
+  virtual uint16_t port() const = 0;
+  /// Any thread. Where a node is reached from now on; a new address drops connections to the old.
+  virtual void set_address(NodeId node, const env::Address& address) = 0;
+  /// Any thread. No further connections from or to it.
+  virtual void forget(NodeId node) = 0;
+  /// Any thread. Once known (after a join). Handshakes use it from now on.
+  virtual void set_cluster(ClusterId cluster) = 0;
+  /// Any thread. `done` runs on the executor that is given, with what the receiver's finish() said.
+  virtual void send_snapshot(NodeId to, const wire::SnapshotHeader& header,
+                             std::unique_ptr<ChunkSource> source, env::Executor& executor,
+                             Callback<void(Status)> done) = 0;
+  /// One request to an address instead of a known node, on a connection of its own: how a node that
+  /// is no member yet asks to join. Runs on `executor`; answers go to `done`.
+  virtual void call(const env::Address& address, wire::Request request, int64_t timeout_ns,
+                    env::Executor& executor, Callback<void(Result<wire::Response>)> done) = 0;
+  virtual TransportStats stats() const = 0;
+  /// Closes everything. Not from a worker's thread; before the executors stop.
+  virtual void stop() = 0;
+};
+
+}  // namespace multiraft::transport

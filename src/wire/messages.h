@@ -1,0 +1,48 @@
+#pragma once
+// What travels between nodes, decoded. The encoding is documented in docs/formats/wire.md.
+
+#include <cstdint>
+#include <string>
+
+#include "base/ids.h"
+#include "base/shared_bytes.h"
+#include "base/status.h"
+#include "raft/types.h"
+
+namespace multiraft::wire {
+
+/// A Raft message of one group. from/to inside it are replica ids, so a message of a removed
+/// replica is told from one of its successor on the same node.
+struct GroupMessage {
+  GroupId group;
+  raft::Message message;
+};
+
+/// Questions from node to node beside Raft. `kind` belongs to host/ and meta/; the payload is theirs.
+enum class RequestKind : uint8_t {
+  kJoin = 1,      ///< The only kind that a node without a cluster may send.
+  kPropose = 2,   ///< A write forwarded to the leader.
+  kAdmin = 3,     ///< Membership and registry work.
+};
+struct Request {
+  uint64_t id = 0;  ///< Of the asking worker's choice; the response repeats it.
+  RequestKind kind = RequestKind::kAdmin;
+  GroupId group;
+  SharedBytes payload;
+};
+struct Response {
+  uint64_t id = 0;
+  StatusCode code = StatusCode::kOk;
+  SharedBytes payload;  ///< On error: the message, UTF-8.
+};
+
+/// Opens a snapshot stream.
+struct SnapshotHeader {
+  GroupId group;
+  ReplicaId from;
+  ReplicaId to;
+  Term term;                ///< Of the leader that sends.
+  raft::Snapshot snapshot;
+};
+
+}  // namespace multiraft::wire
