@@ -1,0 +1,145 @@
+#pragma once
+// What the HTTP layer asks of the node behind it. server/ implements it on host, kv and meta; tests
+// implement it with canned answers.
+//
+// There is one Backend a worker. Every call is made on that worker's thread and every callback
+// arrives there, exactly once, possibly before the call returns. The backend owns all deadlines.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/shared_bytes.h"
+#include "base/task.h"
+
+namespace multiraft::rest {
+
+enum class ErrorKind : uint8_t {
+  kBadRequest,       ///< 400
+  kNoSuchGroup,      ///< 404
+  kNoSuchMember,     ///< 404
+  kConflict,         ///< 409
+  kNotHere,          ///< 307 to a member, or 421 with -redirect=false
+  kTooLarge,         ///< 413
+  kOverloaded,       ///< 429 with Retry-After
+  kUnavailable,      ///< 503: certainly not applied
+  kUnknownOutcome,   ///< 504: may or may not have been applied
+  kNoSpace,          ///< 507
+  kInternal,         ///< 500
+};
+
+/// A place where the group is served.
+struct MemberAddress {
+  NodeId node;
+  std::string api_address;  ///< "HOST:PORT" or ":PORT" (then the host by which the client came).
+};
+
+struct Error {
+  ErrorKind kind = ErrorKind::kInternal;
+  std::string detail;                  ///< What happened and what to do, for a person.
+  std::vector<MemberAddress> members;  ///< For kNotHere: where to go, the leader first if known.
+};
+
+/// Where the answer comes from, for the Multiraft-* headers. Zero where unknown.
+struct Position {
+  Term term;
+  LogIndex index;   ///< Of the write, or the applied index that a read saw.
+  NodeId leader;
+};
+
+template <class T>
+struct Reply {
+  std::variant<T, Error> result;
+  Position position;
+  bool is_ok() const { return result.index() == 0; }
+  const T& value() const { return std::get<0>(result); }
+  const Error& error() const { return std::get<1>(result); }
+};
+
+struct Done {};
+
+struct WriteAnswer {
+  uint64_t code = 0;   ///< The state machine's result code (kv/command.h).
+  LogIndex index;      ///< Where the command stands in the log.
+};
+
+struct ReadAnswer {
+  std::optional<SharedBytes> value;   ///< Nothing: no such key.
+  LogIndex modified_index;
+};
+
+enum class Consistency : uint8_t { kLinearizable, kLease, kLocal };
+
+struct MemberInfo {
+  NodeId id;
+  uint64_t replica = 0;
+  std::string raft_address;
+  std::string api_address;
+  bool voter = false;
+  bool leader = false;
+  // As the leader sees it; nothing on other members.
+  std::optional<uint64_t> match;
+  std::optional<uint64_t> next;
+  std::optional<uint64_t> lag;        ///< Entries behind the leader's last index.
+  std::optional<bool> active;
+  std::string progress;               ///< "probe", "replicate", "snapshot"; empty if unknown.
+};
+
+struct GroupInfo {
+  GroupId id;
+  bool hosted = false;                ///< This node has a replica; else only id and members are set.
+  std::string role;                   ///< "leader", "follower", "candidate", "learner".
+  NodeId leader;
+  Term term;
+  LogIndex commit, applied, first, last;
+  std::vector<MemberInfo> members;    ///< Ids ascend.
+};
+
+struct NodeInfo {
+  NodeId id;
+  std::string raft_address;
+  std::string api_address;
+  std::string state;                  ///< "member" or "leaving".
+  bool self = false;
+  std::vector<GroupId> groups;        ///< User groups, ascending.
+};
+
+/// What /readyz?verbose prints: one line a check.
+struct ReadinessCheck {
+  std::string name;
+  bool ok = false;
+  std::string detail;
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  virtual NodeId node() const = 0;
+
+  /// Replicates a command (kv/command.h) and answers once it is applied.
+  virtual void write(GroupId group, SharedBytes command,
+                     Callback<void(Reply<WriteAnswer>)> done) = 0;
+  virtual void read(GroupId group, std::string key, Consistency consistency,
+                    Callback<void(Reply<ReadAnswer>)> done) = 0;
+
+  virtual void list_groups(Callback<void(Reply<std::vector<GroupInfo>>)> done) = 0;
+  virtual void group_info(GroupId group, Callback<void(Reply<GroupInfo>)> done) = 0;
+  virtual void list_nodes(Callback<void(Reply<std::vector<NodeInfo>>)> done) = 0;
+
+  /// Idempotent; done once the group has a leader. Conflict: exists with other members.
+  virtual void create_group(GroupId group, std::vector<NodeId> nodes,
+                            Callback<void(Reply<Done>)> done) = 0;
+  /// Done once the change is committed in the group.
+  virtual void remove_member(GroupId group, NodeId node, Callback<void(Reply<Done>)> done) = 0;
+
+  /// This node can serve: state recovered, registry known, not draining.
+  virtual std::vector<ReadinessCheck> readiness() = 0;
+  /// Prometheus text of this node's aggregates.
+  virtual void metrics(Callback<void(std::string)> done) = 0;
+};
+
+}  // namespace multiraft::rest
