@@ -1,0 +1,155 @@
+#pragma once
+// NodeHost: all Raft replicas of one node, on its workers, over one transport (design: README.md).
+//
+// A group lives on one worker for good: worker_of(group). Calls that take a group may be made from
+// any thread; they run on the group's worker and their callback arrives on the executor that the
+// call was made from (`reply_on`), exactly once. Nothing here blocks.
+//
+// What survives a crash: what the log and the state machines made durable; see log.h and
+// state_machine.h. A write whose callback said ok is durable on a quorum and applied here or at the
+// leader.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/shared_bytes.h"
+#include "base/status.h"
+#include "base/task.h"
+#include "env/env.h"
+#include "log/log.h"
+#include "multiraft/state_machine.h"
+#include "raft/raft.h"
+#include "transport/transport.h"
+
+namespace multiraft::host {
+
+struct HostOptions {
+  std::string state_dir;
+  transport::Identity identity;
+  env::Address listen;
+  uint32_t workers = 1;
+  int64_t heartbeat_ns = 100 * env::kMillisecond;    ///< One core tick.
+  int64_t election_ns = 1'000 * env::kMillisecond;   ///< A multiple of it.
+  int64_t request_timeout_ns = 5 * env::kSecond;     ///< Writes and reads give up after this.
+  raft::ReadOnlyOption read_mode = raft::ReadOnlyOption::kSafe;
+  log::WriterKind log_writer = log::WriterKind::kAuto;
+  /// The log of a group is cut once it holds this much beyond what is applied and durable...
+  uint64_t compact_entries = 10'000;
+  uint64_t compact_bytes = 64 * limits::kMiB;
+  /// ... keeping this many entries for members that lag a little.
+  uint64_t compact_tail_entries = 1'000;
+  /// Which engine holds a group's state. Outlives the host.
+  std::function<StateMachineEngine&(GroupId)> engine;
+};
+
+/// How a write ended. The outcome is in the status: ok = applied; kUnknownOutcome = it may have
+/// happened or may still; anything else = certainly not applied.
+struct WriteResult {
+  Status status;
+  ApplyResult result;
+  LogIndex index;
+  Term term;
+  ReplicaId leader;
+};
+
+/// A read may be served from the state machine that is passed, now, on this thread.
+struct ReadPermit {
+  Status status;                       ///< kUnavailable: no leader in time. kNotFound: no such replica.
+  StateMachine* state_machine = nullptr;
+  LogIndex applied_index;
+  Term term;
+  ReplicaId leader;
+};
+
+struct ReplicaStatus {
+  GroupId group;
+  raft::RaftStatus raft;
+  LogIndex first_index, last_index;
+  uint64_t log_bytes = 0;
+};
+
+/// Told what happens in groups. Called on the group's worker's thread; must not block and must not
+/// call back into that group synchronously.
+class HostObserver {
+ public:
+  virtual ~HostObserver() = default;
+  /// Role, term or leader of a replica changed.
+  virtual void on_leadership(GroupId group, const raft::SoftState& state, Term term) = 0;
+  /// A configuration change (or a snapshot) was applied here.
+  virtual void on_conf_state(GroupId group, const raft::ConfState& state) = 0;
+  /// Entries were applied here up to `applied`.
+  virtual void on_applied(GroupId group, LogIndex applied) = 0;
+  /// A message for a replica that this node does not host, or from one that its group does not know.
+  virtual void on_stray_message(GroupId group, NodeId from_node, ReplicaId from, ReplicaId to) = 0;
+  /// A question of kind kJoin or kAdmin from another node. `respond` is called once, on any thread.
+  virtual void on_request(NodeId from, wire::Request request,
+                          Callback<void(StatusCode, SharedBytes)> respond) = 0;
+  /// A node's process ended or started again (connection refused, or a new incarnation).
+  virtual void on_node_down(NodeId node) = 0;
+  /// The disk failed: nothing more can be promised. The process must end with status 5.
+  virtual void on_fatal(const Status& status) = 0;
+};
+
+class NodeHost {
+ public:
+  virtual ~NodeHost() = default;
+
+  /// Opens the logs, the state machines and the raft port, and starts all recovered replicas.
+  /// `observer` outlives the host and may be called before start() returns.
+  static Result<std::unique_ptr<NodeHost>> start(HostOptions options, env::Environment& env,
+                                                 HostObserver& observer);
+
+  virtual uint32_t workers() const = 0;
+  virtual uint32_t worker_of(GroupId group) const = 0;
+  virtual env::Executor& executor(uint32_t worker) = 0;
+  virtual transport::Transport& transport() = 0;
+  /// The replicas that were there when the host started.
+  virtual std::vector<std::pair<GroupId, ReplicaId>> recovered() const = 0;
+
+  // -- Life of replicas. Callbacks say when it is durable.
+  /// A replica whose log starts at `mark`: {1, 1, conf} for the founders of a group, who all start
+  /// with the same; {0, 0, {}} for one that joins and waits for a snapshot. kAlreadyExists.
+  virtual void create_replica(GroupId group, ReplicaId replica, const raft::Snapshot& mark,
+                              env::Executor& reply_on, Callback<void(Status)> done) = 0;
+  /// Ends and forgets the replica and its data. Pending requests fail. kNotFound is ok.
+  virtual void destroy_replica(GroupId group, ReplicaId replica, env::Executor& reply_on,
+                               Callback<void(Status)> done) = 0;
+
+  // -- Data.
+  /// Proposes here or forwards to the leader; waits for a leader up to the deadline.
+  virtual void write(GroupId group, SharedBytes command, env::Executor& reply_on,
+                     Callback<void(WriteResult)> done) = 0;
+  /// Confirms leadership (read index), waits until applied, and calls `done` on the GROUP'S worker's
+  /// thread, where the state machine may be read. `linearizable` false: at once, as it is here.
+  virtual void read(GroupId group, bool linearizable, Callback<void(ReadPermit)> done) = 0;
+
+  // -- Membership and leadership.
+  /// Proposes here if this replica leads in `term`; ok once the change is applied here. kNotLeader,
+  /// kConflict (another one under way), kUnknownOutcome (leadership lost).
+  virtual void change_membership(GroupId group, Term term, raft::ConfChange change,
+                                 env::Executor& reply_on, Callback<void(Status)> done) = 0;
+  virtual void transfer_leadership(GroupId group, ReplicaId to) = 0;
+  /// kNotFound where there is no replica.
+  virtual void status(GroupId group, env::Executor& reply_on,
+                      Callback<void(Result<ReplicaStatus>)> done) = 0;
+  virtual void list(env::Executor& reply_on,
+                    Callback<void(std::vector<ReplicaStatus>)> done) = 0;
+
+  // -- Questions to other nodes.
+  /// kUnavailable: certainly not delivered. kUnknownOutcome: no answer in time.
+  virtual void ask(NodeId node, wire::RequestKind kind, SharedBytes payload, int64_t timeout_ns,
+                   env::Executor& reply_on, Callback<void(Result<SharedBytes>)> done) = 0;
+
+  /// Hands over leaderships to members that have caught up, refuses new writes with kUnavailable,
+  /// waits for what is in flight (at most `timeout_ns`), then calls `done`.
+  virtual void drain(int64_t timeout_ns, env::Executor& reply_on, Callback<void()> done) = 0;
+  /// Closes connections, logs and threads. Not from a worker's thread.
+  virtual void stop() = 0;
+};
+
+}  // namespace multiraft::host
