@@ -68,6 +68,9 @@ class StateMachine {
   /// Up to here the state survives a crash of the machine by itself; the log must be kept from the
   /// next index on.
   virtual LogIndex durable_index() const = 0;
+  /// The state lives in memory only and durable_index() is 0: the host saves snapshots to disk on
+  /// its own and restores from the last one before it replays the log.
+  virtual bool in_memory() const { return false; }
   virtual Result<std::unique_ptr<SnapshotReader>> snapshot() = 0;
   /// For a state that was sent by another replica and stands at this position.
   virtual Result<std::unique_ptr<SnapshotWriter>> restore(LogIndex index, Term term) = 0;

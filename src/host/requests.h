@@ -1,0 +1,30 @@
+#pragma once
+// What waits inside a replica: writes and reads of clients, with their deadlines.
+
+#include <vector>
+
+#include "base/ids.h"
+#include "base/shared_bytes.h"
+#include "base/task.h"
+#include "env/clock.h"
+#include "host/node_host.h"
+
+namespace multiraft::host {
+
+struct PendingWrite {
+  SharedBytes command;
+  env::MonotonicTime deadline;
+  Callback<void(WriteResult)> done;
+  /// Where it was proposed; zero while it waits for a leader.
+  LogIndex index;
+  Term term;
+  /// It came from another node: it is proposed here or refused, never forwarded again.
+  bool forwarded = false;
+};
+
+struct PendingRead {
+  env::MonotonicTime deadline;
+  Callback<void(ReadPermit)> done;
+};
+
+}  // namespace multiraft::host
