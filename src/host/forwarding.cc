@@ -1,0 +1,111 @@
+#include "host/forwarding.h"
+
+#include <string>
+#include <vector>
+
+#include "base/coverage.h"
+#include "host/propose_codec.h"
+
+namespace multiraft::host {
+
+uint64_t Forwarding::add_write(GroupId group, NodeId node, PendingWrite write) {
+  const uint64_t id = next_id_++;
+  Pending& pending = pending_[id];
+  pending.node = node;
+  pending.group = group;
+  pending.deadline = write.deadline;
+  pending.write = std::move(write);
+  return id;
+}
+
+uint64_t Forwarding::add_question(NodeId node, env::MonotonicTime deadline,
+                                  Callback<void(Result<SharedBytes>)> done) {
+  const uint64_t id = next_id_++;
+  Pending& pending = pending_[id];
+  pending.node = node;
+  pending.deadline = deadline;
+  pending.question = std::move(done);
+  return id;
+}
+
+void Forwarding::not_sent(uint64_t id) {
+  auto found = pending_.find(id);
+  if (found == pending_.end()) return;
+  Pending pending = std::move(found->second);
+  pending_.erase(found);
+  if (pending.write) {
+    again_(pending.group, std::move(*pending.write));
+  } else {
+    pending.question(Status(StatusCode::kUnavailable,
+                            "node " + to_string(pending.node) + " cannot be reached"));
+  }
+}
+
+void Forwarding::answered(const wire::Response& response) {
+  auto found = pending_.find(response.id);
+  if (found == pending_.end()) return;  // Too late: it was answered otherwise.
+  Pending pending = std::move(found->second);
+  pending_.erase(found);
+  if (!pending.write) {
+    if (response.code == StatusCode::kOk) {
+      pending.question(response.payload);
+    } else {
+      pending.question(Status(response.code, std::string(response.payload.view())));
+    }
+    return;
+  }
+  if (response.code == StatusCode::kNotLeader || response.code == StatusCode::kUnavailable) {
+    // Explicitly not applied there: the only answer after which a write is tried again (trap 49).
+    MR_COVERAGE("forwarded write refused and tried again");
+    again_(pending.group, std::move(*pending.write));
+    return;
+  }
+  pending.write->done(decode_write_result(response.code, response.payload));
+}
+
+void Forwarding::unknown(Pending pending, const char* why) {
+  Status status(StatusCode::kUnknownOutcome, why);
+  if (!pending.write) {
+    pending.question(std::move(status));
+    return;
+  }
+  WriteResult result;
+  result.status = std::move(status);
+  pending.write->done(std::move(result));
+}
+
+template <class Predicate>
+void Forwarding::drop_if(Predicate predicate, const char* why) {
+  std::vector<Pending> dropped;
+  absl::erase_if(pending_, [&](auto& entry) {
+    if (!predicate(entry.second)) return false;
+    dropped.push_back(std::move(entry.second));
+    return true;
+  });
+  for (Pending& pending : dropped) unknown(std::move(pending), why);
+}
+
+void Forwarding::disconnected(NodeId node, bool ever_connected) {
+  if (!ever_connected) {
+    // The transport drops what waited for a connection that could not be made.
+    std::vector<uint64_t> ids;
+    for (const auto& [id, pending] : pending_) {
+      if (pending.node == node) ids.push_back(id);
+    }
+    for (uint64_t id : ids) not_sent(id);
+    return;
+  }
+  drop_if([&](const Pending& p) { return p.node == node; },
+          "the connection to the leader broke before its answer: the outcome is not known");
+}
+
+void Forwarding::expire(env::MonotonicTime now) {
+  drop_if([&](const Pending& p) { return p.deadline <= now; },
+          "no answer from the other node in time: the outcome is not known");
+}
+
+void Forwarding::fail_all() {
+  drop_if([](const Pending&) { return true; }, "this node stops: the outcome is not known");
+}
+
+}  // namespace multiraft::host

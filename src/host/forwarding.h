@@ -1,0 +1,59 @@
+#pragma once
+// Questions of this worker that other nodes have not answered yet: forwarded writes and asks.
+// On the worker's thread only.
+
+#include <absl/container/flat_hash_map.h>
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+
+#include "base/ids.h"
+#include "base/task.h"
+#include "env/clock.h"
+#include "host/requests.h"
+#include "wire/messages.h"
+
+namespace multiraft::host {
+
+/// Request ids name the worker that asked in their top 16 bits, since an answer arrives on whichever
+/// worker's connection the other side sends it.
+constexpr uint32_t worker_of_request(uint64_t id) { return static_cast<uint32_t>(id >> 48); }
+
+class Forwarding {
+ public:
+  /// Told of writes that were certainly not applied and may be tried again.
+  using Again = std::function<void(GroupId, PendingWrite)>;
+
+  Forwarding(uint32_t worker, Again again) : next_id_((uint64_t{worker} << 48) + 1), again_(std::move(again)) {}
+
+  uint64_t add_write(GroupId group, NodeId node, PendingWrite write);
+  uint64_t add_question(NodeId node, env::MonotonicTime deadline,
+                        Callback<void(Result<SharedBytes>)> done);
+  /// It was not sent after all.
+  void not_sent(uint64_t id);
+  void answered(const wire::Response& response);
+  /// The connection broke, or an attempt to make one failed (then nothing was sent).
+  void disconnected(NodeId node, bool ever_connected);
+  void expire(env::MonotonicTime now);
+  void fail_all();
+  bool empty() const { return pending_.empty(); }
+
+ private:
+  struct Pending {
+    NodeId node;
+    GroupId group;
+    env::MonotonicTime deadline;
+    std::optional<PendingWrite> write;
+    Callback<void(Result<SharedBytes>)> question;
+  };
+  void unknown(Pending pending, const char* why);
+  template <class Predicate>
+  void drop_if(Predicate predicate, const char* why);
+
+  uint64_t next_id_;
+  Again again_;
+  absl::flat_hash_map<uint64_t, Pending> pending_;
+};
+
+}  // namespace multiraft::host

@@ -1,0 +1,171 @@
+#pragma once
+// One replica: the Raft core, its log, its state machine and the clients that wait for it.
+//
+// Owned by a Worker and touched on its thread only. A worker's turn calls, in this order,
+// begin_turn(), process_ready(), apply(), and after the engines' commit finish_apply().
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "host/group_services.h"
+#include "host/group_storage.h"
+#include "host/node_host.h"
+#include "host/requests.h"
+#include "host/write_queue.h"
+#include "multiraft/state_machine.h"
+#include "raft/raft.h"
+
+namespace multiraft::host {
+
+class Group {
+ public:
+  /// Starts a replica whose log and state machine are open. kCorruption where the two do not fit:
+  /// the message says what is missing and how to heal.
+  static Result<std::unique_ptr<Group>> start(GroupServices& services, log::GroupLog& log,
+                                              std::unique_ptr<StateMachine> state_machine);
+  ~Group();
+
+  GroupId id() const { return log_.group(); }
+  ReplicaId replica() const { return log_.replica(); }
+  const raft::Raft& core() const { return *core_; }
+  StateMachine& state_machine() { return *state_machine_; }
+  ReplicaStatus status() const;
+
+  // -- Input.
+  void step(raft::Message message);
+  void tick();
+  void write(PendingWrite write);
+  /// A forwarded write that was certainly not applied: it waits for the next tick or leader.
+  void write_again(PendingWrite write);
+  void read(bool linearizable, PendingRead read);
+  void change_membership(Term term, raft::ConfChange change, Callback<void(Status)> done);
+  void transfer_leadership(ReplicaId to);
+  /// The process of a node ended: if it led, elect another soon.
+  void node_down(NodeId node);
+  void snapshot_sent(ReplicaId to, bool ok);
+  void state_saved(LogIndex index);
+  /// A snapshot of this group has arrived whole; `writer` has taken all of its chunks.
+  void snapshot_received(raft::Message message, std::unique_ptr<SnapshotWriter> writer);
+
+  // -- A turn.
+  void begin_turn();
+  void process_ready();
+  bool has_apply() const { return !to_apply_.empty(); }
+  void apply();
+  void finish_apply();
+
+  /// Answers everything that waits: the replica goes away or the node stops.
+  void fail_all(const Status& not_applied);
+  /// Nothing is under way.
+  bool idle() const;
+  /// For a node that stops: gives leadership to the member that has caught up furthest. True once
+  /// this replica is idle and does not lead, or nobody could take over.
+  bool hand_over();
+
+  bool active = false;    ///< In the worker's list of replicas to visit.
+  bool applying = false;  ///< In the worker's list of replicas whose effects are not committed yet.
+
+ private:
+  struct WaitingRead {
+    LogIndex index;
+    std::vector<PendingRead> reads;
+  };
+  struct ReadRound {
+    raft::ReadId id;
+    env::MonotonicTime started;
+    std::vector<PendingRead> reads;
+  };
+  struct PendingConfChange {
+    LogIndex index;
+    Term term;
+    Callback<void(Status)> done;
+  };
+
+  Group(GroupServices& services, log::GroupLog& log, std::unique_ptr<StateMachine> state_machine);
+  Status recover();
+  Status complete_announced_install(LogIndex applied);
+  Status recover_configuration(LogIndex applied);
+  Result<std::shared_ptr<const raft::Snapshot>> offer_snapshot();
+
+  void propose_gathered();
+  void start_read_round();
+  void handle_soft_state(const raft::SoftState& state);
+  void handle_read_state(const raft::ReadState& state);
+  void handle_message(raft::Message message);
+  void handle_append(raft::StorageAppend append);
+  void stage(const raft::StorageAppend& append, std::vector<raft::Message> responses);
+  void on_durable(uint64_t append, std::vector<raft::Message> responses);
+  void release(std::vector<raft::Message> responses);
+  void save_commit();
+  void install(std::shared_ptr<raft::StorageAppend> append);
+  void announced(std::shared_ptr<raft::StorageAppend> append);
+  void finish_install(std::shared_ptr<raft::StorageAppend> append);
+
+  void apply_entries(const std::vector<raft::Entry>& entries);
+  void flush_commands(LogIndex last_index, Term last_term);
+  void apply_conf_change(const raft::Entry& entry);
+  void resolve_conf_change(const raft::Entry& entry);
+  void serve_reads();
+  void serve(PendingRead read);
+  void fail_read(PendingRead read, StatusCode code, std::string_view why);
+  void expire(env::MonotonicTime now);
+  void compact();
+  const raft::ConfState& conf_state_at(LogIndex index) const;
+  std::string no_leader_text() const;
+
+  GroupServices& services_;
+  log::GroupLog& log_;
+  std::unique_ptr<StateMachine> state_machine_;
+  std::unique_ptr<GroupStorage> storage_;
+  std::unique_ptr<raft::Raft> core_;
+
+  raft::SoftState soft_state_;
+  Term announced_term_;
+
+  WriteQueue writes_;
+  std::optional<PendingConfChange> conf_change_;
+
+  uint64_t next_read_id_ = 1;
+  std::vector<PendingRead> gathered_reads_;
+  std::deque<ReadRound> read_rounds_;
+  std::deque<WaitingRead> waiting_reads_;
+
+  // Log appends, numbered. Responses that need no sync of their own (commit-only) wait for the
+  // youngest append under way, so that they still follow what they assert.
+  struct BehindAppend {
+    uint64_t append = 0;
+    std::vector<raft::Message> responses;
+  };
+  uint64_t appends_staged_ = 0;
+  uint64_t appends_durable_ = 0;
+  std::deque<BehindAppend> behind_appends_;
+  raft::HardState hard_state_;        ///< The core's.
+  raft::HardState hard_state_saved_;  ///< As staged in the log; only `commit` may lag.
+
+  std::deque<raft::StorageApply> to_apply_;
+  std::vector<Command> commands_;
+  std::vector<ApplyResult> results_;
+  std::vector<raft::Message> apply_responses_;
+  std::vector<std::pair<PendingWrite, ApplyResult>> applied_writes_;
+
+  /// (index, configuration from there on), ascending; the first stands at or before the log's mark.
+  std::vector<std::pair<LogIndex, raft::ConfState>> conf_history_;
+  LogIndex state_saved_index_;       ///< In-memory state machines: the snapshot on disk.
+  bool saving_state_ = false;
+
+  bool installing_ = false;
+  std::unique_ptr<SnapshotWriter> received_;
+  raft::Snapshot received_position_;
+  struct SnapshotInFlight {
+    ReplicaId to;
+    LogIndex index;
+    env::MonotonicTime started;
+  };
+  std::vector<SnapshotInFlight> snapshots_in_flight_;
+  env::MonotonicTime flush_asked_;
+};
+
+}  // namespace multiraft::host

@@ -1,0 +1,54 @@
+#pragma once
+// What a replica asks of the worker it lives on.
+
+#include <memory>
+
+#include "env/clock.h"
+#include "host/node_host.h"
+#include "host/requests.h"
+#include "log/log.h"
+#include "raft/types.h"
+
+namespace multiraft::host {
+
+class Group;
+
+class GroupServices {
+ public:
+  virtual ~GroupServices() = default;
+
+  virtual const HostOptions& options() const = 0;
+  virtual HostObserver& observer() = 0;
+  virtual log::Log& log() = 0;
+  virtual env::MonotonicTime now() const = 0;
+  virtual uint64_t random_u64() = 0;
+
+  /// Null where the replica is gone.
+  virtual Group* find(GroupId group, ReplicaId replica) = 0;
+  /// The replica has something to do: it is visited in the next turn.
+  virtual void activate(Group& group) = 0;
+  /// Queues a Raft message; it leaves at the end of the turn.
+  virtual void send(GroupId group, raft::Message message) = 0;
+  /// Asks the leader's node to propose. The write comes back through Group::write_again() where it
+  /// was certainly not applied, and is answered otherwise.
+  virtual void forward(GroupId group, NodeId leader, PendingWrite write) = 0;
+  /// Runs `task` with the replica, if it still lives, `delay_ns` from now.
+  virtual void run_later(GroupId group, ReplicaId replica, int64_t delay_ns,
+                         Callback<void(Group&)> task) = 0;
+
+  /// A stream to a member that is too far behind. Ends with Group::snapshot_sent().
+  virtual void send_snapshot(Group& group, const raft::Message& message,
+                             std::unique_ptr<SnapshotReader> reader) = 0;
+  virtual bool may_send_snapshot() const = 0;
+  /// Keeps the state of an in-memory state machine on disk. Ends with Group::state_saved().
+  virtual void save_state(Group& group, const raft::Snapshot& position,
+                          std::unique_ptr<SnapshotReader> reader) = 0;
+  /// Makes a received snapshot the saved state of an in-memory state machine. Ends with `done`.
+  virtual void keep_received_state(GroupId group, ReplicaId replica, LogIndex index,
+                                   Callback<void(Group&, const Status&)> done) = 0;
+
+  /// The disk or an invariant of the state failed: the process ends.
+  virtual void fatal(const Status& status) = 0;
+};
+
+}  // namespace multiraft::host

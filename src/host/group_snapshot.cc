@@ -1,0 +1,250 @@
+// Start, snapshots and compaction of one replica: where the log and the state machine meet.
+
+#include <algorithm>
+
+#include "base/coverage.h"
+#include "host/group.h"
+#include "raft/conf_change.h"
+
+namespace multiraft::host {
+namespace {
+
+/// Where the logs of a group's founders start. Nothing precedes it, so an empty state machine fits.
+constexpr LogIndex kFounderIndex{1};
+/// A snapshot that has not arrived after this no longer holds back compaction (trap 43).
+constexpr int64_t kSnapshotProtectsLogNs = 300 * env::kSecond;
+constexpr int64_t kFlushIntervalNs = 2 * env::kSecond;
+
+}  // namespace
+
+Result<std::unique_ptr<Group>> Group::start(GroupServices& services, log::GroupLog& log,
+                                            std::unique_ptr<StateMachine> state_machine) {
+  std::unique_ptr<Group> group(new Group(services, log, std::move(state_machine)));
+  MR_RETURN_IF_ERROR(group->recover());
+  return group;
+}
+
+Status Group::recover() {
+  const LogIndex state_at = state_machine_->applied_index();
+  MR_RETURN_IF_ERROR(complete_announced_install(state_at));
+  const raft::Snapshot& mark = log_.mark();
+  LogIndex applied = state_at;
+  if (applied == LogIndex{} && mark.index == kFounderIndex) applied = mark.index;
+  if (applied < mark.index || applied > log_.last_index()) {
+    return Status(StatusCode::kCorruption,
+                  "group " + to_string(id()) + ": the state machine stands at index " +
+                      to_string(state_at) + " but its log holds " +
+                      to_string(log_.first_index()) + ".." + to_string(log_.last_index()) +
+                      ". Part of the state directory is missing or older than the rest. Remove this "
+                      "node from the cluster, wipe its state directory and join it again");
+  }
+  MR_RETURN_IF_ERROR(recover_configuration(applied));
+  state_saved_index_ = state_machine_->in_memory() ? state_at : LogIndex{};
+
+  raft::InitialState initial = log_.initial_state();
+  hard_state_saved_ = initial.hard_state;
+  // What is applied was committed, even where the commit index on disk is older.
+  initial.hard_state.commit = std::max(initial.hard_state.commit, applied);
+  initial.conf_state = conf_history_.back().second;
+  hard_state_ = initial.hard_state;
+  storage_ = std::make_unique<GroupStorage>(log_, std::move(initial),
+                                            [this] { return offer_snapshot(); });
+
+  const HostOptions& options = services_.options();
+  raft::Config config;
+  config.id = replica();
+  config.election_ticks = static_cast<uint32_t>(options.election_ns / options.heartbeat_ns);
+  config.heartbeat_ticks = 1;
+  config.read_only = options.read_mode;
+  config.applied = applied;
+  config.message_bytes_max = limits::kMessageBytesMax;
+  config.committed_bytes_per_ready_max = limits::kCommittedBytesPerReadyMax;
+  config.uncommitted_bytes_max = limits::kUncommittedBytesMax;
+  config.inflight_messages_max = limits::kInflightMessagesMax;
+  config.inflight_bytes_max = limits::kInflightBytesMax;
+  config.disable_proposal_forwarding = true;
+  config.random_seed = services_.random_u64();
+  core_ = std::make_unique<raft::Raft>(config, *storage_);
+  // A group of one voter has nobody to wait for.
+  const raft::ConfState& conf = conf_history_.back().second;
+  if (conf.voters_outgoing.empty() && conf.voters == std::vector<ReplicaId>{replica()}) {
+    core_->campaign();
+  }
+  services_.activate(*this);
+  return Status::ok();
+}
+
+Status Group::complete_announced_install(LogIndex applied) {
+  auto announced = log_.announced_install();
+  if (!announced || announced->index != applied) return Status::ok();
+  auto term = log_.term(applied);
+  if (term && *term == announced->term) return Status::ok();  // The log reached it by itself.
+  MR_COVERAGE("announced install completed at restart");
+  log::GroupAppend record;
+  record.group = id();
+  record.snapshot = announced;
+  services_.log().stage(record, nullptr);
+  return Status::ok();
+}
+
+Status Group::recover_configuration(LogIndex applied) {
+  conf_history_.emplace_back(log_.mark().index, log_.mark().conf_state);
+  for (LogIndex index : log_.conf_change_indexes(log_.mark().index + 1, applied + 1)) {
+    auto entries = log_.entries(index, index + 1, SIZE_MAX);
+    if (!entries) return entries.status();
+    auto change = raft::decode_conf_change(entries->front().type, entries->front().data);
+    if (!change) return change.status();
+    auto state = raft::next_conf_state(conf_history_.back().second, *change);
+    if (!state) return state.status();
+    conf_history_.emplace_back(index, std::move(*state));
+  }
+  return Status::ok();
+}
+
+const raft::ConfState& Group::conf_state_at(LogIndex index) const {
+  auto after = std::find_if(conf_history_.begin(), conf_history_.end(),
+                            [&](const auto& entry) { return entry.first > index; });
+  MR_ASSERT(after != conf_history_.begin());
+  return std::prev(after)->second;
+}
+
+// -- Sending.
+
+Result<std::shared_ptr<const raft::Snapshot>> Group::offer_snapshot() {
+  const LogIndex applied = state_machine_->applied_index();
+  // What is applied but not committed to the engine cannot be read consistently yet.
+  if (applying || has_apply() || installing_ || applied < log_.mark().index ||
+      applied == LogIndex{} || !services_.may_send_snapshot()) {
+    return Status(StatusCode::kUnavailable, "no snapshot can be taken right now");
+  }
+  auto snapshot = std::make_shared<raft::Snapshot>();
+  snapshot->index = applied;
+  snapshot->term = state_machine_->applied_term();
+  snapshot->conf_state = conf_state_at(applied);
+  return std::shared_ptr<const raft::Snapshot>(std::move(snapshot));
+}
+
+void Group::snapshot_sent(ReplicaId to, bool ok) {
+  std::erase_if(snapshots_in_flight_, [&](const SnapshotInFlight& s) { return s.to == to; });
+  core_->report_snapshot(to, ok);
+  services_.activate(*this);
+}
+
+// -- Installing.
+
+void Group::snapshot_received(raft::Message message, std::unique_ptr<SnapshotWriter> writer) {
+  if (installing_) return;  // The leader tries again, should it still be needed.
+  received_ = std::move(writer);
+  received_position_ = *message.snapshot;
+  (void)core_->step(std::move(message));
+  process_ready();
+  // The core did not want it: it is older than what is here.
+  if (!installing_) received_.reset();
+  services_.activate(*this);
+}
+
+void Group::install(std::shared_ptr<raft::StorageAppend> append) {
+  MR_ASSERT_MSG(received_ && received_position_ == *append->snapshot,
+                "the core installs a snapshot that did not arrive");
+  installing_ = true;
+  // Three durable steps: announce, replace the state, replace the log. A crash between any two is
+  // completed or undone at restart (complete_announced_install).
+  services_.log().announce_install(
+      id(), *append->snapshot,
+      [&services = services_, group = id(), replica = replica(), append]() mutable {
+        if (Group* self = services.find(group, replica)) self->announced(std::move(append));
+      });
+}
+
+void Group::announced(std::shared_ptr<raft::StorageAppend> append) {
+  if (!state_machine_->in_memory()) {
+    finish_install(std::move(append));
+    return;
+  }
+  services_.keep_received_state(id(), replica(), append->snapshot->index,
+                                [append](Group& group, const Status& status) {
+                                  if (!status) {
+                                    group.services_.fatal(status);
+                                  } else {
+                                    group.finish_install(append);
+                                  }
+                                });
+}
+
+void Group::finish_install(std::shared_ptr<raft::StorageAppend> append) {
+  if (applying || has_apply()) {  // Older entries first; the engine pushes back.
+    services_.run_later(id(), replica(), services_.options().heartbeat_ns / 10,
+                        [append](Group& group) { group.finish_install(append); });
+    return;
+  }
+  const raft::Snapshot& snapshot = *append->snapshot;
+  if (const Status status = received_->finish(); !status) {
+    services_.fatal(status);
+    return;
+  }
+  MR_COVERAGE("snapshot installed");
+  received_.reset();
+  if (state_machine_->in_memory()) state_saved_index_ = snapshot.index;
+  conf_history_.assign(1, {snapshot.index, snapshot.conf_state});
+  writes_.skipped_to(snapshot.index);
+  std::vector<raft::Message> responses = std::move(append->responses);
+  stage(*append, std::move(responses));
+  installing_ = false;
+  services_.observer().on_conf_state(id(), snapshot.conf_state);
+  services_.observer().on_applied(id(), snapshot.index);
+  serve_reads();
+  services_.activate(*this);
+}
+
+// -- Compaction.
+
+void Group::state_saved(LogIndex index) {
+  saving_state_ = false;
+  state_saved_index_ = std::max(state_saved_index_, index);
+  compact();
+}
+
+void Group::compact() {
+  if (installing_ || applying) return;
+  const HostOptions& options = services_.options();
+  const LogIndex applied = state_machine_->applied_index();
+  if (applied < log_.first_index()) return;
+  const uint64_t held = applied - log_.first_index() + 1;
+  const bool many_bytes = log_.bytes() > options.compact_bytes;
+  if (held <= options.compact_entries + options.compact_tail_entries && !many_bytes) return;
+
+  const bool in_memory = state_machine_->in_memory();
+  LogIndex limit =
+      std::min(applied, in_memory ? state_saved_index_ : state_machine_->durable_index());
+  for (const SnapshotInFlight& snapshot : snapshots_in_flight_) {
+    if (services_.now() - snapshot.started < kSnapshotProtectsLogNs) {
+      limit = std::min(limit, snapshot.index);
+    }
+  }
+  const uint64_t tail = many_bytes ? options.compact_tail_entries / 10 : options.compact_tail_entries;
+  const uint64_t worthwhile = many_bytes ? 1 : options.compact_entries / 4;
+  if (limit < log_.first_index() + tail + worthwhile) {
+    // Nothing can go before the state itself is durable further on.
+    if (in_memory && !saving_state_ && applied > state_saved_index_) {
+      auto reader = state_machine_->snapshot();
+      if (!reader) return;
+      saving_state_ = true;
+      raft::Snapshot position{applied, state_machine_->applied_term(), conf_state_at(applied)};
+      services_.save_state(*this, position, std::move(*reader));
+    } else if (!in_memory && services_.now() - flush_asked_ > kFlushIntervalNs) {
+      flush_asked_ = services_.now();
+      options.engine(id()).request_flush();
+    }
+    return;
+  }
+  const LogIndex index = limit - tail;
+  auto term = log_.term(index);
+  if (!term) return;
+  const raft::Snapshot mark{index, *term, conf_state_at(index)};
+  services_.log().compact(id(), mark);
+  while (conf_history_.size() > 1 && conf_history_[1].first <= index) {
+    conf_history_.erase(conf_history_.begin());
+  }
+}
+
+}  // namespace multiraft::host

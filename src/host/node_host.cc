@@ -1,0 +1,415 @@
+#include "host/node_host.h"
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+
+#include "host/worker.h"
+
+namespace multiraft::host {
+namespace {
+
+/// Runs `done(args...)` on `executor`: at once if this is its thread, else as a task.
+template <class Done, class... Args>
+void reply(env::Executor& executor, Done done, Args... args) {
+  if (executor.in_executor()) {
+    done(std::move(args)...);
+    return;
+  }
+  executor.post([done = std::move(done), ... args = std::move(args)]() mutable {
+    done(std::move(args)...);
+  });
+}
+
+/// Runs `work` on `executor` and waits for it. Not from that executor's thread.
+void run_and_wait(env::Executor& executor, Task work) {
+  struct Shared {
+    std::mutex mutex;
+    std::condition_variable changed;
+    bool finished = false;
+  };
+  auto shared = std::make_shared<Shared>();
+  executor.post([shared, work = std::move(work)]() mutable {
+    work();
+    std::lock_guard lock(shared->mutex);
+    shared->finished = true;
+    shared->changed.notify_all();
+  });
+  std::unique_lock lock(shared->mutex);
+  shared->changed.wait(lock, [&] { return shared->finished; });
+}
+
+constexpr uint32_t kWorkersMax = 64;
+
+/// A group stays on its worker's log for good, so the number of workers that the state directory was
+/// made with is kept.
+Result<uint32_t> fixed_worker_count(env::FileSystem& fs, const HostOptions& options) {
+  const std::string path = options.state_dir + "/log/workers";
+  MR_RETURN_IF_ERROR(fs.create_directories(options.state_dir + "/log"));
+  auto exists = fs.exists(path);
+  if (!exists) return exists.status();
+  if (*exists) {
+    auto text = fs.read_file(path);
+    if (!text) return text.status();
+    uint32_t count = 0;
+    for (char c : *text) {
+      if (c >= '0' && c <= '9' && count <= kWorkersMax) count = count * 10 + static_cast<uint32_t>(c - '0');
+    }
+    if (count == 0 || count > kWorkersMax) {
+      return Status(StatusCode::kCorruption, path + ": offset 0: not a number of workers");
+    }
+    return count;
+  }
+  const uint32_t count = std::clamp<uint32_t>(options.workers, 1, kWorkersMax);
+  MR_RETURN_IF_ERROR(fs.write_file_atomically(path, std::to_string(count) + "\n"));
+  return count;
+}
+
+/// A mixer, so that groups spread over workers whatever pattern their numbers follow.
+uint64_t mix(uint64_t x) {
+  x ^= x >> 33;
+  x *= 0xff51afd7ed558ccdULL;
+  x ^= x >> 33;
+  x *= 0xc4ceb9fe1a85ec53ULL;
+  return x ^ (x >> 33);
+}
+
+class NodeHostImpl final : public NodeHost, public WorkerPeers {
+ public:
+  NodeHostImpl(HostOptions options, env::Environment& env, HostObserver& observer)
+      : options_(std::move(options)), env_(env), observer_(observer) {}
+  ~NodeHostImpl() override { stop(); }
+
+  Status open();
+
+  // -- NodeHost
+  uint32_t workers() const override { return static_cast<uint32_t>(workers_.size()); }
+  uint32_t worker_of(GroupId group) const override {
+    return static_cast<uint32_t>(mix(group.value) % workers_.size());
+  }
+  env::Executor& executor(uint32_t worker) override { return *executors_[worker]; }
+  transport::Transport& transport() override { return *transport_; }
+  std::vector<std::pair<GroupId, ReplicaId>> recovered() const override { return recovered_; }
+
+  void create_replica(GroupId group, ReplicaId replica, const raft::Snapshot& mark,
+                      env::Executor& reply_on, Callback<void(Status)> done) override;
+  void destroy_replica(GroupId group, ReplicaId replica, env::Executor& reply_on,
+                       Callback<void(Status)> done) override;
+  void write(GroupId group, SharedBytes command, env::Executor& reply_on,
+             Callback<void(WriteResult)> done) override;
+  void read(GroupId group, bool linearizable, Callback<void(ReadPermit)> done) override;
+  void change_membership(GroupId group, Term term, raft::ConfChange change,
+                         env::Executor& reply_on, Callback<void(Status)> done) override;
+  void transfer_leadership(GroupId group, ReplicaId to) override;
+  void status(GroupId group, env::Executor& reply_on,
+              Callback<void(Result<ReplicaStatus>)> done) override;
+  void list(env::Executor& reply_on, Callback<void(std::vector<ReplicaStatus>)> done) override;
+  void ask(NodeId node, wire::RequestKind kind, SharedBytes payload, int64_t timeout_ns,
+           env::Executor& reply_on, Callback<void(Result<SharedBytes>)> done) override;
+  void drain(int64_t timeout_ns, env::Executor& reply_on, Callback<void()> done) override;
+  void stop() override;
+
+  // -- WorkerPeers
+  Worker& worker(uint32_t index) override { return *workers_[index]; }
+  SnapshotStore& snapshots() override { return *snapshots_; }
+
+ private:
+  Worker& owner(GroupId group) { return *workers_[worker_of(group)]; }
+  /// Runs task(worker) on the group's worker's thread, at once if this is it.
+  template <class F>
+  void on_owner(GroupId group, F task) {
+    Worker& worker = owner(group);
+    if (worker.executor().in_executor()) {
+      task(worker);
+    } else {
+      worker.executor().post([&worker, task = std::move(task)]() mutable { task(worker); });
+    }
+  }
+  void make_snapshot_store();
+  Status start_transport();
+  void check_drained(env::MonotonicTime deadline, std::shared_ptr<Callback<void()>> done);
+
+  HostOptions options_;
+  env::Environment& env_;
+  HostObserver& observer_;
+  std::vector<std::unique_ptr<env::Executor>> executors_;
+  std::unique_ptr<env::Executor> snapshot_executor_;
+  std::unique_ptr<SnapshotStore> snapshots_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::unique_ptr<transport::Transport> transport_;
+  std::vector<std::pair<GroupId, ReplicaId>> recovered_;
+  std::atomic<bool> draining_{false};
+  bool stopped_ = false;
+};
+
+// -- Start and stop.
+
+Status NodeHostImpl::open() {
+  auto count = fixed_worker_count(env_.file_system(), options_);
+  if (!count) return count.status();
+  options_.workers = *count;
+  for (uint32_t i = 0; i < options_.workers; ++i) {
+    executors_.push_back(env_.start_executor("worker-" + std::to_string(i)));
+  }
+  make_snapshot_store();
+  MR_RETURN_IF_ERROR(snapshots_->open());
+  for (uint32_t i = 0; i < options_.workers; ++i) {
+    workers_.push_back(
+        std::make_unique<Worker>(i, options_, env_, *executors_[i], *this, observer_));
+  }
+  for (auto& worker : workers_) {
+    Status status;
+    run_and_wait(worker->executor(), [&] {
+      status = worker->open();
+      if (!status) return;
+      for (const auto& replica : worker->replicas()) recovered_.push_back(replica);
+    });
+    MR_RETURN_IF_ERROR(status);
+  }
+  return start_transport();
+}
+
+void NodeHostImpl::make_snapshot_store() {
+  snapshot_executor_ = env_.start_executor("snapshots");
+  SnapshotStore::Hooks hooks;
+  hooks.writer_for = [this](const wire::SnapshotHeader& header,
+                            Callback<void(std::unique_ptr<SnapshotWriter>)> done) {
+    on_owner(header.group, [header, done = std::move(done)](Worker& worker) mutable {
+      done(worker.writer_for(header));
+    });
+  };
+  hooks.arrived = [this](const wire::SnapshotHeader& header,
+                         std::unique_ptr<SnapshotWriter> writer) {
+    on_owner(header.group, [header, writer = std::move(writer)](Worker& worker) mutable {
+      worker.snapshot_arrived(header, std::move(writer));
+    });
+  };
+  snapshots_ = std::make_unique<SnapshotStore>(
+      env_.file_system(), options_.state_dir + "/snap", *snapshot_executor_, std::move(hooks));
+}
+
+Status NodeHostImpl::start_transport() {
+  transport::TransportOptions options;
+  options.identity = options_.identity;
+  options.listen = options_.listen;
+  for (auto& worker : workers_) {
+    options.workers.push_back(&worker->executor());
+    options.receivers.push_back(worker.get());
+  }
+  options.snapshot_receiver = snapshots_.get();
+  options.snapshot_executor = snapshot_executor_.get();
+  auto transport = transport::Transport::start(std::move(options), env_);
+  if (!transport) return transport.status();
+  transport_ = std::move(*transport);
+  for (auto& worker : workers_) {
+    run_and_wait(worker->executor(), [&] { worker->start(); });
+  }
+  return Status::ok();
+}
+
+void NodeHostImpl::stop() {
+  if (stopped_) return;
+  stopped_ = true;
+  for (auto& worker : workers_) {
+    run_and_wait(worker->executor(), [&] { worker->close(); });
+  }
+  if (transport_) transport_->stop();
+  if (snapshot_executor_) snapshot_executor_->stop();
+  for (auto& executor : executors_) executor->stop();
+  transport_.reset();
+  workers_.clear();
+  snapshots_.reset();
+}
+
+// -- Life of replicas.
+
+void NodeHostImpl::create_replica(GroupId group, ReplicaId replica, const raft::Snapshot& mark,
+                                  env::Executor& reply_on, Callback<void(Status)> done) {
+  on_owner(group, [group, replica, mark, &reply_on, done = std::move(done)](Worker& worker) mutable {
+    auto shared = std::make_shared<Callback<void(Status)>>(std::move(done));
+    const Status status = worker.create_replica(group, replica, mark, [&reply_on, shared](Status s) {
+      reply(reply_on, std::move(*shared), std::move(s));
+    });
+    if (!status) reply(reply_on, std::move(*shared), status);
+  });
+}
+
+void NodeHostImpl::destroy_replica(GroupId group, ReplicaId replica, env::Executor& reply_on,
+                                   Callback<void(Status)> done) {
+  on_owner(group, [group, replica, &reply_on, done = std::move(done)](Worker& worker) mutable {
+    reply(reply_on, std::move(done), worker.destroy_replica(group, replica));
+  });
+}
+
+// -- Data.
+
+void NodeHostImpl::write(GroupId group, SharedBytes command, env::Executor& reply_on,
+                         Callback<void(WriteResult)> done) {
+  auto refuse = [&](StatusCode code, const char* why) {
+    WriteResult result;
+    result.status = Status(code, why);
+    reply(reply_on, std::move(done), std::move(result));
+  };
+  if (draining_.load(std::memory_order_relaxed)) {
+    refuse(StatusCode::kUnavailable, "this node is shutting down: ask another member");
+    return;
+  }
+  if (command.empty() || command.size() > limits::kProposalBytesMax) {
+    refuse(StatusCode::kTooLarge, "the command is empty or above the limit of one proposal");
+    return;
+  }
+  Worker& worker = owner(group);
+  auto submit = [this, &worker, group](SharedBytes bytes, Callback<void(WriteResult)> answer) {
+    Group* replica = worker.group(group);
+    if (!replica) {
+      WriteResult result;
+      result.status = Status(StatusCode::kNotFound, "this node has no replica of the group");
+      answer(std::move(result));
+      return;
+    }
+    PendingWrite write;
+    write.command = std::move(bytes);
+    write.deadline = env_.clock().now() + options_.request_timeout_ns;
+    write.done = std::move(answer);
+    replica->write(std::move(write));
+  };
+  if (&reply_on == &worker.executor() && reply_on.in_executor()) {
+    submit(std::move(command), std::move(done));
+    return;
+  }
+  worker.executor().post([submit, command = std::move(command), &reply_on,
+                          done = std::move(done)]() mutable {
+    submit(std::move(command), [&reply_on, done = std::move(done)](WriteResult result) mutable {
+      reply(reply_on, std::move(done), std::move(result));
+    });
+  });
+}
+
+void NodeHostImpl::read(GroupId group, bool linearizable, Callback<void(ReadPermit)> done) {
+  on_owner(group, [this, group, linearizable, done = std::move(done)](Worker& worker) mutable {
+    Group* replica = worker.group(group);
+    if (!replica) {
+      ReadPermit permit;
+      permit.status = Status(StatusCode::kNotFound, "this node has no replica of the group");
+      done(permit);
+      return;
+    }
+    replica->read(linearizable,
+                  {env_.clock().now() + options_.request_timeout_ns, std::move(done)});
+  });
+}
+
+// -- Membership, leadership, status.
+
+void NodeHostImpl::change_membership(GroupId group, Term term, raft::ConfChange change,
+                                     env::Executor& reply_on, Callback<void(Status)> done) {
+  on_owner(group, [group, term, change = std::move(change), &reply_on,
+                   done = std::move(done)](Worker& worker) mutable {
+    auto answer = [&reply_on, done = std::move(done)](Status status) mutable {
+      reply(reply_on, std::move(done), std::move(status));
+    };
+    if (Group* replica = worker.group(group)) {
+      replica->change_membership(term, std::move(change), std::move(answer));
+    } else {
+      answer(Status(StatusCode::kNotLeader, "this node has no replica of the group"));
+    }
+  });
+}
+
+void NodeHostImpl::transfer_leadership(GroupId group, ReplicaId to) {
+  on_owner(group, [group, to](Worker& worker) {
+    if (Group* replica = worker.group(group)) replica->transfer_leadership(to);
+  });
+}
+
+void NodeHostImpl::status(GroupId group, env::Executor& reply_on,
+                          Callback<void(Result<ReplicaStatus>)> done) {
+  on_owner(group, [group, &reply_on, done = std::move(done)](Worker& worker) mutable {
+    Group* replica = worker.group(group);
+    Result<ReplicaStatus> result =
+        replica ? Result<ReplicaStatus>(replica->status())
+                : Result<ReplicaStatus>(
+                      Status(StatusCode::kNotFound, "this node has no replica of the group"));
+    reply(reply_on, std::move(done), std::move(result));
+  });
+}
+
+void NodeHostImpl::list(env::Executor& reply_on,
+                        Callback<void(std::vector<ReplicaStatus>)> done) {
+  struct Gathering {
+    std::mutex mutex;
+    std::vector<ReplicaStatus> statuses;
+    size_t missing = 0;
+    Callback<void(std::vector<ReplicaStatus>)> done;
+  };
+  auto gathering = std::make_shared<Gathering>();
+  gathering->missing = workers_.size();
+  gathering->done = std::move(done);
+  for (auto& worker : workers_) {
+    worker->executor().post([&worker = *worker, gathering, &reply_on] {
+      std::vector<ReplicaStatus> mine;
+      worker.for_each_group([&](Group& group) { mine.push_back(group.status()); });
+      std::unique_lock lock(gathering->mutex);
+      std::move(mine.begin(), mine.end(), std::back_inserter(gathering->statuses));
+      if (--gathering->missing > 0) return;
+      lock.unlock();
+      std::sort(gathering->statuses.begin(), gathering->statuses.end(),
+                [](const ReplicaStatus& a, const ReplicaStatus& b) { return a.group < b.group; });
+      reply(reply_on, std::move(gathering->done), std::move(gathering->statuses));
+    });
+  }
+}
+
+void NodeHostImpl::ask(NodeId node, wire::RequestKind kind, SharedBytes payload,
+                       int64_t timeout_ns, env::Executor& reply_on,
+                       Callback<void(Result<SharedBytes>)> done) {
+  on_owner(GroupId{}, [node, kind, payload = std::move(payload), timeout_ns, &reply_on,
+                       done = std::move(done)](Worker& worker) mutable {
+    worker.ask(node, kind, std::move(payload), timeout_ns,
+               [&reply_on, done = std::move(done)](Result<SharedBytes> answer) mutable {
+                 reply(reply_on, std::move(done), std::move(answer));
+               });
+  });
+}
+
+// -- Drain.
+
+void NodeHostImpl::drain(int64_t timeout_ns, env::Executor& reply_on, Callback<void()> done) {
+  draining_.store(true);
+  const env::MonotonicTime deadline = env_.clock().now() + timeout_ns;
+  auto wrapped = std::make_shared<Callback<void()>>(
+      [&reply_on, done = std::move(done)]() mutable { reply(reply_on, std::move(done)); });
+  check_drained(deadline, std::move(wrapped));
+}
+
+void NodeHostImpl::check_drained(env::MonotonicTime deadline,
+                                 std::shared_ptr<Callback<void()>> done) {
+  auto busy = std::make_shared<std::atomic<size_t>>(0);
+  auto missing = std::make_shared<std::atomic<size_t>>(workers_.size());
+  for (auto& worker : workers_) {
+    worker->executor().post([this, &worker = *worker, busy, missing, deadline, done] {
+      size_t mine = 0;
+      worker.for_each_group([&](Group& group) { mine += group.hand_over() ? 0 : 1; });
+      busy->fetch_add(mine);
+      if (missing->fetch_sub(1) > 1) return;
+      if (busy->load() == 0 || env_.clock().now() >= deadline) {
+        (*done)();
+        return;
+      }
+      worker.executor().run_at(env_.clock().now() + options_.heartbeat_ns / 5,
+                               [this, deadline, done] { check_drained(deadline, done); });
+    });
+  }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<NodeHost>> NodeHost::start(HostOptions options, env::Environment& env,
+                                                  HostObserver& observer) {
+  auto host = std::make_unique<NodeHostImpl>(std::move(options), env, observer);
+  MR_RETURN_IF_ERROR(host->open());
+  return std::unique_ptr<NodeHost>(std::move(host));
+}
+
+}  // namespace multiraft::host

@@ -1,0 +1,16 @@
+#pragma once
+// The answer to a forwarded write (wire::RequestKind::kPropose). The request's payload is the
+// command itself (docs/formats/wire.md).
+
+#include "base/shared_bytes.h"
+#include "base/status.h"
+#include "host/node_host.h"
+
+namespace multiraft::host {
+
+/// index u64, term u64, leader u64, code u64, data. On error: leader u64, then the text.
+SharedBytes encode_write_result(const WriteResult& result);
+/// `code` is the response's. kCorruption-free: what cannot be read is an unknown outcome.
+WriteResult decode_write_result(StatusCode code, std::string_view payload);
+
+}  // namespace multiraft::host

@@ -1,0 +1,368 @@
+#include "host/worker.h"
+
+#include <algorithm>
+
+#include "base/coverage.h"
+#include "host/propose_codec.h"
+
+namespace multiraft::host {
+namespace {
+
+constexpr uint32_t kSnapshotsSendingMax = 4;
+
+/// Feeds the transport from a state machine's view, on the snapshot thread.
+class ReaderSource final : public transport::ChunkSource {
+ public:
+  explicit ReaderSource(std::unique_ptr<SnapshotReader> reader) : reader_(std::move(reader)) {}
+  Status next(size_t bytes_target, std::string& chunk) override {
+    return reader_->next(bytes_target, chunk);
+  }
+
+ private:
+  std::unique_ptr<SnapshotReader> reader_;
+};
+
+}  // namespace
+
+Worker::Worker(uint32_t index, const HostOptions& options, env::Environment& env,
+               env::Executor& executor, WorkerPeers& peers, HostObserver& observer)
+    : index_(index),
+      options_(options),
+      env_(env),
+      executor_(executor),
+      peers_(peers),
+      observer_(observer),
+      random_(env.random_u64()),
+      mail_(options.workers),
+      forwarding_(index, [this](GroupId group, PendingWrite write) {
+        if (Group* owner = this->group(group)) {
+          owner->write_again(std::move(write));
+        } else {
+          WriteResult result;
+          result.status = Status(StatusCode::kUnavailable, "the replica left this node");
+          write.done(std::move(result));
+        }
+      }) {}
+
+Worker::~Worker() { *alive_ = false; }
+
+// -- Life.
+
+Status Worker::open() {
+  log::LogOptions options;
+  options.directory = options_.state_dir + "/log/" + std::to_string(index_);
+  options.writer = options_.log_writer;
+  options.thread_name = "log-" + std::to_string(index_);
+  auto opened = log::Log::open(options, env_, executor_, [this](Status status) { fatal(status); });
+  if (!opened) return opened.status();
+  log_ = std::move(*opened);
+  for (GroupId group : log_->groups()) MR_RETURN_IF_ERROR(open_group(group));
+  return Status::ok();
+}
+
+Status Worker::open_group(GroupId id) {
+  auto state_machine = options_.engine(id).open(id);
+  if (!state_machine) return state_machine.status();
+  if ((*state_machine)->in_memory()) {
+    MR_RETURN_IF_ERROR(peers_.snapshots().load_state(id, **state_machine));
+  }
+  auto group = Group::start(*this, *log_->group(id), std::move(*state_machine));
+  if (!group) return group.status();
+  groups_[id.value] = std::move(*group);
+  return Status::ok();
+}
+
+void Worker::start() {
+  transport_ = &peers_.transport().worker(index_);
+  started_ = true;
+  next_tick_ = now();
+  schedule_tick();
+  if (!active_.empty()) schedule_turn();
+}
+
+void Worker::close() {
+  if (closed_) return;
+  closed_ = true;
+  const Status stopping(StatusCode::kUnavailable, "this node stops");
+  for (auto& [id, group] : groups_) group->fail_all(stopping);
+  forwarding_.fail_all();
+  if (log_) log_->close();
+  groups_.clear();
+}
+
+std::vector<std::pair<GroupId, ReplicaId>> Worker::replicas() const {
+  std::vector<std::pair<GroupId, ReplicaId>> out;
+  for (const auto& [id, group] : groups_) out.emplace_back(GroupId(id), group->replica());
+  return out;
+}
+
+Group* Worker::group(GroupId id) {
+  auto found = groups_.find(id.value);
+  return found == groups_.end() ? nullptr : found->second.get();
+}
+
+void Worker::for_each_group(const std::function<void(Group&)>& visit) {
+  for (auto& [id, group] : groups_) visit(*group);
+}
+
+Group* Worker::find(GroupId id, ReplicaId replica) {
+  Group* found = group(id);
+  return found && found->replica() == replica ? found : nullptr;
+}
+
+Status Worker::create_replica(GroupId id, ReplicaId replica, const raft::Snapshot& mark,
+                              Callback<void(Status)> done) {
+  if (closed_) return Status(StatusCode::kCancelled, "this node stops");
+  if (group(id)) return Status(StatusCode::kAlreadyExists, "the node hosts this group already");
+  // A predecessor's leftovers, should the process have ended between the two removals.
+  MR_RETURN_IF_ERROR(options_.engine(id).destroy(id));
+  auto created = log_->create_group(id, replica, mark);
+  if (!created) return created.status();
+  MR_RETURN_IF_ERROR(open_group(id));
+  log::GroupAppend nothing;
+  nothing.group = id;
+  log_->stage(nothing, [done = std::move(done)]() mutable { done(Status::ok()); });
+  schedule_turn();
+  return Status::ok();
+}
+
+Status Worker::destroy_replica(GroupId id, ReplicaId replica) {
+  Group* doomed = find(id, replica);
+  if (!doomed) return Status::ok();
+  doomed->fail_all(Status(StatusCode::kNotFound, "the replica was removed from this node"));
+  auto forget = [doomed](std::vector<Group*>& list) { std::erase(list, doomed); };
+  forget(active_);
+  forget(visiting_);
+  forget(applying_);
+  groups_.erase(id.value);
+  // Log first: a state without a log is dropped at the next creation; a log without its state would
+  // not start.
+  MR_RETURN_IF_ERROR(log_->remove_group(id));
+  schedule_turn();
+  peers_.snapshots().forget(id);
+  return options_.engine(id).destroy(id);
+}
+
+void Worker::fatal(const Status& status) {
+  if (failed_) return;
+  failed_ = true;
+  observer_.on_fatal(status);
+}
+
+// -- Turns.
+
+void Worker::schedule_turn() {
+  if (turn_scheduled_ || !started_ || closed_) return;
+  turn_scheduled_ = true;
+  executor_.defer([this, alive = alive_] {
+    if (*alive) turn();
+  });
+}
+
+void Worker::activate(Group& group) {
+  if (!group.active) {
+    group.active = true;
+    active_.push_back(&group);
+  }
+  schedule_turn();
+}
+
+void Worker::turn() {
+  turn_scheduled_ = false;
+  if (closed_ || failed_) return;
+  ++counters_.turns;
+  visiting_.swap(active_);
+  for (Group* group : visiting_) {
+    group->active = false;
+    ++counters_.groups_visited;
+    group->begin_turn();
+    group->process_ready();
+    if (group->has_apply() && !group->applying) {
+      group->applying = true;
+      applying_.push_back(group);
+    }
+  }
+  visiting_.clear();
+  log_->flush();
+  transport_->flush();
+  apply_phase();
+}
+
+void Worker::apply_phase() {
+  if (applying_.empty()) return;
+  for (Group* group : applying_) {
+    group->apply();
+    StateMachineEngine* engine = &options_.engine(group->id());
+    if (std::find(engines_.begin(), engines_.end(), engine) == engines_.end()) {
+      engines_.push_back(engine);
+    }
+  }
+  if (!commit_engines()) return;
+  std::vector<Group*> applied = std::exchange(applying_, {});
+  for (Group* group : applied) group->applying = false;
+  for (Group* group : applied) group->finish_apply();
+  transport_->flush();  // Answers to forwarded writes.
+}
+
+bool Worker::commit_engines() {
+  while (!engines_.empty()) {
+    const Status status = engines_.back()->commit(index_);
+    if (status.code() == StatusCode::kOverloaded) {
+      // The engine pushes back: nothing is answered, and nothing further is applied, until it takes
+      // what it has.
+      MR_COVERAGE("engine stalled");
+      executor_.run_at(now() + options_.heartbeat_ns / 10, [this, alive = alive_] {
+        if (*alive && !closed_) schedule_turn();
+      });
+      return false;
+    }
+    if (!status) {
+      fatal(status);
+      return false;
+    }
+    engines_.pop_back();
+  }
+  return true;
+}
+
+void Worker::schedule_tick() {
+  next_tick_ = std::max(next_tick_ + options_.heartbeat_ns, now());
+  executor_.run_at(next_tick_, [this, alive = alive_] {
+    if (*alive) tick();
+  });
+}
+
+bool Worker::disk_stalled() const {
+  auto oldest = log_->oldest_pending_write();
+  return oldest && now() - *oldest > options_.election_ns;
+}
+
+void Worker::tick() {
+  if (closed_ || failed_) return;
+  const bool stalled = disk_stalled();
+  for (auto& [id, group] : groups_) {
+    if (stalled && group->core().role() == raft::Role::kLeader) {
+      // A leader whose disk hangs must fall silent, or nobody else is elected (trap 37).
+      MR_COVERAGE("leader silent over a stalled disk");
+      continue;
+    }
+    group->tick();
+  }
+  forwarding_.expire(now());
+  schedule_turn();
+  schedule_tick();
+}
+
+// -- GroupServices.
+
+void Worker::send(GroupId group, raft::Message message) {
+  const NodeId to = message.to.node();
+  transport_->send(to, wire::GroupMessage{group, std::move(message)});
+}
+
+void Worker::run_later(GroupId group, ReplicaId replica, int64_t delay_ns,
+                       Callback<void(Group&)> task) {
+  executor_.run_at(now() + delay_ns,
+                   [this, alive = alive_, group, replica, task = std::move(task)]() mutable {
+                     if (!*alive || closed_) return;
+                     if (Group* self = find(group, replica)) task(*self);
+                   });
+}
+
+void Worker::forward(GroupId group, NodeId leader, PendingWrite write) {
+  ++counters_.forwarded;
+  SharedBytes command = write.command;
+  const uint64_t id = forwarding_.add_write(group, leader, std::move(write));
+  wire::Request request;
+  request.id = id;
+  request.kind = wire::RequestKind::kPropose;
+  request.group = group;
+  request.payload = std::move(command);
+  if (!transport_->send(leader, std::move(request))) forwarding_.not_sent(id);
+}
+
+void Worker::ask(NodeId node, wire::RequestKind kind, SharedBytes payload, int64_t timeout_ns,
+                 Callback<void(Result<SharedBytes>)> done) {
+  const uint64_t id = forwarding_.add_question(node, now() + timeout_ns, std::move(done));
+  wire::Request request;
+  request.id = id;
+  request.kind = kind;
+  request.payload = std::move(payload);
+  if (!transport_->send(node, std::move(request))) {
+    forwarding_.not_sent(id);
+    return;
+  }
+  schedule_turn();
+}
+
+// -- Snapshots.
+
+bool Worker::may_send_snapshot() const { return snapshots_sending_ < kSnapshotsSendingMax; }
+
+void Worker::send_snapshot(Group& group, const raft::Message& message,
+                           std::unique_ptr<SnapshotReader> reader) {
+  ++snapshots_sending_;
+  const wire::SnapshotHeader header{group.id(), message.from, message.to, message.term,
+                                    *message.snapshot};
+  peers_.transport().send_snapshot(
+      message.to.node(), header, std::make_unique<ReaderSource>(std::move(reader)), executor_,
+      [this, alive = alive_, header](Status status) {
+        if (!*alive || closed_) return;
+        --snapshots_sending_;
+        if (Group* self = find(header.group, header.from)) {
+          self->snapshot_sent(header.to, status.is_ok());
+        }
+      });
+}
+
+void Worker::save_state(Group& group, const raft::Snapshot& position,
+                        std::unique_ptr<SnapshotReader> reader) {
+  peers_.snapshots().save_state(
+      group.id(), position, std::move(reader),
+      [this, alive = alive_, id = group.id(), replica = group.replica(),
+       index = position.index](Status status) {
+        executor_.post([this, alive, id, replica, index, status = std::move(status)] {
+          if (!*alive || closed_) return;
+          if (!status) {
+            fatal(status);
+          } else if (Group* self = find(id, replica)) {
+            self->state_saved(index);
+          }
+        });
+      });
+}
+
+void Worker::keep_received_state(GroupId group, ReplicaId replica, LogIndex index,
+                                 Callback<void(Group&, const Status&)> done) {
+  peers_.snapshots().keep_received(
+      group, index,
+      [this, alive = alive_, group, replica, done = std::move(done)](Status status) mutable {
+        executor_.post([this, alive, group, replica, done = std::move(done),
+                        status = std::move(status)]() mutable {
+          if (!*alive || closed_) return;
+          if (Group* self = find(group, replica)) done(*self, status);
+        });
+      });
+}
+
+std::unique_ptr<SnapshotWriter> Worker::writer_for(const wire::SnapshotHeader& header) {
+  Group* wanted = closed_ ? nullptr : find(header.group, header.to);
+  if (!wanted || header.snapshot.index <= wanted->core().commit_index()) return nullptr;
+  auto writer = wanted->state_machine().restore(header.snapshot.index, header.snapshot.term);
+  return writer ? std::move(*writer) : nullptr;
+}
+
+void Worker::snapshot_arrived(const wire::SnapshotHeader& header,
+                              std::unique_ptr<SnapshotWriter> writer) {
+  Group* wanted = closed_ ? nullptr : find(header.group, header.to);
+  if (!wanted) return;
+  raft::Message message;
+  message.type = raft::MessageType::kSnap;
+  message.from = header.from;
+  message.to = header.to;
+  message.term = header.term;
+  message.snapshot = std::make_shared<raft::Snapshot>(header.snapshot);
+  wanted->snapshot_received(std::move(message), std::move(writer));
+}
+
+}  // namespace multiraft::host

@@ -1,0 +1,156 @@
+#pragma once
+// One worker: a thread with its groups, their shared log and its connections to other nodes.
+//
+// A turn takes all that arrived, steps every touched replica, makes one log write and one batch a
+// destination of what came out, applies what is committed, and answers clients. Replicas that
+// nothing happened to cost nothing. Everything here runs on the worker's executor, unless it says
+// otherwise.
+
+#include <absl/container/flat_hash_map.h>
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/prng.h"
+#include "host/forwarding.h"
+#include "host/group.h"
+#include "host/group_services.h"
+#include "host/node_host.h"
+#include "host/snapshot_store.h"
+#include "log/log.h"
+#include "transport/transport.h"
+
+namespace multiraft::host {
+
+class Worker;
+
+/// The other workers and the node, as a worker sees them. Any thread.
+class WorkerPeers {
+ public:
+  virtual ~WorkerPeers() = default;
+  virtual uint32_t worker_of(GroupId group) const = 0;
+  virtual Worker& worker(uint32_t index) = 0;
+  virtual transport::Transport& transport() = 0;
+  virtual SnapshotStore& snapshots() = 0;
+};
+
+struct WorkerCounters {
+  uint64_t turns = 0;
+  uint64_t groups_visited = 0;
+  uint64_t entries_applied = 0;
+  uint64_t writes = 0;
+  uint64_t reads = 0;
+  uint64_t forwarded = 0;
+  uint64_t stray_messages = 0;
+};
+
+class Worker final : public GroupServices, public transport::Receiver {
+ public:
+  Worker(uint32_t index, const HostOptions& options, env::Environment& env,
+         env::Executor& executor, WorkerPeers& peers, HostObserver& observer);
+  ~Worker() override;
+
+  /// Recovers the log and the state machines of its groups. Blocks.
+  Status open();
+  /// From here on messages are taken and time passes.
+  void start();
+  /// Fails what waits and closes the log. Blocks.
+  void close();
+
+  env::Executor& executor() { return executor_; }
+  uint32_t index() const { return index_; }
+  std::vector<std::pair<GroupId, ReplicaId>> replicas() const;
+  /// Null where there is none.
+  Group* group(GroupId id);
+  void for_each_group(const std::function<void(Group&)>& visit);
+
+  Status create_replica(GroupId group, ReplicaId replica, const raft::Snapshot& mark,
+                        Callback<void(Status)> done);
+  Status destroy_replica(GroupId group, ReplicaId replica);
+  void ask(NodeId node, wire::RequestKind kind, SharedBytes payload, int64_t timeout_ns,
+           Callback<void(Result<SharedBytes>)> done);
+  /// A snapshot that has arrived whole and lies in the store.
+  void snapshot_arrived(const wire::SnapshotHeader& header, std::unique_ptr<SnapshotWriter> writer);
+  /// Where a received snapshot goes to; null: nobody here wants it.
+  std::unique_ptr<SnapshotWriter> writer_for(const wire::SnapshotHeader& header);
+  const WorkerCounters& counters() const { return counters_; }
+
+  // -- GroupServices
+  const HostOptions& options() const override { return options_; }
+  HostObserver& observer() override { return observer_; }
+  log::Log& log() override { return *log_; }
+  env::MonotonicTime now() const override { return env_.clock().now(); }
+  uint64_t random_u64() override { return random_.next(); }
+  Group* find(GroupId group, ReplicaId replica) override;
+  void activate(Group& group) override;
+  void send(GroupId group, raft::Message message) override;
+  void forward(GroupId group, NodeId leader, PendingWrite write) override;
+  void run_later(GroupId group, ReplicaId replica, int64_t delay_ns,
+                 Callback<void(Group&)> task) override;
+  void send_snapshot(Group& group, const raft::Message& message,
+                     std::unique_ptr<SnapshotReader> reader) override;
+  bool may_send_snapshot() const override;
+  void save_state(Group& group, const raft::Snapshot& position,
+                  std::unique_ptr<SnapshotReader> reader) override;
+  void keep_received_state(GroupId group, ReplicaId replica, LogIndex index,
+                           Callback<void(Group&, const Status&)> done) override;
+  void fatal(const Status& status) override;
+
+  // -- transport::Receiver
+  void on_message(NodeId from, wire::GroupMessage message) override;
+  void on_request(NodeId from, wire::Request request) override;
+  void on_response(NodeId from, wire::Response response) override;
+  void on_batch_end(NodeId from) override;
+  void on_disconnected(NodeId node, bool ever_connected) override;
+
+ private:
+  struct Mail {
+    NodeId from;
+    wire::GroupMessage message;
+  };
+
+  Status open_group(GroupId group);
+  void deliver(NodeId from, wire::GroupMessage message);
+  void propose_for(NodeId from, uint64_t request_id, GroupId group, SharedBytes command);
+  void respond(NodeId to, uint64_t request_id, StatusCode code, SharedBytes payload);
+  void schedule_turn();
+  void turn();
+  void apply_phase();
+  bool commit_engines();
+  void schedule_tick();
+  void tick();
+  bool disk_stalled() const;
+
+  const uint32_t index_;
+  const HostOptions& options_;
+  env::Environment& env_;
+  env::Executor& executor_;
+  WorkerPeers& peers_;
+  HostObserver& observer_;
+  Prng random_;
+
+  std::unique_ptr<log::Log> log_;
+  transport::WorkerTransport* transport_ = nullptr;
+  absl::flat_hash_map<uint64_t, std::unique_ptr<Group>> groups_;
+  bool started_ = false;
+  bool closed_ = false;
+  bool failed_ = false;
+
+  bool turn_scheduled_ = false;
+  std::vector<Group*> active_;
+  std::vector<Group*> visiting_;
+  std::vector<Group*> applying_;
+  std::vector<StateMachineEngine*> engines_;
+  std::vector<std::vector<Mail>> mail_;   ///< For other workers, sent at the end of a batch.
+
+  Forwarding forwarding_;
+  uint32_t snapshots_sending_ = 0;
+  env::MonotonicTime next_tick_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  WorkerCounters counters_;
+};
+
+}  // namespace multiraft::host

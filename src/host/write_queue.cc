@@ -1,0 +1,82 @@
+#include "host/write_queue.h"
+
+#include "base/coverage.h"
+
+namespace multiraft::host {
+namespace {
+
+void answer(PendingWrite& write, StatusCode code, std::string_view message) {
+  WriteResult result;
+  result.status = Status(code, std::string(message));
+  write.done(std::move(result));
+}
+
+constexpr std::string_view kUnknownText =
+    "the write was handed to replication, and its outcome is not known: read the key to find out";
+
+}  // namespace
+
+void WriteQueue::proposed(std::deque<PendingWrite> writes, LogIndex index, Term term) {
+  for (PendingWrite& write : writes) {
+    write.index = index;
+    write.term = term;
+    ++index;
+    proposed_.push_back(std::move(write));
+  }
+}
+
+void WriteQueue::lost(PendingWrite write) {
+  MR_COVERAGE("write of a deposed leader certainly lost");
+  if (write.forwarded) {
+    answer(write, StatusCode::kNotLeader, "leadership changed before the write was replicated");
+  } else {
+    waiting_.push_back(std::move(write));
+  }
+}
+
+bool WriteQueue::applied(LogIndex index, Term term, PendingWrite& out) {
+  while (!proposed_.empty()) {
+    PendingWrite& front = proposed_.front();
+    if (front.index == index && front.term == term) {
+      out = std::move(front);
+      proposed_.pop_front();
+      return true;
+    }
+    if (front.index > index && front.term >= term) return false;
+    PendingWrite write = std::move(front);
+    proposed_.pop_front();
+    lost(std::move(write));
+  }
+  return false;
+}
+
+void WriteQueue::skipped_to(LogIndex index) {
+  while (!proposed_.empty() && proposed_.front().index <= index) {
+    PendingWrite write = std::move(proposed_.front());
+    proposed_.pop_front();
+    answer(write, StatusCode::kUnknownOutcome, kUnknownText);
+  }
+}
+
+void WriteQueue::expire(env::MonotonicTime now, std::string_view no_leader_text) {
+  while (!waiting_.empty() && waiting_.front().deadline <= now) {
+    PendingWrite write = std::move(waiting_.front());
+    waiting_.pop_front();
+    answer(write, write.forwarded ? StatusCode::kNotLeader : StatusCode::kUnavailable,
+           no_leader_text);
+  }
+  while (!proposed_.empty() && proposed_.front().deadline <= now) {
+    PendingWrite write = std::move(proposed_.front());
+    proposed_.pop_front();
+    answer(write, StatusCode::kUnknownOutcome, kUnknownText);
+  }
+}
+
+void WriteQueue::fail_all(const Status& not_applied) {
+  for (PendingWrite& write : take_waiting()) answer(write, not_applied.code(), not_applied.message());
+  for (PendingWrite& write : std::exchange(proposed_, {})) {
+    answer(write, StatusCode::kUnknownOutcome, kUnknownText);
+  }
+}
+
+}  // namespace multiraft::host
