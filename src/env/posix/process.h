@@ -1,0 +1,36 @@
+#pragma once
+// What a process asks of the system besides files, sockets and threads: signals to stop, the word to
+// the service manager, its own CPU time.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace multiraft::env {
+
+/// SIGTERM and SIGINT as something to wait for. Made in main() before any other thread, so that all
+/// threads inherit the blocked mask. SIGPIPE is ignored from then on.
+class StopSignal {
+ public:
+  StopSignal();
+  /// Blocks the calling thread until a signal comes or notify() is called. Returns the signal's
+  /// name, or "" for notify().
+  std::string wait();
+  /// Any thread.
+  void notify();
+};
+
+/// Tells the service manager that started this process, if one did (sd_notify(3): NOTIFY_SOCKET).
+void notify_service_manager(std::string_view state);
+
+struct ProcessUsage {
+  int64_t cpu_user_ns = 0;
+  int64_t cpu_system_ns = 0;
+  uint64_t resident_bytes = 0;
+  uint64_t open_files = 0;
+};
+ProcessUsage process_usage();
+
+uint32_t processor_count();
+
+}  // namespace multiraft::env

@@ -1,0 +1,254 @@
+#include "server/options.h"
+
+#include <absl/flags/declare.h>
+#include <absl/flags/flag.h>
+#include <absl/flags/reflection.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <map>
+#include <set>
+
+#include "base/limits.h"
+
+ABSL_FLAG(std::string, state_dir, "", "directory of this node's state; created where it does not exist");
+ABSL_FLAG(std::string, raft, ":8080", "address for other nodes, HOST:PORT or :PORT");
+ABSL_FLAG(std::string, api, ":9090", "address for HTTP clients, HOST:PORT or :PORT");
+ABSL_FLAG(std::string, advertise_raft, "", "how other nodes reach -raft; the same unless given");
+ABSL_FLAG(std::string, advertise_api, "", "how clients reach -api; the same unless given");
+ABSL_FLAG(uint64_t, id, 0, "this node's number, 1 to 4294967294; never two nodes with the same");
+ABSL_FLAG(std::string, join, "", "raft address of any node of the cluster to join");
+ABSL_FLAG(uint64_t, initial_group_id, 1, "group to create in a new cluster, or to enter when joining");
+ABSL_FLAG(bool, redirect, true, "answer 307 for groups of other nodes; false: 421");
+ABSL_FLAG(uint32_t, workers, 0, "worker threads; 0: one a core. Fixed once the state directory exists");
+ABSL_FLAG(std::string, engine, "rocksdb", "where values are kept: rocksdb or memory");
+ABSL_FLAG(std::string, log_format, "text", "log lines as text or json");
+ABSL_FLAG(std::string, log_level, "info", "trace, debug, info, warn or error");
+ABSL_FLAG(uint32_t, heartbeat_ms, 100, "time between two heartbeats of a leader");
+ABSL_FLAG(uint32_t, election_ms, 1000, "silence after which a follower elects; a multiple of -heartbeat_ms");
+ABSL_FLAG(std::string, read, "linearizable", "reads confirmed by a quorum (linearizable) or by the leader's lease (lease)");
+ABSL_FLAG(std::string, log_writer, "auto", "how the log is written: auto, pwrite or uring");
+ABSL_FLAG(std::string, config, "", "file of `name = value` lines with any of these flags");
+ABSL_FLAG(bool, check_config, false, "check flags and configuration, then exit");
+ABSL_FLAG(bool, version, false, "print the version and exit");
+ABSL_FLAG(bool, help, false, "print this text and exit");
+
+namespace multiraft::server {
+namespace {
+
+constexpr std::array kFlagNames = {
+    "state_dir", "raft",       "api",       "advertise_raft", "advertise_api", "id",
+    "join",      "initial_group_id", "redirect", "workers",   "engine",        "log_format",
+    "log_level", "heartbeat_ms", "election_ms", "read",       "log_writer",    "config",
+    "check_config", "version", "help"};
+
+Status usage(std::string message) {
+  return Status(StatusCode::kInvalidArgument, std::move(message));
+}
+
+bool known(std::string_view name) {
+  return std::find(kFlagNames.begin(), kFlagNames.end(), name) != kFlagNames.end();
+}
+
+absl::CommandLineFlag& flag(std::string_view name) {
+  return *absl::FindCommandLineFlag(absl::string_view(name.data(), name.size()));
+}
+
+Status assign(const std::string& name, const std::string& value, const std::string& origin) {
+  std::string error;
+  if (flag(name).ParseFrom(value, &error)) return Status::ok();
+  return usage(origin + ": \"" + value + "\" is no value for " + name + " (" +
+               std::string(flag(name).Help()) + ")");
+}
+
+/// Single or double dash, `=` or blank; a boolean flag takes its value with `=` only.
+Status read_arguments(int argc, const char* const* argv, std::set<std::string>& given) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view argument = argv[i];
+    const size_t dashes = argument.starts_with("--") ? 2 : argument.starts_with("-") ? 1 : 0;
+    if (dashes == 0 || argument.size() == dashes) {
+      return usage("\"" + std::string(argument) + "\" is not a flag. See -help");
+    }
+    const std::string_view body = argument.substr(dashes);
+    const size_t equals = body.find('=');
+    const std::string name(body.substr(0, equals));
+    if (!known(name)) return usage("unknown flag -" + name + ". See -help");
+    std::string value;
+    if (equals != std::string_view::npos) {
+      value = body.substr(equals + 1);
+    } else if (flag(name).IsOfType<bool>()) {
+      value = "true";
+    } else if (i + 1 < argc) {
+      value = argv[++i];
+    } else {
+      return usage("-" + name + " needs a value (" + std::string(flag(name).Help()) + ")");
+    }
+    MR_RETURN_IF_ERROR(assign(name, value, "-" + name));
+    given.insert(name);
+  }
+  return Status::ok();
+}
+
+Status read_environment(std::set<std::string>& given) {
+  for (const std::string name : kFlagNames) {
+    if (given.contains(name)) continue;
+    std::string variable = "MULTIRAFT_" + name;
+    std::transform(variable.begin(), variable.end(), variable.begin(),
+                   [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
+    const char* value = std::getenv(variable.c_str());
+    if (!value) continue;
+    MR_RETURN_IF_ERROR(assign(name, value, "environment variable " + variable));
+    given.insert(name);
+  }
+  return Status::ok();
+}
+
+std::string_view trim(std::string_view text) {
+  constexpr std::string_view kBlank = " \t\r";
+  const size_t first = text.find_first_not_of(kBlank);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(kBlank) - first + 1);
+}
+
+Status read_file(const std::string& path, env::FileSystem& fs, std::set<std::string>& given) {
+  auto content = fs.read_file(path);
+  if (!content) return usage("-config: " + content.status().message());
+  std::string_view rest = *content;
+  for (int line_number = 1; !rest.empty(); ++line_number) {
+    const size_t end = std::min(rest.find('\n'), rest.size());
+    const std::string_view line = trim(rest.substr(0, end));
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    if (line.empty() || line.front() == '#') continue;
+    const std::string where = path + ":" + std::to_string(line_number);
+    const size_t equals = line.find('=');
+    if (equals == std::string_view::npos) return usage(where + ": expected name = value");
+    const std::string name(trim(line.substr(0, equals)));
+    if (!known(name) || name == "config") return usage(where + ": unknown setting \"" + name + "\"");
+    if (given.contains(name)) continue;
+    MR_RETURN_IF_ERROR(assign(name, std::string(trim(line.substr(equals + 1))), where));
+  }
+  return Status::ok();
+}
+
+Status read_address(const char* name, const std::string& text, env::Address& out) {
+  auto address = env::Address::parse(text);
+  if (!address) return usage("-" + std::string(name) + ": " + address.status().message());
+  out = *address;
+  return Status::ok();
+}
+
+Status one_of(const char* name, const std::string& value, std::initializer_list<const char*> words) {
+  std::string list;
+  for (const char* word : words) {
+    if (value == word) return Status::ok();
+    list += (list.empty() ? "" : ", ") + std::string(word);
+  }
+  return usage("-" + std::string(name) + ": \"" + value + "\" is none of " + list);
+}
+
+Status read_addresses(ServerOptions& o) {
+  MR_RETURN_IF_ERROR(read_address("raft", absl::GetFlag(FLAGS_raft), o.raft));
+  MR_RETURN_IF_ERROR(read_address("api", absl::GetFlag(FLAGS_api), o.api));
+  o.advertise_raft = o.raft;
+  o.advertise_api = o.api;
+  if (const std::string text = absl::GetFlag(FLAGS_advertise_raft); !text.empty()) {
+    MR_RETURN_IF_ERROR(read_address("advertise_raft", text, o.advertise_raft));
+  }
+  if (const std::string text = absl::GetFlag(FLAGS_advertise_api); !text.empty()) {
+    MR_RETURN_IF_ERROR(read_address("advertise_api", text, o.advertise_api));
+  }
+  if (const std::string text = absl::GetFlag(FLAGS_join); !text.empty()) {
+    o.join.emplace();
+    MR_RETURN_IF_ERROR(read_address("join", text, *o.join));
+  }
+  return Status::ok();
+}
+
+Status check(ServerOptions& o) {
+  o.state_dir = absl::GetFlag(FLAGS_state_dir);
+  if (o.state_dir.empty()) return usage("-state_dir is missing: where this node keeps its state");
+  while (o.state_dir.size() > 1 && o.state_dir.back() == '/') o.state_dir.pop_back();
+  const uint64_t id = absl::GetFlag(FLAGS_id);
+  if (id == 0 || id > limits::kNodeIdMax) {
+    return usage("-id is " + (id == 0 ? std::string("missing") : std::to_string(id)) +
+                 ": a node needs a number from 1 to " + std::to_string(limits::kNodeIdMax));
+  }
+  o.id = NodeId(id);
+  MR_RETURN_IF_ERROR(read_addresses(o));
+  o.initial_group = GroupId(absl::GetFlag(FLAGS_initial_group_id));
+  if (!o.initial_group) {
+    return usage("-initial_group_id: group 0 is the cluster's own; user groups start at 1");
+  }
+  const uint32_t heartbeat_ms = absl::GetFlag(FLAGS_heartbeat_ms);
+  const uint32_t election_ms = absl::GetFlag(FLAGS_election_ms);
+  if (heartbeat_ms == 0 || heartbeat_ms > 60'000) {
+    return usage("-heartbeat_ms must be from 1 to 60000");
+  }
+  if (election_ms % heartbeat_ms != 0 || election_ms / heartbeat_ms < 2 ||
+      election_ms / heartbeat_ms > 1000) {
+    return usage("-election_ms must be a multiple of -heartbeat_ms, 2 to 1000 times as long");
+  }
+  o.heartbeat_ns = heartbeat_ms * env::kMillisecond;
+  o.election_ns = election_ms * env::kMillisecond;
+  o.workers = absl::GetFlag(FLAGS_workers);
+  if (o.workers > 64) return usage("-workers must be from 0 to 64");
+  o.redirect = absl::GetFlag(FLAGS_redirect);
+  const std::string engine = absl::GetFlag(FLAGS_engine);
+  MR_RETURN_IF_ERROR(one_of("engine", engine, {"rocksdb", "memory"}));
+  o.memory_engine = engine == "memory";
+  const std::string format = absl::GetFlag(FLAGS_log_format);
+  MR_RETURN_IF_ERROR(one_of("log_format", format, {"text", "json"}));
+  o.json_log = format == "json";
+  o.log_level = absl::GetFlag(FLAGS_log_level);
+  MR_RETURN_IF_ERROR(one_of("log_level", o.log_level, {"trace", "debug", "info", "warn", "error"}));
+  const std::string read = absl::GetFlag(FLAGS_read);
+  MR_RETURN_IF_ERROR(one_of("read", read, {"linearizable", "lease"}));
+  o.lease_reads = read == "lease";
+  o.log_writer = absl::GetFlag(FLAGS_log_writer);
+  return one_of("log_writer", o.log_writer, {"auto", "pwrite", "uring"});
+}
+
+}  // namespace
+
+Result<CommandLine> parse_command_line(int argc, const char* const* argv, env::FileSystem& fs) {
+  CommandLine line;
+  std::set<std::string> given;
+  MR_RETURN_IF_ERROR(read_arguments(argc, argv, given));
+  if (absl::GetFlag(FLAGS_help)) {
+    line.action = CommandLine::Action::kHelp;
+    return line;
+  }
+  if (absl::GetFlag(FLAGS_version)) {
+    line.action = CommandLine::Action::kVersion;
+    return line;
+  }
+  MR_RETURN_IF_ERROR(read_environment(given));
+  if (const std::string path = absl::GetFlag(FLAGS_config); !path.empty()) {
+    MR_RETURN_IF_ERROR(read_file(path, fs, given));
+  }
+  MR_RETURN_IF_ERROR(check(line.options));
+  if (absl::GetFlag(FLAGS_check_config)) line.action = CommandLine::Action::kCheckConfig;
+  return line;
+}
+
+std::string help_text() {
+  std::string text =
+      "multiraft: a replicated key-value store of many Raft groups\n\n"
+      "  multiraft -state_dir=DIR -id N [-raft :8080] [-api :9090] [-join HOST:PORT]\n\n"
+      "Without -join and without state in DIR a new cluster is made.\n\n";
+  for (const std::string name : kFlagNames) {
+    const std::string value = flag(name).DefaultValue();
+    text += "  -" + name + std::string(name.size() < 18 ? 18 - name.size() : 1, ' ') +
+            std::string(flag(name).Help()) + (value.empty() ? "" : " [" + value + "]") + "\n";
+  }
+  text +=
+      "\nEvery flag is also read from MULTIRAFT_NAME in the environment and from -config FILE.\n"
+      "Exit status: 0 stopped or removed, 2 usage, 3 state directory refused, 4 join refused,\n"
+      "5 disk failure.\n";
+  return text;
+}
+
+std::string version_text() { return "multiraft " MULTIRAFT_VERSION "\n"; }
+
+}  // namespace multiraft::server

@@ -1,0 +1,48 @@
+#pragma once
+// The command line, the environment and the configuration file: what the operator said, checked.
+// Precedence: flag, then MULTIRAFT_NAME in the environment, then `name = value` in -config FILE, then
+// the default (api.md section 1).
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/ids.h"
+#include "base/status.h"
+#include "env/env.h"
+
+namespace multiraft::server {
+
+struct ServerOptions {
+  std::string state_dir;
+  env::Address raft;
+  env::Address api;
+  env::Address advertise_raft;   ///< What other nodes use; the listen address unless given.
+  env::Address advertise_api;
+  NodeId id;
+  std::optional<env::Address> join;
+  GroupId initial_group{1};
+  bool redirect = true;
+  uint32_t workers = 0;          ///< 0: one a core.
+  bool memory_engine = false;
+  bool json_log = false;
+  std::string log_level;
+  int64_t heartbeat_ns = 0;
+  int64_t election_ns = 0;
+  bool lease_reads = false;
+  std::string log_writer;        ///< auto, pwrite or uring.
+};
+
+/// What the command line asks for instead of, or besides, a server.
+struct CommandLine {
+  enum class Action : uint8_t { kServe, kHelp, kVersion, kCheckConfig };
+  Action action = Action::kServe;
+  ServerOptions options;
+};
+
+/// kInvalidArgument with a text for people; the process then ends with status 2.
+Result<CommandLine> parse_command_line(int argc, const char* const* argv, env::FileSystem& fs);
+std::string help_text();
+std::string version_text();
+
+}  // namespace multiraft::server
