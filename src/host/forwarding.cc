@@ -36,8 +36,8 @@ void Forwarding::not_sent(uint64_t id) {
   if (pending.write) {
     again_(pending.group, std::move(*pending.write));
   } else {
-    pending.question(Status(StatusCode::kUnavailable,
-                            "node " + to_string(pending.node) + " cannot be reached"));
+    pending.question(
+        Status(StatusCode::kUnavailable, "node " + to_string(pending.node) + " cannot be reached"));
   }
 }
 

@@ -16,8 +16,8 @@
 
 namespace multiraft::host {
 
-/// Request ids name the worker that asked in their top 16 bits, since an answer arrives on whichever
-/// worker's connection the other side sends it.
+/// Request ids name the worker that asked in their top 16 bits, since an answer arrives on
+/// whichever worker's connection the other side sends it.
 constexpr uint32_t worker_of_request(uint64_t id) { return static_cast<uint32_t>(id >> 48); }
 
 class Forwarding {
@@ -25,7 +25,8 @@ class Forwarding {
   /// Told of writes that were certainly not applied and may be tried again.
   using Again = std::function<void(GroupId, PendingWrite)>;
 
-  Forwarding(uint32_t worker, Again again) : next_id_((uint64_t{worker} << 48) + 1), again_(std::move(again)) {}
+  Forwarding(uint32_t worker, Again again)
+      : next_id_((uint64_t{worker} << 48) + 1), again_(std::move(again)) {}
 
   uint64_t add_write(GroupId group, NodeId node, PendingWrite write);
   uint64_t add_question(NodeId node, env::MonotonicTime deadline,

@@ -64,7 +64,8 @@ void Group::tick() {
   core_->tick();
   expire(now);
   save_commit();
-  if (core_->has_ready() || writes_.waiting() || !gathered_reads_.empty()) services_.activate(*this);
+  if (core_->has_ready() || writes_.waiting() || !gathered_reads_.empty())
+    services_.activate(*this);
 }
 
 void Group::write(PendingWrite write) {
@@ -117,7 +118,8 @@ void Group::node_down(NodeId node) {
   services_.activate(*this);
   const int64_t spread_ns = services_.options().heartbeat_ns;
   const int64_t delay_ns =
-      spread_ns / 20 + static_cast<int64_t>(services_.random_u64() % static_cast<uint64_t>(spread_ns / 2));
+      spread_ns / 20 +
+      static_cast<int64_t>(services_.random_u64() % static_cast<uint64_t>(spread_ns / 2));
   services_.run_later(id(), replica(), delay_ns, [](Group& group) {
     if (group.core_->leader() != raft::kNoReplica) return;
     if (group.core_->role() != raft::Role::kFollower) return;
@@ -192,7 +194,8 @@ void Group::handle_soft_state(const raft::SoftState& state) {
     // Another leader decides now whether the entry survives.
     PendingConfChange change = std::move(*conf_change_);
     conf_change_.reset();
-    change.done(Status(StatusCode::kUnknownOutcome, "leadership was lost before the change was committed"));
+    change.done(
+        Status(StatusCode::kUnknownOutcome, "leadership was lost before the change was committed"));
   }
   services_.observer().on_leadership(id(), state, announced_term_);
   if (state.leader != raft::kNoReplica && (writes_.waiting() || !gathered_reads_.empty())) {
@@ -330,7 +333,8 @@ void Group::expire(env::MonotonicTime now) {
 
 std::string Group::no_leader_text() const {
   return core_->leader() == raft::kNoReplica
-             ? "group " + to_string(id()) + " has no leader: a majority of its voters is not reachable"
+             ? "group " + to_string(id()) +
+                   " has no leader: a majority of its voters is not reachable"
              : "group " + to_string(id()) + " could not confirm its leader in time";
 }
 

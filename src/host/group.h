@@ -153,7 +153,7 @@ class Group {
 
   /// (index, configuration from there on), ascending; the first stands at or before the log's mark.
   std::vector<std::pair<LogIndex, raft::ConfState>> conf_history_;
-  LogIndex state_saved_index_;       ///< In-memory state machines: the snapshot on disk.
+  LogIndex state_saved_index_;  ///< In-memory state machines: the snapshot on disk.
   bool saving_state_ = false;
 
   bool installing_ = false;

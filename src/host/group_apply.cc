@@ -79,7 +79,8 @@ void Group::resolve_conf_change(const raft::Entry& entry) {
   if (change.index == entry.index && change.term == entry.term) {
     change.done(Status::ok());
   } else {
-    change.done(Status(StatusCode::kNotLeader, "another leader's entry took the place of the change"));
+    change.done(
+        Status(StatusCode::kNotLeader, "another leader's entry took the place of the change"));
   }
 }
 

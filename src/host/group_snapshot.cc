@@ -31,12 +31,13 @@ Status Group::recover() {
   LogIndex applied = state_at;
   if (applied == LogIndex{} && mark.index == kFounderIndex) applied = mark.index;
   if (applied < mark.index || applied > log_.last_index()) {
-    return Status(StatusCode::kCorruption,
-                  "group " + to_string(id()) + ": the state machine stands at index " +
-                      to_string(state_at) + " but its log holds " +
-                      to_string(log_.first_index()) + ".." + to_string(log_.last_index()) +
-                      ". Part of the state directory is missing or older than the rest. Remove this "
-                      "node from the cluster, wipe its state directory and join it again");
+    return Status(
+        StatusCode::kCorruption,
+        "group " + to_string(id()) + ": the state machine stands at index " + to_string(state_at) +
+            " but its log holds " + to_string(log_.first_index()) + ".." +
+            to_string(log_.last_index()) +
+            ". Part of the state directory is missing or older than the rest. Remove this "
+            "node from the cluster, wipe its state directory and join it again");
   }
   MR_RETURN_IF_ERROR(recover_configuration(applied));
   state_saved_index_ = state_machine_->in_memory() ? state_at : LogIndex{};
@@ -47,8 +48,8 @@ Status Group::recover() {
   initial.hard_state.commit = std::max(initial.hard_state.commit, applied);
   initial.conf_state = conf_history_.back().second;
   hard_state_ = initial.hard_state;
-  storage_ = std::make_unique<GroupStorage>(log_, std::move(initial),
-                                            [this] { return offer_snapshot(); });
+  storage_ =
+      std::make_unique<GroupStorage>(log_, std::move(initial), [this] { return offer_snapshot(); });
 
   const HostOptions& options = services_.options();
   raft::Config config;
@@ -221,7 +222,8 @@ void Group::compact() {
       limit = std::min(limit, snapshot.index);
     }
   }
-  const uint64_t tail = many_bytes ? options.compact_tail_entries / 10 : options.compact_tail_entries;
+  const uint64_t tail =
+      many_bytes ? options.compact_tail_entries / 10 : options.compact_tail_entries;
   const uint64_t worthwhile = many_bytes ? 1 : options.compact_entries / 4;
   if (limit < log_.first_index() + tail + worthwhile) {
     // Nothing can go before the state itself is durable further on.

@@ -21,8 +21,7 @@ class GroupStorage final : public raft::Storage {
       : log_(log), initial_(std::move(initial)), offer_(std::move(offer)) {}
 
   raft::InitialState initial_state() const override { return initial_; }
-  Result<std::vector<raft::Entry>> entries(LogIndex low, LogIndex high,
-                                           size_t bytes_max) override {
+  Result<std::vector<raft::Entry>> entries(LogIndex low, LogIndex high, size_t bytes_max) override {
     return log_.entries(low, high, bytes_max);
   }
   Result<Term> term(LogIndex index) const override { return log_.term(index); }

@@ -17,9 +17,8 @@ void reply(env::Executor& executor, Done done, Args... args) {
     done(std::move(args)...);
     return;
   }
-  executor.post([done = std::move(done), ... args = std::move(args)]() mutable {
-    done(std::move(args)...);
-  });
+  executor.post(
+      [done = std::move(done), ... args = std::move(args)]() mutable { done(std::move(args)...); });
 }
 
 /// Runs `work` on `executor` and waits for it. Not from that executor's thread.
@@ -42,8 +41,8 @@ void run_and_wait(env::Executor& executor, Task work) {
 
 constexpr uint32_t kWorkersMax = 64;
 
-/// A group stays on its worker's log for good, so the number of workers that the state directory was
-/// made with is kept.
+/// A group stays on its worker's log for good, so the number of workers that the state directory
+/// was made with is kept.
 Result<uint32_t> fixed_worker_count(env::FileSystem& fs, const HostOptions& options) {
   const std::string path = options.state_dir + "/log/workers";
   MR_RETURN_IF_ERROR(fs.create_directories(options.state_dir + "/log"));
@@ -54,7 +53,8 @@ Result<uint32_t> fixed_worker_count(env::FileSystem& fs, const HostOptions& opti
     if (!text) return text.status();
     uint32_t count = 0;
     for (char c : *text) {
-      if (c >= '0' && c <= '9' && count <= kWorkersMax) count = count * 10 + static_cast<uint32_t>(c - '0');
+      if (c >= '0' && c <= '9' && count <= kWorkersMax)
+        count = count * 10 + static_cast<uint32_t>(c - '0');
     }
     if (count == 0 || count > kWorkersMax) {
       return Status(StatusCode::kCorruption, path + ": offset 0: not a number of workers");
@@ -99,8 +99,8 @@ class NodeHostImpl final : public NodeHost, public WorkerPeers {
   void write(GroupId group, SharedBytes command, env::Executor& reply_on,
              Callback<void(WriteResult)> done) override;
   void read(GroupId group, bool linearizable, Callback<void(ReadPermit)> done) override;
-  void change_membership(GroupId group, Term term, raft::ConfChange change,
-                         env::Executor& reply_on, Callback<void(Status)> done) override;
+  void change_membership(GroupId group, Term term, raft::ConfChange change, env::Executor& reply_on,
+                         Callback<void(Status)> done) override;
   void transfer_leadership(GroupId group, ReplicaId to) override;
   void status(GroupId group, env::Executor& reply_on,
               Callback<void(Result<ReplicaStatus>)> done) override;
@@ -185,8 +185,8 @@ void NodeHostImpl::make_snapshot_store() {
       worker.snapshot_arrived(header, std::move(writer));
     });
   };
-  snapshots_ = std::make_unique<SnapshotStore>(
-      env_.file_system(), options_.state_dir + "/snap", *snapshot_executor_, std::move(hooks));
+  snapshots_ = std::make_unique<SnapshotStore>(env_.file_system(), options_.state_dir + "/snap",
+                                               *snapshot_executor_, std::move(hooks));
 }
 
 Status NodeHostImpl::start_transport() {
@@ -226,13 +226,14 @@ void NodeHostImpl::stop() {
 
 void NodeHostImpl::create_replica(GroupId group, ReplicaId replica, const raft::Snapshot& mark,
                                   env::Executor& reply_on, Callback<void(Status)> done) {
-  on_owner(group, [group, replica, mark, &reply_on, done = std::move(done)](Worker& worker) mutable {
-    auto shared = std::make_shared<Callback<void(Status)>>(std::move(done));
-    const Status status = worker.create_replica(group, replica, mark, [&reply_on, shared](Status s) {
-      reply(reply_on, std::move(*shared), std::move(s));
-    });
-    if (!status) reply(reply_on, std::move(*shared), status);
-  });
+  on_owner(
+      group, [group, replica, mark, &reply_on, done = std::move(done)](Worker& worker) mutable {
+        auto shared = std::make_shared<Callback<void(Status)>>(std::move(done));
+        const Status status = worker.create_replica(
+            group, replica, mark,
+            [&reply_on, shared](Status s) { reply(reply_on, std::move(*shared), std::move(s)); });
+        if (!status) reply(reply_on, std::move(*shared), status);
+      });
 }
 
 void NodeHostImpl::destroy_replica(GroupId group, ReplicaId replica, env::Executor& reply_on,
@@ -278,12 +279,12 @@ void NodeHostImpl::write(GroupId group, SharedBytes command, env::Executor& repl
     submit(std::move(command), std::move(done));
     return;
   }
-  worker.executor().post([submit, command = std::move(command), &reply_on,
-                          done = std::move(done)]() mutable {
-    submit(std::move(command), [&reply_on, done = std::move(done)](WriteResult result) mutable {
-      reply(reply_on, std::move(done), std::move(result));
-    });
-  });
+  worker.executor().post(
+      [submit, command = std::move(command), &reply_on, done = std::move(done)]() mutable {
+        submit(std::move(command), [&reply_on, done = std::move(done)](WriteResult result) mutable {
+          reply(reply_on, std::move(done), std::move(result));
+        });
+      });
 }
 
 void NodeHostImpl::read(GroupId group, bool linearizable, Callback<void(ReadPermit)> done) {
@@ -335,8 +336,7 @@ void NodeHostImpl::status(GroupId group, env::Executor& reply_on,
   });
 }
 
-void NodeHostImpl::list(env::Executor& reply_on,
-                        Callback<void(std::vector<ReplicaStatus>)> done) {
+void NodeHostImpl::list(env::Executor& reply_on, Callback<void(std::vector<ReplicaStatus>)> done) {
   struct Gathering {
     std::mutex mutex;
     std::vector<ReplicaStatus> statuses;
@@ -361,9 +361,8 @@ void NodeHostImpl::list(env::Executor& reply_on,
   }
 }
 
-void NodeHostImpl::ask(NodeId node, wire::RequestKind kind, SharedBytes payload,
-                       int64_t timeout_ns, env::Executor& reply_on,
-                       Callback<void(Result<SharedBytes>)> done) {
+void NodeHostImpl::ask(NodeId node, wire::RequestKind kind, SharedBytes payload, int64_t timeout_ns,
+                       env::Executor& reply_on, Callback<void(Result<SharedBytes>)> done) {
   on_owner(GroupId{}, [node, kind, payload = std::move(payload), timeout_ns, &reply_on,
                        done = std::move(done)](Worker& worker) mutable {
     worker.ask(node, kind, std::move(payload), timeout_ns,

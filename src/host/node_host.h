@@ -33,9 +33,9 @@ struct HostOptions {
   transport::Identity identity;
   env::Address listen;
   uint32_t workers = 1;
-  int64_t heartbeat_ns = 100 * env::kMillisecond;    ///< One core tick.
-  int64_t election_ns = 1'000 * env::kMillisecond;   ///< A multiple of it.
-  int64_t request_timeout_ns = 5 * env::kSecond;     ///< Writes and reads give up after this.
+  int64_t heartbeat_ns = 100 * env::kMillisecond;   ///< One core tick.
+  int64_t election_ns = 1'000 * env::kMillisecond;  ///< A multiple of it.
+  int64_t request_timeout_ns = 5 * env::kSecond;    ///< Writes and reads give up after this.
   raft::ReadOnlyOption read_mode = raft::ReadOnlyOption::kSafe;
   log::WriterKind log_writer = log::WriterKind::kAuto;
   /// The log of a group is cut once it holds this much beyond what is applied and durable...
@@ -59,7 +59,7 @@ struct WriteResult {
 
 /// A read may be served from the state machine that is passed, now, on this thread.
 struct ReadPermit {
-  Status status;                       ///< kUnavailable: no leader in time. kNotFound: no such replica.
+  Status status;  ///< kUnavailable: no leader in time. kNotFound: no such replica.
   StateMachine* state_machine = nullptr;
   LogIndex applied_index;
   Term term;
@@ -84,7 +84,8 @@ class HostObserver {
   virtual void on_conf_state(GroupId group, const raft::ConfState& state) = 0;
   /// Entries were applied here up to `applied`.
   virtual void on_applied(GroupId group, LogIndex applied) = 0;
-  /// A message for a replica that this node does not host, or from one that its group does not know.
+  /// A message for a replica that this node does not host, or from one that its group does not
+  /// know.
   virtual void on_stray_message(GroupId group, NodeId from_node, ReplicaId from, ReplicaId to) = 0;
   /// A question of kind kJoin or kAdmin from another node. `respond` is called once, on any thread.
   virtual void on_request(NodeId from, wire::Request request,
@@ -124,8 +125,9 @@ class NodeHost {
   /// Proposes here or forwards to the leader; waits for a leader up to the deadline.
   virtual void write(GroupId group, SharedBytes command, env::Executor& reply_on,
                      Callback<void(WriteResult)> done) = 0;
-  /// Confirms leadership (read index), waits until applied, and calls `done` on the GROUP'S worker's
-  /// thread, where the state machine may be read. `linearizable` false: at once, as it is here.
+  /// Confirms leadership (read index), waits until applied, and calls `done` on the GROUP'S
+  /// worker's thread, where the state machine may be read. `linearizable` false: at once, as it is
+  /// here.
   virtual void read(GroupId group, bool linearizable, Callback<void(ReadPermit)> done) = 0;
 
   // -- Membership and leadership.
@@ -137,8 +139,7 @@ class NodeHost {
   /// kNotFound where there is no replica.
   virtual void status(GroupId group, env::Executor& reply_on,
                       Callback<void(Result<ReplicaStatus>)> done) = 0;
-  virtual void list(env::Executor& reply_on,
-                    Callback<void(std::vector<ReplicaStatus>)> done) = 0;
+  virtual void list(env::Executor& reply_on, Callback<void(std::vector<ReplicaStatus>)> done) = 0;
 
   // -- Questions to other nodes.
   /// kUnavailable: certainly not delivered. kUnknownOutcome: no answer in time.

@@ -109,8 +109,8 @@ Result<std::unique_ptr<SnapshotFileReader>> SnapshotFileReader::open(env::FileSy
 }
 
 Status SnapshotFileReader::corrupt(std::string_view what) const {
-  return Status(StatusCode::kCorruption, file_->path() + ": offset " + std::to_string(offset_) +
-                                             ": " + std::string(what));
+  return Status(StatusCode::kCorruption,
+                file_->path() + ": offset " + std::to_string(offset_) + ": " + std::string(what));
 }
 
 Status SnapshotFileReader::read(size_t size, std::string& out) {

@@ -22,8 +22,7 @@ Status copy_chunks(SnapshotFileReader& from, SnapshotWriter& to) {
 /// Takes one stream's chunks into a file.
 class SnapshotStore::Spool final : public transport::ChunkSink {
  public:
-  Spool(SnapshotStore& store, wire::SnapshotHeader header,
-        std::unique_ptr<SnapshotFileWriter> file)
+  Spool(SnapshotStore& store, wire::SnapshotHeader header, std::unique_ptr<SnapshotFileWriter> file)
       : store_(store), header_(std::move(header)), file_(std::move(file)) {
     ++store_.receiving_;
   }
@@ -83,20 +82,20 @@ Status SnapshotStore::load_state(GroupId group, StateMachine& state_machine) {
 void SnapshotStore::save_state(GroupId group, const raft::Snapshot& position,
                                std::unique_ptr<SnapshotReader> reader,
                                Callback<void(Status)> done) {
-  executor_.post([this, group, position, reader = std::move(reader),
-                  done = std::move(done)]() mutable {
-    auto write = [&]() -> Status {
-      auto file = SnapshotFileWriter::create(fs_, state_path(group), {group, position});
-      if (!file) return file.status();
-      std::string chunk;
-      while (true) {
-        MR_RETURN_IF_ERROR(reader->next(limits::kSnapshotChunkBytes, chunk));
-        if (chunk.empty()) return (*file)->finish();
-        MR_RETURN_IF_ERROR((*file)->append(chunk));
-      }
-    };
-    done(write());
-  });
+  executor_.post(
+      [this, group, position, reader = std::move(reader), done = std::move(done)]() mutable {
+        auto write = [&]() -> Status {
+          auto file = SnapshotFileWriter::create(fs_, state_path(group), {group, position});
+          if (!file) return file.status();
+          std::string chunk;
+          while (true) {
+            MR_RETURN_IF_ERROR(reader->next(limits::kSnapshotChunkBytes, chunk));
+            if (chunk.empty()) return (*file)->finish();
+            MR_RETURN_IF_ERROR((*file)->append(chunk));
+          }
+        };
+        done(write());
+      });
 }
 
 void SnapshotStore::keep_received(GroupId group, LogIndex index, Callback<void(Status)> done) {
@@ -128,9 +127,8 @@ Result<std::unique_ptr<transport::ChunkSink>> SnapshotStore::on_snapshot(
 
 void SnapshotStore::spooled(const wire::SnapshotHeader& header) {
   hooks_.writer_for(header, [this, header](std::unique_ptr<SnapshotWriter> writer) mutable {
-    executor_.post([this, header, writer = std::move(writer)]() mutable {
-      feed(header, std::move(writer));
-    });
+    executor_.post(
+        [this, header, writer = std::move(writer)]() mutable { feed(header, std::move(writer)); });
   });
 }
 

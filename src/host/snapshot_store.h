@@ -22,11 +22,12 @@ namespace multiraft::host {
 
 class SnapshotStore final : public transport::SnapshotReceiver {
  public:
-  /// `writer_for` is asked on the snapshot thread and answers through its callback (null: not wanted);
-  /// `arrived` is told on the snapshot thread when the writer has taken everything.
+  /// `writer_for` is asked on the snapshot thread and answers through its callback (null: not
+  /// wanted); `arrived` is told on the snapshot thread when the writer has taken everything.
   struct Hooks {
     std::function<void(const wire::SnapshotHeader&,
-                       Callback<void(std::unique_ptr<SnapshotWriter>)>)> writer_for;
+                       Callback<void(std::unique_ptr<SnapshotWriter>)>)>
+        writer_for;
     std::function<void(const wire::SnapshotHeader&, std::unique_ptr<SnapshotWriter>)> arrived;
   };
 

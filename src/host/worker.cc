@@ -304,15 +304,15 @@ void Worker::send_snapshot(Group& group, const raft::Message& message,
   ++snapshots_sending_;
   const wire::SnapshotHeader header{group.id(), message.from, message.to, message.term,
                                     *message.snapshot};
-  peers_.transport().send_snapshot(
-      message.to.node(), header, std::make_unique<ReaderSource>(std::move(reader)), executor_,
-      [this, alive = alive_, header](Status status) {
-        if (!*alive || closed_) return;
-        --snapshots_sending_;
-        if (Group* self = find(header.group, header.from)) {
-          self->snapshot_sent(header.to, status.is_ok());
-        }
-      });
+  peers_.transport().send_snapshot(message.to.node(), header,
+                                   std::make_unique<ReaderSource>(std::move(reader)), executor_,
+                                   [this, alive = alive_, header](Status status) {
+                                     if (!*alive || closed_) return;
+                                     --snapshots_sending_;
+                                     if (Group* self = find(header.group, header.from)) {
+                                       self->snapshot_sent(header.to, status.is_ok());
+                                     }
+                                   });
 }
 
 void Worker::save_state(Group& group, const raft::Snapshot& position,

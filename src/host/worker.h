@@ -49,8 +49,8 @@ struct WorkerCounters {
 
 class Worker final : public GroupServices, public transport::Receiver {
  public:
-  Worker(uint32_t index, const HostOptions& options, env::Environment& env,
-         env::Executor& executor, WorkerPeers& peers, HostObserver& observer);
+  Worker(uint32_t index, const HostOptions& options, env::Environment& env, env::Executor& executor,
+         WorkerPeers& peers, HostObserver& observer);
   ~Worker() override;
 
   /// Recovers the log and the state machines of its groups. Blocks.
@@ -144,7 +144,7 @@ class Worker final : public GroupServices, public transport::Receiver {
   std::vector<Group*> visiting_;
   std::vector<Group*> applying_;
   std::vector<StateMachineEngine*> engines_;
-  std::vector<std::vector<Mail>> mail_;   ///< For other workers, sent at the end of a batch.
+  std::vector<std::vector<Mail>> mail_;  ///< For other workers, sent at the end of a batch.
 
   Forwarding forwarding_;
   uint32_t snapshots_sending_ = 0;

@@ -22,10 +22,11 @@ void Worker::on_batch_end(NodeId) {
   for (uint32_t owner = 0; owner < mail_.size(); ++owner) {
     if (mail_[owner].empty()) continue;
     Worker& other = peers_.worker(owner);
-    other.executor().post([&other, alive = other.alive_, mail = std::exchange(mail_[owner], {})]() mutable {
-      if (!*alive || !other.started_ || other.closed_) return;
-      for (Mail& m : mail) other.deliver(m.from, std::move(m.message));
-    });
+    other.executor().post(
+        [&other, alive = other.alive_, mail = std::exchange(mail_[owner], {})]() mutable {
+          if (!*alive || !other.started_ || other.closed_) return;
+          for (Mail& m : mail) other.deliver(m.from, std::move(m.message));
+        });
   }
 }
 
@@ -61,21 +62,22 @@ void Worker::on_request(NodeId from, wire::Request request) {
       propose_for(from, request.id, request.group, std::move(request.payload));
       return;
     }
-    owner.executor().post([&owner, alive = owner.alive_, from, request = std::move(request)]() mutable {
-      if (*alive && owner.started_) {
-        owner.propose_for(from, request.id, request.group, std::move(request.payload));
-      }
-    });
+    owner.executor().post(
+        [&owner, alive = owner.alive_, from, request = std::move(request)]() mutable {
+          if (*alive && owner.started_) {
+            owner.propose_for(from, request.id, request.group, std::move(request.payload));
+          }
+        });
     return;
   }
   const uint64_t id = request.id;
-  observer_.on_request(from, std::move(request),
-                       [this, alive = alive_, from, id](StatusCode code, SharedBytes payload) {
-                         executor_.post([this, alive, from, id, code,
-                                         payload = std::move(payload)]() mutable {
-                           if (*alive) respond(from, id, code, std::move(payload));
-                         });
-                       });
+  observer_.on_request(
+      from, std::move(request),
+      [this, alive = alive_, from, id](StatusCode code, SharedBytes payload) {
+        executor_.post([this, alive, from, id, code, payload = std::move(payload)]() mutable {
+          if (*alive) respond(from, id, code, std::move(payload));
+        });
+      });
 }
 
 void Worker::propose_for(NodeId from, uint64_t request_id, GroupId id, SharedBytes command) {

@@ -73,7 +73,8 @@ void WriteQueue::expire(env::MonotonicTime now, std::string_view no_leader_text)
 }
 
 void WriteQueue::fail_all(const Status& not_applied) {
-  for (PendingWrite& write : take_waiting()) answer(write, not_applied.code(), not_applied.message());
+  for (PendingWrite& write : take_waiting())
+    answer(write, not_applied.code(), not_applied.message());
   for (PendingWrite& write : std::exchange(proposed_, {})) {
     answer(write, StatusCode::kUnknownOutcome, kUnknownText);
   }

@@ -27,9 +27,9 @@ class WriteQueue {
   void proposed(std::deque<PendingWrite> writes, LogIndex index, Term term);
 
   /// The entry at (index, term) has been applied. Returns the write that it is, if it is one of
-  /// ours. Writes that this entry proves lost (another term at their index, or a younger term before
-  /// it: terms never fall along a log) were certainly not applied: they go back to waiting, or are
-  /// refused where they came from another node.
+  /// ours. Writes that this entry proves lost (another term at their index, or a younger term
+  /// before it: terms never fall along a log) were certainly not applied: they go back to waiting,
+  /// or are refused where they came from another node.
   bool applied(LogIndex index, Term term, PendingWrite& out);
   /// A snapshot replaced the log up to `index`: what became of writes up to there is unknown.
   void skipped_to(LogIndex index);

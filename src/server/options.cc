@@ -12,22 +12,27 @@
 
 #include "base/limits.h"
 
-ABSL_FLAG(std::string, state_dir, "", "directory of this node's state; created where it does not exist");
+ABSL_FLAG(std::string, state_dir, "",
+          "directory of this node's state; created where it does not exist");
 ABSL_FLAG(std::string, raft, ":8080", "address for other nodes, HOST:PORT or :PORT");
 ABSL_FLAG(std::string, api, ":9090", "address for HTTP clients, HOST:PORT or :PORT");
 ABSL_FLAG(std::string, advertise_raft, "", "how other nodes reach -raft; the same unless given");
 ABSL_FLAG(std::string, advertise_api, "", "how clients reach -api; the same unless given");
 ABSL_FLAG(uint64_t, id, 0, "this node's number, 1 to 4294967294; never two nodes with the same");
 ABSL_FLAG(std::string, join, "", "raft address of any node of the cluster to join");
-ABSL_FLAG(uint64_t, initial_group_id, 1, "group to create in a new cluster, or to enter when joining");
+ABSL_FLAG(uint64_t, initial_group_id, 1,
+          "group to create in a new cluster, or to enter when joining");
 ABSL_FLAG(bool, redirect, true, "answer 307 for groups of other nodes; false: 421");
-ABSL_FLAG(uint32_t, workers, 0, "worker threads; 0: one a core. Fixed once the state directory exists");
+ABSL_FLAG(uint32_t, workers, 0,
+          "worker threads; 0: one a core. Fixed once the state directory exists");
 ABSL_FLAG(std::string, engine, "rocksdb", "where values are kept: rocksdb or memory");
 ABSL_FLAG(std::string, log_format, "text", "log lines as text or json");
 ABSL_FLAG(std::string, log_level, "info", "trace, debug, info, warn or error");
 ABSL_FLAG(uint32_t, heartbeat_ms, 100, "time between two heartbeats of a leader");
-ABSL_FLAG(uint32_t, election_ms, 1000, "silence after which a follower elects; a multiple of -heartbeat_ms");
-ABSL_FLAG(std::string, read, "linearizable", "reads confirmed by a quorum (linearizable) or by the leader's lease (lease)");
+ABSL_FLAG(uint32_t, election_ms, 1000,
+          "silence after which a follower elects; a multiple of -heartbeat_ms");
+ABSL_FLAG(std::string, read, "linearizable",
+          "reads confirmed by a quorum (linearizable) or by the leader's lease (lease)");
 ABSL_FLAG(std::string, log_writer, "auto", "how the log is written: auto, pwrite or uring");
 ABSL_FLAG(std::string, config, "", "file of `name = value` lines with any of these flags");
 ABSL_FLAG(bool, check_config, false, "check flags and configuration, then exit");
@@ -38,10 +43,12 @@ namespace multiraft::server {
 namespace {
 
 constexpr std::array kFlagNames = {
-    "state_dir", "raft",       "api",       "advertise_raft", "advertise_api", "id",
-    "join",      "initial_group_id", "redirect", "workers",   "engine",        "log_format",
-    "log_level", "heartbeat_ms", "election_ms", "read",       "log_writer",    "config",
-    "check_config", "version", "help"};
+    "state_dir",     "raft",         "api",          "advertise_raft",
+    "advertise_api", "id",           "join",         "initial_group_id",
+    "redirect",      "workers",      "engine",       "log_format",
+    "log_level",     "heartbeat_ms", "election_ms",  "read",
+    "log_writer",    "config",       "check_config", "version",
+    "help"};
 
 Status usage(std::string message) {
   return Status(StatusCode::kInvalidArgument, std::move(message));
@@ -124,7 +131,8 @@ Status read_file(const std::string& path, env::FileSystem& fs, std::set<std::str
     const size_t equals = line.find('=');
     if (equals == std::string_view::npos) return usage(where + ": expected name = value");
     const std::string name(trim(line.substr(0, equals)));
-    if (!known(name) || name == "config") return usage(where + ": unknown setting \"" + name + "\"");
+    if (!known(name) || name == "config")
+      return usage(where + ": unknown setting \"" + name + "\"");
     if (given.contains(name)) continue;
     MR_RETURN_IF_ERROR(assign(name, std::string(trim(line.substr(equals + 1))), where));
   }
@@ -138,7 +146,8 @@ Status read_address(const char* name, const std::string& text, env::Address& out
   return Status::ok();
 }
 
-Status one_of(const char* name, const std::string& value, std::initializer_list<const char*> words) {
+Status one_of(const char* name, const std::string& value,
+              std::initializer_list<const char*> words) {
   std::string list;
   for (const char* word : words) {
     if (value == word) return Status::ok();

@@ -1,7 +1,7 @@
 #pragma once
 // The command line, the environment and the configuration file: what the operator said, checked.
-// Precedence: flag, then MULTIRAFT_NAME in the environment, then `name = value` in -config FILE, then
-// the default (api.md section 1).
+// Precedence: flag, then MULTIRAFT_NAME in the environment, then `name = value` in -config FILE,
+// then the default (api.md section 1).
 
 #include <cstdint>
 #include <optional>
@@ -17,20 +17,20 @@ struct ServerOptions {
   std::string state_dir;
   env::Address raft;
   env::Address api;
-  env::Address advertise_raft;   ///< What other nodes use; the listen address unless given.
+  env::Address advertise_raft;  ///< What other nodes use; the listen address unless given.
   env::Address advertise_api;
   NodeId id;
   std::optional<env::Address> join;
   GroupId initial_group{1};
   bool redirect = true;
-  uint32_t workers = 0;          ///< 0: one a core.
+  uint32_t workers = 0;  ///< 0: one a core.
   bool memory_engine = false;
   bool json_log = false;
   std::string log_level;
   int64_t heartbeat_ns = 0;
   int64_t election_ns = 0;
   bool lease_reads = false;
-  std::string log_writer;        ///< auto, pwrite or uring.
+  std::string log_writer;  ///< auto, pwrite or uring.
 };
 
 /// What the command line asks for instead of, or besides, a server.

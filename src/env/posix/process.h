@@ -1,6 +1,6 @@
 #pragma once
-// What a process asks of the system besides files, sockets and threads: signals to stop, the word to
-// the service manager, its own CPU time.
+// What a process asks of the system besides files, sockets and threads: signals to stop, the word
+// to the service manager, its own CPU time.
 
 #include <cstdint>
 #include <string>

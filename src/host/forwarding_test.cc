@@ -1,0 +1,108 @@
+#include "host/forwarding.h"
+
+#include <gtest/gtest.h>
+
+#include "host/propose_codec.h"
+
+namespace multiraft::host {
+namespace {
+
+class ForwardingTest : public ::testing::Test {
+ protected:
+  PendingWrite make() {
+    PendingWrite write;
+    write.deadline = {1'000};
+    write.done = [this](WriteResult result) { results_.push_back(std::move(result)); };
+    return write;
+  }
+  void answer(uint64_t id, StatusCode code, SharedBytes payload) {
+    forwarding_.answered({id, code, std::move(payload)});
+  }
+
+  std::vector<WriteResult> results_;
+  size_t again_ = 0;
+  Forwarding forwarding_{3, [this](GroupId, PendingWrite) { ++again_; }};
+};
+
+TEST_F(ForwardingTest, RequestId_NamesItsWorker) {
+  const uint64_t id = forwarding_.add_write(GroupId(1), NodeId(2), make());
+  EXPECT_EQ(worker_of_request(id), 3u);
+}
+
+TEST_F(ForwardingTest, Answered_Applied_PassesTheResultOn) {
+  WriteResult sent;
+  sent.index = LogIndex(9);
+  sent.term = Term(4);
+  sent.leader = ReplicaId::make(NodeId(2), 7);
+  sent.result.code = 1;
+  sent.result.data = SharedBytes::copy_of("data");
+  const uint64_t id = forwarding_.add_write(GroupId(1), NodeId(2), make());
+  answer(id, StatusCode::kOk, encode_write_result(sent));
+  ASSERT_EQ(results_.size(), 1u);
+  EXPECT_TRUE(results_[0].status.is_ok());
+  EXPECT_EQ(results_[0].index, LogIndex(9));
+  EXPECT_EQ(results_[0].term, Term(4));
+  EXPECT_EQ(results_[0].leader, sent.leader);
+  EXPECT_EQ(results_[0].result.code, 1u);
+  EXPECT_EQ(results_[0].result.data.view(), "data");
+  answer(id, StatusCode::kOk, encode_write_result(sent));
+  EXPECT_EQ(results_.size(), 1u) << "an answer counts once";
+}
+
+TEST_F(ForwardingTest, Answered_NotLeader_IsTriedAgain) {
+  // trap 49: the other side said that it did nothing.
+  WriteResult refused;
+  refused.status = Status(StatusCode::kNotLeader, "elsewhere");
+  answer(forwarding_.add_write(GroupId(1), NodeId(2), make()), StatusCode::kNotLeader,
+         encode_write_result(refused));
+  EXPECT_EQ(again_, 1u);
+  EXPECT_TRUE(results_.empty());
+}
+
+TEST_F(ForwardingTest, Answered_UnknownOutcome_IsNeverTriedAgain) {
+  WriteResult unknown;
+  unknown.status = Status(StatusCode::kUnknownOutcome, "who knows");
+  answer(forwarding_.add_write(GroupId(1), NodeId(2), make()), StatusCode::kUnknownOutcome,
+         encode_write_result(unknown));
+  EXPECT_EQ(again_, 0u);
+  ASSERT_EQ(results_.size(), 1u);
+  EXPECT_EQ(results_[0].status, unknown.status);
+}
+
+TEST_F(ForwardingTest, Answered_TruncatedResult_IsUnknown) {
+  answer(forwarding_.add_write(GroupId(1), NodeId(2), make()), StatusCode::kOk,
+         SharedBytes::copy_of("short"));
+  ASSERT_EQ(results_.size(), 1u);
+  EXPECT_EQ(results_[0].status.code(), StatusCode::kUnknownOutcome);
+}
+
+TEST_F(ForwardingTest, Disconnected_AfterItWasSent_IsUnknown) {
+  forwarding_.add_write(GroupId(1), NodeId(2), make());
+  forwarding_.add_write(GroupId(1), NodeId(5), make());
+  forwarding_.disconnected(NodeId(2), true);
+  ASSERT_EQ(results_.size(), 1u);
+  EXPECT_EQ(results_[0].status.code(), StatusCode::kUnknownOutcome);
+  EXPECT_FALSE(forwarding_.empty()) << "another node's answer may still come";
+}
+
+TEST_F(ForwardingTest, Disconnected_NeverConnected_IsTriedAgain) {
+  forwarding_.add_write(GroupId(1), NodeId(2), make());
+  forwarding_.disconnected(NodeId(2), false);
+  EXPECT_EQ(again_, 1u);
+  EXPECT_TRUE(results_.empty());
+}
+
+TEST_F(ForwardingTest, Expire_NoAnswer_IsUnknown) {
+  forwarding_.add_write(GroupId(1), NodeId(2), make());
+  Result<SharedBytes> asked = SharedBytes{};
+  forwarding_.add_question(NodeId(2), {500}, [&](Result<SharedBytes> r) { asked = std::move(r); });
+  forwarding_.expire({600});
+  EXPECT_EQ(asked.status().code(), StatusCode::kUnknownOutcome);
+  EXPECT_TRUE(results_.empty());
+  forwarding_.expire({1'000});
+  ASSERT_EQ(results_.size(), 1u);
+  EXPECT_EQ(results_[0].status.code(), StatusCode::kUnknownOutcome);
+}
+
+}  // namespace
+}  // namespace multiraft::host

@@ -1,0 +1,103 @@
+#include "host/snapshot_file.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "env/posix/posix_env.h"
+
+namespace multiraft::host {
+namespace {
+
+class SnapshotFileTest : public ::testing::Test {
+ protected:
+  SnapshotFileTest() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "mr_snapshot_XXXXXX").string();
+    directory_ = mkdtemp(pattern.data());
+    path_ = directory_ + "/snapshot";
+  }
+  ~SnapshotFileTest() override { std::filesystem::remove_all(directory_); }
+
+  env::FileSystem& fs() { return env_->file_system(); }
+  static SnapshotFileHeader header() {
+    SnapshotFileHeader h;
+    h.group = GroupId(7);
+    h.snapshot.index = LogIndex(42);
+    h.snapshot.term = Term(3);
+    h.snapshot.conf_state.voters = {ReplicaId(1), ReplicaId(2)};
+    return h;
+  }
+  void write(const std::vector<std::string>& chunks) {
+    auto writer = SnapshotFileWriter::create(fs(), path_, header());
+    ASSERT_TRUE(writer.is_ok()) << writer.status().to_string();
+    for (const std::string& chunk : chunks) ASSERT_TRUE((*writer)->append(chunk).is_ok());
+    ASSERT_TRUE((*writer)->finish().is_ok());
+  }
+  Result<std::vector<std::string>> read() {
+    auto reader = SnapshotFileReader::open(fs(), path_);
+    if (!reader) return reader.status();
+    if ((*reader)->header().snapshot != header().snapshot) {
+      return Status(StatusCode::kInternal, "the header came back changed");
+    }
+    std::vector<std::string> chunks;
+    while (true) {
+      std::string chunk;
+      MR_RETURN_IF_ERROR((*reader)->next(chunk));
+      if (chunk.empty()) return chunks;
+      chunks.push_back(chunk);
+    }
+  }
+
+  std::unique_ptr<env::Environment> env_ = env::make_posix_environment();
+  std::string directory_;
+  std::string path_;
+};
+
+TEST_F(SnapshotFileTest, RoundTrip_HeaderAndChunks_ComeBack) {
+  const std::vector<std::string> chunks{"one", std::string(100'000, 'x'), "three"};
+  write(chunks);
+  auto got = read();
+  ASSERT_TRUE(got.is_ok()) << got.status().to_string();
+  EXPECT_EQ(*got, chunks);
+}
+
+TEST_F(SnapshotFileTest, Unfinished_LeavesNothing) {
+  {
+    auto writer = SnapshotFileWriter::create(fs(), path_, header());
+    ASSERT_TRUE(writer.is_ok());
+    ASSERT_TRUE((*writer)->append("chunk").is_ok());
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(directory_));
+}
+
+TEST_F(SnapshotFileTest, RemoveTemporary_LeftoverOfACrash_Goes) {
+  write({"whole"});
+  std::ofstream(directory_ + "/snapshot-2.tmp") << "half";
+  ASSERT_TRUE(remove_temporary_snapshots(fs(), directory_).is_ok());
+  EXPECT_FALSE(std::filesystem::exists(directory_ + "/snapshot-2.tmp"));
+  EXPECT_TRUE(read().is_ok());
+}
+
+TEST_F(SnapshotFileTest, Damage_AnyByteFlippedOrCut_IsDetected) {
+  write({"first chunk", "second chunk"});
+  std::string whole;
+  {
+    std::ifstream in(path_, std::ios::binary);
+    whole.assign(std::istreambuf_iterator<char>(in), {});
+  }
+  for (size_t at = 0; at < whole.size(); ++at) {
+    std::string damaged = whole;
+    damaged[at] = static_cast<char>(damaged[at] ^ 0x10);
+    std::ofstream(path_, std::ios::binary | std::ios::trunc) << damaged;
+    EXPECT_EQ(read().status().code(), StatusCode::kCorruption) << "byte " << at;
+  }
+  for (size_t length = 0; length < whole.size(); ++length) {
+    std::ofstream(path_, std::ios::binary | std::ios::trunc) << whole.substr(0, length);
+    EXPECT_EQ(read().status().code(), StatusCode::kCorruption) << "cut to " << length;
+  }
+}
+
+}  // namespace
+}  // namespace multiraft::host

@@ -1,0 +1,27 @@
+#pragma once
+// The server's log lines: one event a line, with fields, as text for people or JSON for machines.
+// Thread-safe.
+
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace multiraft::server {
+
+struct LogField {
+  std::string_view name;
+  std::string value;
+};
+
+enum class Severity : unsigned char { kTrace, kDebug, kInfo, kWarn, kError };
+
+/// Once, before the first line. Lines go to standard error.
+void start_logging(std::string_view level, bool json);
+/// Drops what the level excludes. Control characters in values are escaped.
+void log_event(Severity severity, std::string_view event,
+               std::initializer_list<LogField> fields = {});
+/// Before the process ends.
+void flush_log();
+
+}  // namespace multiraft::server
