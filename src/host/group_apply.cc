@@ -18,6 +18,7 @@ void Group::apply() {
   for (; !to_apply_.empty(); to_apply_.pop_front()) {
     raft::StorageApply& work = to_apply_.front();
     apply_entries(work.entries);
+    services_.count_applied(work.entries.size());
     for (raft::Message& response : work.responses) apply_responses_.push_back(std::move(response));
   }
 }

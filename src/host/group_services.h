@@ -47,6 +47,8 @@ class GroupServices {
   virtual void keep_received_state(GroupId group, ReplicaId replica, LogIndex index,
                                    Callback<void(Group&, const Status&)> done) = 0;
 
+  virtual void count_applied(uint64_t entries) = 0;
+  virtual void count_install() = 0;
   /// The disk or an invariant of the state failed: the process ends.
   virtual void fatal(const Status& status) = 0;
 };

@@ -184,6 +184,7 @@ void Group::finish_install(std::shared_ptr<raft::StorageAppend> append) {
     return;
   }
   MR_COVERAGE("snapshot installed");
+  services_.count_install();
   received_.reset();
   if (state_machine_->in_memory()) state_saved_index_ = snapshot.index;
   conf_history_.assign(1, {snapshot.index, snapshot.conf_state});

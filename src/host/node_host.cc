@@ -66,6 +66,33 @@ Result<uint32_t> fixed_worker_count(env::FileSystem& fs, const HostOptions& opti
   return count;
 }
 
+void add(const HostStats& part, HostStats& sum) {
+  sum.groups += part.groups;
+  sum.groups_led += part.groups_led;
+  sum.groups_without_leader += part.groups_without_leader;
+  sum.turns += part.turns;
+  sum.groups_visited += part.groups_visited;
+  sum.entries_applied += part.entries_applied;
+  sum.writes += part.writes;
+  sum.reads += part.reads;
+  sum.writes_forwarded += part.writes_forwarded;
+  sum.stray_messages += part.stray_messages;
+  sum.snapshots_sent += part.snapshots_sent;
+  sum.snapshots_installed += part.snapshots_installed;
+  sum.log.batches += part.log.batches;
+  sum.log.records += part.log.records;
+  sum.log.bytes_written += part.log.bytes_written;
+  sum.log.syncs += part.log.syncs;
+  sum.log.segments += part.log.segments;
+  sum.log.segments_recycled += part.log.segments_recycled;
+  sum.log.entries_rewritten += part.log.entries_rewritten;
+  sum.log.cache_bytes += part.log.cache_bytes;
+  sum.log.cache_misses += part.log.cache_misses;
+  sum.log.torn_bytes_cut += part.log.torn_bytes_cut;
+  sum.log.sync_ns_total += part.log.sync_ns_total;
+  sum.log.sync_ns_max = std::max(sum.log.sync_ns_max, part.log.sync_ns_max);
+}
+
 /// A mixer, so that groups spread over workers whatever pattern their numbers follow.
 uint64_t mix(uint64_t x) {
   x ^= x >> 33;
@@ -105,6 +132,7 @@ class NodeHostImpl final : public NodeHost, public WorkerPeers {
   void status(GroupId group, env::Executor& reply_on,
               Callback<void(Result<ReplicaStatus>)> done) override;
   void list(env::Executor& reply_on, Callback<void(std::vector<ReplicaStatus>)> done) override;
+  void stats(env::Executor& reply_on, Callback<void(HostStats)> done) override;
   void ask(NodeId node, wire::RequestKind kind, SharedBytes payload, int64_t timeout_ns,
            env::Executor& reply_on, Callback<void(Result<SharedBytes>)> done) override;
   void drain(int64_t timeout_ns, env::Executor& reply_on, Callback<void()> done) override;
@@ -126,6 +154,9 @@ class NodeHostImpl final : public NodeHost, public WorkerPeers {
       worker.executor().post([&worker, task = std::move(task)]() mutable { task(worker); });
     }
   }
+  /// Calls visit(worker, sum) on every worker's thread in turn, then done(sum) on `reply_on`.
+  template <class Sum, class Visit>
+  void gather(env::Executor& reply_on, Visit visit, Callback<void(Sum)> done);
   void make_snapshot_store();
   Status start_transport();
   void check_drained(env::MonotonicTime deadline, std::shared_ptr<Callback<void()>> done);
@@ -269,6 +300,7 @@ void NodeHostImpl::write(GroupId group, SharedBytes command, env::Executor& repl
       answer(std::move(result));
       return;
     }
+    worker.count_write();
     PendingWrite write;
     write.command = std::move(bytes);
     write.deadline = env_.clock().now() + options_.request_timeout_ns;
@@ -296,12 +328,36 @@ void NodeHostImpl::read(GroupId group, bool linearizable, Callback<void(ReadPerm
       done(permit);
       return;
     }
+    worker.count_read();
     replica->read(linearizable,
                   {env_.clock().now() + options_.request_timeout_ns, std::move(done)});
   });
 }
 
 // -- Membership, leadership, status.
+
+template <class Sum, class Visit>
+void NodeHostImpl::gather(env::Executor& reply_on, Visit visit, Callback<void(Sum)> done) {
+  struct Step {
+    NodeHostImpl& host;
+    env::Executor& reply_on;
+    Visit visit;
+    Callback<void(Sum)> done;
+    Sum sum{};
+    static void at(std::shared_ptr<Step> step, size_t index) {
+      if (index == step->host.workers_.size()) {
+        reply(step->reply_on, std::move(step->done), std::move(step->sum));
+        return;
+      }
+      Worker& worker = *step->host.workers_[index];
+      worker.executor().post([step, &worker, index] {
+        step->visit(worker, step->sum);
+        at(step, index + 1);
+      });
+    }
+  };
+  Step::at(std::make_shared<Step>(Step{*this, reply_on, std::move(visit), std::move(done), {}}), 0);
+}
 
 void NodeHostImpl::change_membership(GroupId group, Term term, raft::ConfChange change,
                                      env::Executor& reply_on, Callback<void(Status)> done) {

@@ -73,6 +73,24 @@ struct ReplicaStatus {
   uint64_t log_bytes = 0;
 };
 
+/// Sums over the node's workers since it started, for metrics.
+struct HostStats {
+  uint64_t groups = 0;
+  uint64_t groups_led = 0;
+  uint64_t groups_without_leader = 0;
+  uint64_t turns = 0;
+  uint64_t groups_visited = 0;  ///< By turns; divided by turns: how much one turn batches.
+  uint64_t entries_applied = 0;
+  uint64_t writes = 0;  ///< Of clients of this node, and forwarded to it.
+  uint64_t reads = 0;
+  uint64_t writes_forwarded = 0;  ///< To leaders elsewhere.
+  uint64_t stray_messages = 0;    ///< For replicas that are not here.
+  uint64_t snapshots_sent = 0;
+  uint64_t snapshots_installed = 0;
+  log::LogStats log;
+  transport::TransportStats transport;
+};
+
 /// Told what happens in groups. Called on the group's worker's thread; must not block and must not
 /// call back into that group synchronously.
 class HostObserver {
@@ -140,6 +158,8 @@ class NodeHost {
   virtual void status(GroupId group, env::Executor& reply_on,
                       Callback<void(Result<ReplicaStatus>)> done) = 0;
   virtual void list(env::Executor& reply_on, Callback<void(std::vector<ReplicaStatus>)> done) = 0;
+
+  virtual void stats(env::Executor& reply_on, Callback<void(HostStats)> done) = 0;
 
   // -- Questions to other nodes.
   /// kUnavailable: certainly not delivered. kUnknownOutcome: no answer in time.

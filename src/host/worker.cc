@@ -270,7 +270,7 @@ void Worker::run_later(GroupId group, ReplicaId replica, int64_t delay_ns,
 }
 
 void Worker::forward(GroupId group, NodeId leader, PendingWrite write) {
-  ++counters_.forwarded;
+  ++counters_.writes_forwarded;
   SharedBytes command = write.command;
   const uint64_t id = forwarding_.add_write(group, leader, std::move(write));
   wire::Request request;
@@ -309,6 +309,7 @@ void Worker::send_snapshot(Group& group, const raft::Message& message,
                                    [this, alive = alive_, header](Status status) {
                                      if (!*alive || closed_) return;
                                      --snapshots_sending_;
+                                     if (status) ++counters_.snapshots_sent;
                                      if (Group* self = find(header.group, header.from)) {
                                        self->snapshot_sent(header.to, status.is_ok());
                                      }
@@ -343,6 +344,20 @@ void Worker::keep_received_state(GroupId group, ReplicaId replica, LogIndex inde
           if (Group* self = find(group, replica)) done(*self, status);
         });
       });
+}
+
+void Worker::count_applied(uint64_t entries) { counters_.entries_applied += entries; }
+void Worker::count_install() { ++counters_.snapshots_installed; }
+
+HostStats Worker::stats() const {
+  HostStats stats = counters_;
+  stats.groups = groups_.size();
+  for (const auto& [id, group] : groups_) {
+    if (group->core().role() == raft::Role::kLeader) ++stats.groups_led;
+    if (group->core().leader() == raft::kNoReplica) ++stats.groups_without_leader;
+  }
+  if (log_) stats.log = log_->stats();
+  return stats;
 }
 
 std::unique_ptr<SnapshotWriter> Worker::writer_for(const wire::SnapshotHeader& header) {

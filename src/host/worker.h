@@ -37,16 +37,6 @@ class WorkerPeers {
   virtual SnapshotStore& snapshots() = 0;
 };
 
-struct WorkerCounters {
-  uint64_t turns = 0;
-  uint64_t groups_visited = 0;
-  uint64_t entries_applied = 0;
-  uint64_t writes = 0;
-  uint64_t reads = 0;
-  uint64_t forwarded = 0;
-  uint64_t stray_messages = 0;
-};
-
 class Worker final : public GroupServices, public transport::Receiver {
  public:
   Worker(uint32_t index, const HostOptions& options, env::Environment& env, env::Executor& executor,
@@ -76,7 +66,10 @@ class Worker final : public GroupServices, public transport::Receiver {
   void snapshot_arrived(const wire::SnapshotHeader& header, std::unique_ptr<SnapshotWriter> writer);
   /// Where a received snapshot goes to; null: nobody here wants it.
   std::unique_ptr<SnapshotWriter> writer_for(const wire::SnapshotHeader& header);
-  const WorkerCounters& counters() const { return counters_; }
+  /// This worker's share, but for the transport's.
+  HostStats stats() const;
+  void count_write() { ++counters_.writes; }
+  void count_read() { ++counters_.reads; }
 
   // -- GroupServices
   const HostOptions& options() const override { return options_; }
@@ -97,6 +90,8 @@ class Worker final : public GroupServices, public transport::Receiver {
                   std::unique_ptr<SnapshotReader> reader) override;
   void keep_received_state(GroupId group, ReplicaId replica, LogIndex index,
                            Callback<void(Group&, const Status&)> done) override;
+  void count_applied(uint64_t entries) override;
+  void count_install() override;
   void fatal(const Status& status) override;
 
   // -- transport::Receiver
@@ -150,7 +145,7 @@ class Worker final : public GroupServices, public transport::Receiver {
   uint32_t snapshots_sending_ = 0;
   env::MonotonicTime next_tick_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
-  WorkerCounters counters_;
+  HostStats counters_;
 };
 
 }  // namespace multiraft::host
