@@ -1,5 +1,5 @@
-# Third-party libraries, all from Debian 12 packages (scripts/deps lists them). Each is wrapped in
-# one mr::* target that marks its headers as system headers, so that our warnings stay ours.
+# Third-party libraries, all from Debian 12 packages (scripts/deps installs them). Those without a
+# CMake config come from pkg-config as PkgConfig::NAME.
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 find_package(Boost 1.81 REQUIRED COMPONENTS json)
@@ -12,8 +12,10 @@ pkg_check_modules(ISAL REQUIRED IMPORTED_TARGET libisal)
 pkg_check_modules(JEMALLOC REQUIRED IMPORTED_TARGET jemalloc)
 pkg_check_modules(URING REQUIRED IMPORTED_TARGET liburing)
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
-find_package(GTest REQUIRED)
-find_package(rapidcheck REQUIRED)
+if(MULTIRAFT_TESTS)
+  find_package(GTest REQUIRED)
+  find_package(rapidcheck REQUIRED)
+endif()
 if(MULTIRAFT_BENCH)
   find_package(benchmark REQUIRED)
   pkg_check_modules(LMDB REQUIRED IMPORTED_TARGET lmdb)

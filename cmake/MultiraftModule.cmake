@@ -23,6 +23,9 @@ endfunction()
 
 # mr_test(NAME SOURCES ... DEPS ...): a GoogleTest binary, run by ctest as NAME.
 function(mr_test name)
+  if(NOT MULTIRAFT_TESTS)
+    return()
+  endif()
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} mr_flags GTest::gtest GTest::gmock GTest::gtest_main)

@@ -3,6 +3,7 @@
 option(MULTIRAFT_ASAN "AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
 option(MULTIRAFT_TSAN "ThreadSanitizer" OFF)
 option(MULTIRAFT_FUZZ "libFuzzer targets (clang only)" OFF)
+option(MULTIRAFT_TESTS "Build the tests" ON)
 option(MULTIRAFT_BENCH "Build the benchmarks" ON)
 
 find_program(MULTIRAFT_CCACHE ccache)
