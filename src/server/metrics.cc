@@ -1,0 +1,134 @@
+#include "server/metrics.h"
+
+#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
+
+#include <vector>
+
+#include "env/posix/process.h"
+
+namespace multiraft::server {
+namespace {
+
+class Families {
+ public:
+  void counter(const char* name, const char* help, double value) {
+    prometheus::ClientMetric metric;
+    metric.counter.value = value;
+    add(name, help, prometheus::MetricType::Counter, std::move(metric));
+  }
+  void gauge(const char* name, const char* help, double value) {
+    prometheus::ClientMetric metric;
+    metric.gauge.value = value;
+    add(name, help, prometheus::MetricType::Gauge, std::move(metric));
+  }
+  std::string text() const { return prometheus::TextSerializer().Serialize(families_); }
+
+ private:
+  void add(const char* name, const char* help, prometheus::MetricType type,
+           prometheus::ClientMetric metric) {
+    prometheus::MetricFamily family;
+    family.name = name;
+    family.help = help;
+    family.type = type;
+    family.metric.push_back(std::move(metric));
+    families_.push_back(std::move(family));
+  }
+  std::vector<prometheus::MetricFamily> families_;
+};
+
+double number(uint64_t value) { return static_cast<double>(value); }
+double seconds(int64_t ns) { return static_cast<double>(ns) / 1e9; }
+
+void add_groups(const host::HostStats& h, Families& f) {
+  f.gauge("multiraft_groups", "Replicas hosted by this node", number(h.groups));
+  f.gauge("multiraft_groups_led", "Groups that this node leads", number(h.groups_led));
+  f.gauge("multiraft_groups_without_leader", "Hosted groups that know no leader",
+          number(h.groups_without_leader));
+  f.counter("multiraft_turns_total", "Turns of the workers", number(h.turns));
+  f.counter("multiraft_groups_visited_total", "Groups visited by turns", number(h.groups_visited));
+  f.counter("multiraft_entries_applied_total", "Log entries applied", number(h.entries_applied));
+  f.counter("multiraft_writes_total", "Writes taken from clients and other nodes",
+            number(h.writes));
+  f.counter("multiraft_reads_total", "Reads taken from clients", number(h.reads));
+  f.counter("multiraft_writes_forwarded_total", "Writes passed on to leaders elsewhere",
+            number(h.writes_forwarded));
+  f.counter("multiraft_stray_messages_total", "Messages for replicas that are not here",
+            number(h.stray_messages));
+  f.counter("multiraft_snapshots_sent_total", "Snapshots sent", number(h.snapshots_sent));
+  f.counter("multiraft_snapshots_installed_total", "Snapshots installed",
+            number(h.snapshots_installed));
+}
+
+void add_log(const log::LogStats& l, Families& f) {
+  f.counter("multiraft_log_batches_total", "Batches written to the log", number(l.batches));
+  f.counter("multiraft_log_records_total", "Records written to the log", number(l.records));
+  f.counter("multiraft_log_bytes_total", "Bytes written to the log", number(l.bytes_written));
+  f.counter("multiraft_log_syncs_total", "Synced writes of the log", number(l.syncs));
+  f.counter("multiraft_log_sync_seconds_total", "Time spent in synced writes",
+            seconds(l.sync_ns_total));
+  f.gauge("multiraft_log_sync_seconds_max", "Longest synced write", seconds(l.sync_ns_max));
+  f.gauge("multiraft_log_segments", "Segments of the log", number(l.segments));
+  f.counter("multiraft_log_segments_recycled_total", "Segments used again",
+            number(l.segments_recycled));
+  f.counter("multiraft_log_entries_rewritten_total", "Entries moved to free a segment",
+            number(l.entries_rewritten));
+  f.gauge("multiraft_log_cache_bytes", "Entries kept in memory", number(l.cache_bytes));
+  f.counter("multiraft_log_cache_misses_total", "Entries read back from disk",
+            number(l.cache_misses));
+  f.gauge("multiraft_log_torn_bytes", "Bytes of a torn tail cut at the last start",
+          number(l.torn_bytes_cut));
+}
+
+void add_transport(const transport::TransportStats& t, Families& f) {
+  f.counter("multiraft_peer_frames_sent_total", "Frames sent to nodes", number(t.frames_sent));
+  f.counter("multiraft_peer_frames_received_total", "Frames received from nodes",
+            number(t.frames_received));
+  f.counter("multiraft_peer_bytes_sent_total", "Bytes sent to nodes", number(t.bytes_sent));
+  f.counter("multiraft_peer_bytes_received_total", "Bytes received from nodes",
+            number(t.bytes_received));
+  f.counter("multiraft_peer_messages_sent_total", "Messages sent to nodes",
+            number(t.messages_sent));
+  f.counter("multiraft_peer_messages_received_total", "Messages received from nodes",
+            number(t.messages_received));
+  f.counter("multiraft_peer_messages_dropped_total", "Messages dropped over full queues",
+            number(t.messages_dropped));
+  f.counter("multiraft_peer_frames_rejected_total", "Frames that did not check",
+            number(t.frames_rejected));
+  f.counter("multiraft_peer_connections_refused_total", "Handshakes of strangers",
+            number(t.connections_refused));
+}
+
+void add_engine(const kv::KvEngineStats& e, Families& f) {
+  f.gauge("multiraft_engine_memtable_bytes", "Values in RocksDB's memtables",
+          number(e.memtable_bytes));
+  f.gauge("multiraft_engine_block_cache_bytes", "Blocks cached by RocksDB",
+          number(e.block_cache_bytes));
+  f.gauge("multiraft_engine_disk_bytes", "Table files of RocksDB", number(e.disk_bytes));
+  f.counter("multiraft_engine_stalls_total", "Commits that met a write stall",
+            number(e.batches_refused));
+}
+
+void add_process(const MetricsInput& input, Families& f) {
+  const env::ProcessUsage usage = env::process_usage();
+  f.gauge("multiraft_node_id", "The node's number", number(input.node.value));
+  f.gauge("multiraft_uptime_seconds", "Time since the process started", seconds(input.uptime_ns));
+  f.counter("process_cpu_seconds_total", "CPU time of the process",
+            seconds(usage.cpu_user_ns + usage.cpu_system_ns));
+  f.gauge("process_resident_memory_bytes", "Resident memory", number(usage.resident_bytes));
+  f.gauge("process_open_fds", "Open file descriptors", number(usage.open_files));
+}
+
+}  // namespace
+
+std::string render_metrics(const MetricsInput& input) {
+  Families families;
+  add_process(input, families);
+  add_groups(input.host, families);
+  add_log(input.host.log, families);
+  add_transport(input.host.transport, families);
+  add_engine(input.engine, families);
+  return families.text();
+}
+
+}  // namespace multiraft::server
