@@ -120,6 +120,10 @@ void Group::node_down(NodeId node) {
   const int64_t delay_ns =
       spread_ns / 20 +
       static_cast<int64_t>(services_.random_u64() % static_cast<uint64_t>(spread_ns / 2));
+  campaign_later(delay_ns);
+}
+
+void Group::campaign_later(int64_t delay_ns) {
   services_.run_later(id(), replica(), delay_ns, [](Group& group) {
     if (group.core_->leader() != raft::kNoReplica) return;
     if (group.core_->role() != raft::Role::kFollower) return;

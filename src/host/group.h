@@ -43,6 +43,9 @@ class Group {
   void read(bool linearizable, PendingRead read);
   void change_membership(Term term, raft::ConfChange change, Callback<void(Status)> done);
   void transfer_leadership(ReplicaId to);
+  /// Elects after `delay_ns` if no leader is known by then, instead of waiting for the election
+  /// timeout. Pre-vote keeps this from disturbing a leader that is there.
+  void campaign_later(int64_t delay_ns);
   /// The process of a node ended: if it led, elect another soon.
   void node_down(NodeId node);
   void snapshot_sent(ReplicaId to, bool ok);

@@ -77,6 +77,13 @@ void Worker::start() {
   started_ = true;
   next_tick_ = now();
   schedule_tick();
+  // After a restart of everything nobody leads: elect soon, spread so that ten thousand groups do
+  // not do it at once (trap 48).
+  const int64_t spread_ns =
+      3 * options_.heartbeat_ns + static_cast<int64_t>(groups_.size()) * env::kMillisecond / 4;
+  for (auto& [id, group] : groups_) {
+    group->campaign_later(static_cast<int64_t>(random_.below(static_cast<uint64_t>(spread_ns))));
+  }
   if (!active_.empty()) schedule_turn();
 }
 
@@ -119,6 +126,14 @@ Status Worker::create_replica(GroupId id, ReplicaId replica, const raft::Snapsho
   auto created = log_->create_group(id, replica, mark);
   if (!created) return created.status();
   MR_RETURN_IF_ERROR(open_group(id));
+  if (!mark.conf_state.voters.empty()) {
+    // A founder. The first of them goes ahead, so that the others need not compete.
+    const bool first = mark.conf_state.voters.front() == replica;
+    group(id)->campaign_later(first ? 0
+                                    : options_.heartbeat_ns +
+                                          static_cast<int64_t>(random_.below(
+                                              static_cast<uint64_t>(2 * options_.heartbeat_ns))));
+  }
   log::GroupAppend nothing;
   nothing.group = id;
   log_->stage(nothing, [done = std::move(done)]() mutable { done(Status::ok()); });
