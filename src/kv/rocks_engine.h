@@ -1,0 +1,137 @@
+#pragma once
+// The parts of the RocksDB engine; only rocks_*.cc include this.
+
+#include <absl/container/flat_hash_map.h>
+#include <absl/container/flat_hash_set.h>
+#include <rocksdb/db.h>
+#include <rocksdb/options.h>
+#include <rocksdb/write_batch.h>
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "kv/durability.h"
+#include "kv/flush_tracker.h"
+#include "kv/kv_engine.h"
+#include "kv/record.h"
+#include "kv/rocks_keys.h"
+
+namespace multiraft::kv {
+
+class RocksEngine;
+
+/// `what` says what was tried.
+Status from_rocks(const rocksdb::Status& status, std::string_view what);
+/// `flushes` hears of sealed and flushed memtables.
+rocksdb::Options make_rocks_options(const RocksOptions& options,
+                                    std::shared_ptr<rocksdb::EventListener> listener);
+std::shared_ptr<rocksdb::EventListener> make_flush_listener(FlushTracker& tracker);
+
+/// What a state machine, its readers and its snapshot writers share.
+class RocksState final : public KvReader {
+ public:
+  RocksState(RocksEngine& engine, GroupId group, Position position, Durability durability);
+
+  Result<std::optional<KvValue>> get(std::string_view key, ReadTier tier) const override;
+  Result<ScanPage> scan(const ScanRequest& request) const override;
+
+  /// Some of its writes are not durable yet.
+  bool has_unflushed();
+
+  RocksEngine& engine;
+  const GroupId group;
+  const GroupPrefix data_prefix;
+
+  /// Held over an installation, and to close: nothing is installed for a group that is gone.
+  std::mutex install_mutex;
+  std::atomic<bool> closed = false;
+
+  /// Guards what follows, against restores on other threads; the worker alone never waits for it.
+  mutable std::mutex mutex;
+  Position applied;  ///< Buffered effects included.
+  Durability durability;
+  bool pending = false;  ///< Effects wait in a batch of the worker's thread.
+
+  /// Existence of the keys that the pending batch touches. The worker's.
+  struct Hash {
+    using is_transparent = void;
+    size_t operator()(std::string_view v) const { return std::hash<std::string_view>()(v); }
+  };
+  struct Equal {
+    using is_transparent = void;
+    bool operator()(std::string_view a, std::string_view b) const { return a == b; }
+  };
+  absl::flat_hash_map<std::string, bool, Hash, Equal> pending_keys;
+};
+
+/// What one worker's thread has applied and not committed.
+struct RocksBatch {
+  rocksdb::WriteBatch batch;
+  std::vector<std::shared_ptr<RocksState>> dirty;
+  /// A read failed in the middle of an apply(): the batch is incomplete and never written.
+  Status failure;
+};
+
+class RocksEngine final : public KvEngine {
+ public:
+  static Result<std::unique_ptr<KvEngine>> open_database(const RocksOptions& options);
+  explicit RocksEngine(const RocksOptions& options);
+  ~RocksEngine() override;
+
+  Result<std::unique_ptr<KvStateMachine>> open_kv(GroupId group) override;
+  Status destroy(GroupId group) override;
+  Status commit(uint32_t worker) override;
+  void request_flush() override;
+  Status flush() override;
+  KvEngineStats stats() const override;
+
+  rocksdb::DB& db() { return *db_; }
+  const rocksdb::Options& rocks_options() const { return rocks_options_; }
+  FlushTracker& tracker() { return tracker_; }
+  /// The calling thread's.
+  RocksBatch& batch_of_thread();
+  /// Writes the group's pending effects, waiting out a write stall. kUnavailable where they are
+  /// another thread's, which has to commit() first.
+  Status settle(RocksState& state);
+  /// The position that the database has, or had at `snapshot`.
+  Result<Position> read_position(GroupId group, const rocksdb::Snapshot* snapshot);
+  /// A name for a file that is not part of the database yet.
+  std::string staging_path();
+  /// Makes table files part of the database, all or none. They replace what they cover.
+  Status ingest(const std::vector<std::string>& paths);
+  void remove_files(const std::vector<std::string>& paths);
+  /// The state machine is gone.
+  void closed(const std::shared_ptr<RocksState>& state);
+
+ private:
+  Status start();
+  Status write(RocksBatch& batch, bool no_slowdown);
+
+  const RocksOptions options_;
+  FlushTracker tracker_;
+  rocksdb::Options rocks_options_;
+  std::unique_ptr<rocksdb::DB> db_;
+  std::atomic<uint64_t> staged_files_{0};
+  std::atomic<uint64_t> batches_refused_{0};
+
+  std::mutex mutex_;
+  absl::flat_hash_set<GroupId> open_groups_;
+  /// Closed before their last effects were durable, or written.
+  absl::flat_hash_map<GroupId, std::shared_ptr<RocksState>> closed_groups_;
+  size_t closed_groups_swept_at_ = 1;  ///< Doubles, so that closing all groups is not quadratic.
+  absl::flat_hash_map<const void*, std::unique_ptr<RocksBatch>> batches_;
+};
+
+/// A consistent view of a group's records. `snapshot` is released with it.
+std::unique_ptr<RecordCursor> make_rocks_cursor(RocksEngine& engine, GroupId group,
+                                                const rocksdb::Snapshot* snapshot);
+Result<std::unique_ptr<SnapshotWriter>> make_rocks_writer(std::shared_ptr<RocksState> state,
+                                                          LogIndex index, Term term);
+std::unique_ptr<KvStateMachine> make_rocks_state_machine(std::shared_ptr<RocksState> state);
+/// Replaces all of a group by nothing.
+Status erase_group(RocksEngine& engine, GroupId group, bool in_memtable);
+
+}  // namespace multiraft::kv

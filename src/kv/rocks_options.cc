@@ -1,0 +1,81 @@
+#include <rocksdb/cache.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/listener.h>
+#include <rocksdb/table.h>
+
+#include "kv/rocks_engine.h"
+
+namespace multiraft::kv {
+namespace {
+
+constexpr double kBloomBitsPerKey = 10;
+constexpr size_t kInfoLogBytesMax = 1 * limits::kMiB;
+constexpr size_t kInfoLogFilesMax = 3;
+constexpr uint64_t kManifestBytesMax = 16 * limits::kMiB;
+
+class FlushListener final : public rocksdb::EventListener {
+ public:
+  explicit FlushListener(FlushTracker& tracker) : tracker_(tracker) {}
+
+  void OnMemTableSealed(const rocksdb::MemTableInfo& info) override {
+    tracker_.sealed(info.first_seqno);
+  }
+  // Comes once the table file and the manifest that names it are synced, in memtable order.
+  void OnFlushCompleted(rocksdb::DB*, const rocksdb::FlushJobInfo& info) override {
+    tracker_.flushed(info.largest_seqno);
+  }
+
+ private:
+  FlushTracker& tracker_;
+};
+
+std::shared_ptr<rocksdb::TableFactory> table_factory(const RocksOptions& options) {
+  rocksdb::BlockBasedTableOptions table;
+  table.block_cache = rocksdb::NewLRUCache(options.block_cache_bytes);
+  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(kBloomBitsPerKey));
+  // Indexes and filters count against the cache: otherwise memory grows with the data.
+  table.cache_index_and_filter_blocks = true;
+  table.cache_index_and_filter_blocks_with_high_priority = true;
+  table.pin_l0_filter_and_index_blocks_in_cache = true;
+  table.format_version = 5;
+  return std::shared_ptr<rocksdb::TableFactory>(rocksdb::NewBlockBasedTableFactory(table));
+}
+
+}  // namespace
+
+std::shared_ptr<rocksdb::EventListener> make_flush_listener(FlushTracker& tracker) {
+  return std::make_shared<FlushListener>(tracker);
+}
+
+rocksdb::Options make_rocks_options(const RocksOptions& options,
+                                    std::shared_ptr<rocksdb::EventListener> listener) {
+  rocksdb::Options out;
+  out.create_if_missing = true;
+  out.paranoid_checks = true;
+  if (options.env != nullptr) out.env = options.env;
+  out.listeners.push_back(std::move(listener));
+
+  out.write_buffer_size = options.write_buffer_bytes;
+  out.max_write_buffer_number = options.write_buffers_max;
+  out.max_background_jobs = options.background_jobs_max;
+  out.max_open_files = options.open_files_max;
+  out.target_file_size_base = options.table_bytes_target;
+  out.max_bytes_for_level_base = 4 * options.write_buffer_bytes;
+  out.level_compaction_dynamic_level_bytes = true;
+  // Background writes reach the disk bit by bit, so that they do not hold up the log's syncs.
+  out.bytes_per_sync = 1 * limits::kMiB;
+
+  out.compression = rocksdb::kLZ4Compression;
+  out.bottommost_compression = rocksdb::kZSTD;
+  out.table_factory = table_factory(options);
+
+  out.info_log_level = rocksdb::WARN_LEVEL;
+  out.max_log_file_size = kInfoLogBytesMax;
+  out.keep_log_file_num = kInfoLogFilesMax;
+  out.max_manifest_file_size = kManifestBytesMax;
+  out.stats_dump_period_sec = 0;
+  out.stats_persist_period_sec = 0;
+  return out;
+}
+
+}  // namespace multiraft::kv
