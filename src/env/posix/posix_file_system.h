@@ -12,7 +12,8 @@ namespace multiraft::env {
 /// Stateless; thread-safe.
 class PosixFileSystem final : public FileSystem {
  public:
-  Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode, bool direct) override;
+  Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode,
+                                     bool direct = false) override;
   Status create_directories(const std::string& path) override;
   Result<std::vector<std::string>> list(const std::string& path) override;
   Result<bool> exists(const std::string& path) override;
