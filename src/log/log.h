@@ -5,13 +5,14 @@
 // Threads: everything here is called on the owner executor's thread, and every callback arrives
 // there. Encoding happens at stage(); the write and the sync happen on a log thread.
 //
-// What survives a crash: exactly what a durable callback reported, plus possibly, in order, a prefix
-// of what was staged after it. Never a later record without the earlier ones of the same log.
+// What survives a crash: exactly what a durable callback reported, plus possibly, in order, a
+// prefix of what was staged after it. Never a later record without the earlier ones of the same
+// log.
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -28,9 +29,9 @@ namespace multiraft::log {
 enum class WriterKind : uint8_t { kAuto, kPwrite, kUring };
 
 struct LogOptions {
-  std::string directory;                                  ///< Created where it does not exist.
+  std::string directory;  ///< Created where it does not exist.
   uint64_t segment_bytes = limits::kLogSegmentBytes;
-  uint64_t cache_bytes = limits::kLogCacheBytes;          ///< Entries kept in memory, all groups.
+  uint64_t cache_bytes = limits::kLogCacheBytes;  ///< Entries kept in memory, all groups.
   WriterKind writer = WriterKind::kAuto;
   std::string thread_name = "log";
 };
@@ -68,7 +69,10 @@ struct LogStats {
   uint64_t batches = 0, records = 0, bytes_written = 0, syncs = 0;
   uint64_t segments = 0, segments_recycled = 0, entries_rewritten = 0;
   uint64_t cache_bytes = 0, cache_misses = 0;
-  uint64_t torn_bytes_cut = 0;       ///< At the last open.
+  uint64_t torn_bytes_cut = 0;  ///< At the last open.
+  /// There is no room on the disk for the next segment. Writes go on while the present one lasts,
+  /// then wait; the log asks again every second and goes on by itself.
+  bool no_space = false;
   int64_t sync_ns_total = 0, sync_ns_max = 0;
 };
 
@@ -76,13 +80,12 @@ class Log {
  public:
   virtual ~Log() = default;
 
-  /// Recovers what is in the directory. kCorruption: damage below the synced mark; the message names
-  /// file, offset and, where known, group, and says how to heal. kIoError / kNoSpace as they come.
-  /// `on_fatal` is called once, on the owner's thread, when a write or sync has failed: no further
-  /// durable callback will come and the process must end (trap 30).
+  /// Recovers what is in the directory. kCorruption: damage below the synced mark; the message
+  /// names file, offset and, where known, group, and says how to heal. kIoError / kNoSpace as they
+  /// come. `on_fatal` is called once, on the owner's thread, when a write or sync has failed: no
+  /// further durable callback will come and the process must end (trap 30).
   static Result<std::unique_ptr<Log>> open(const LogOptions& options, env::Environment& env,
-                                           env::Executor& owner,
-                                           Callback<void(Status)> on_fatal);
+                                           env::Executor& owner, Callback<void(Status)> on_fatal);
 
   /// All live groups, as recovered or created since.
   virtual std::vector<GroupId> groups() const = 0;
@@ -115,11 +118,12 @@ class Log {
 
   /// Bytes on the way to the disk, to push back on.
   virtual uint64_t bytes_pending() const = 0;
-  /// When the oldest write that has not completed was submitted; nullopt when idle. Liveness watches
-  /// it: a stalled disk must lose leadership (trap 37).
+  /// When the oldest write that has not completed was submitted; nullopt when idle. Liveness
+  /// watches it: a stalled disk must lose leadership (trap 37).
   virtual std::optional<env::MonotonicTime> oldest_pending_write() const = 0;
   virtual LogStats stats() const = 0;
-  /// Writes out what is staged, waits for it, and stops the log thread. No callback comes afterwards.
+  /// Writes out what is staged, waits for it, and stops the log thread. No callback comes
+  /// afterwards.
   virtual void close() = 0;
 };
 

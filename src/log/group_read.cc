@@ -1,0 +1,104 @@
+// Reading entries: from the cache, else from the segments, checked.
+
+#include <algorithm>
+
+#include "base/assert.h"
+#include "log/group_state.h"
+
+namespace multiraft::log {
+namespace {
+
+/// One read fetches at most this much, and skips other groups' records up to the gap rather than
+/// pay for another system call.
+constexpr uint64_t kReadBytesMax = 1024 * 1024;
+constexpr uint64_t kReadGapBytesMax = 16 * 1024;
+
+}  // namespace
+
+Result<std::vector<raft::Entry>> GroupState::entries(LogIndex low, LogIndex high,
+                                                     size_t bytes_max) {
+  MR_ASSERT(low < high);
+  if (low.value < first_) {
+    return Status(StatusCode::kNotFound, "index " + to_string(low) + " is compacted");
+  }
+  if (high.value > end()) {
+    return Status(StatusCode::kUnavailable, "index " + to_string(high - 1) + " is beyond the log");
+  }
+  uint64_t until = low.value;
+  for (size_t bytes = 0; until < high.value; ++until) {
+    bytes += ref(until).data_bytes() + sizeof(uint64_t) * 3;  // raft::entry_bytes()
+    if (bytes > bytes_max && until > low.value) break;
+  }
+  std::vector<raft::Entry> entries;
+  entries.reserve(until - low.value);
+  uint64_t next = low.value;
+  std::vector<EntryView> views;
+  while (next < until && next < cache_begin()) {
+    const uint64_t span = read_span(next, std::min(until, cache_begin()));
+    SharedBytes buffer;
+    MR_RETURN_IF_ERROR(read_entries(next, span, buffer, views));
+    for (const EntryView& view : views) {
+      const size_t at = view.offset + kEntryHeaderBytes;
+      entries.push_back({view.term, view.index, view.type, buffer.slice(at, view.data.size())});
+    }
+    next = span;
+  }
+  for (; next < until; ++next) {
+    entries.push_back(
+        {Term(terms_.at(next)), LogIndex(next), ref(next).type(), cache_[next - cache_begin()]});
+  }
+  return entries;
+}
+
+uint64_t GroupState::read_span(uint64_t low, uint64_t high) const {
+  const auto& runs = segments_.runs();
+  const size_t run = segments_.run_of(low);
+  if (run + 1 < runs.size()) high = std::min(high, runs[run + 1].first);
+  const uint64_t start = ref(low).offset;
+  uint64_t position = start;
+  uint64_t i = low;
+  for (; i < high; ++i) {
+    const uint64_t offset = ref(i).offset;
+    const uint64_t entry_end = offset + kEntryHeaderBytes + ref(i).data_bytes();
+    const bool follows = offset >= position && offset - position <= kReadGapBytesMax;
+    if (i > low && (!follows || entry_end - start > kReadBytesMax)) break;
+    position = entry_end;
+  }
+  return i;
+}
+
+Status GroupState::read_entries(uint64_t low, uint64_t high, SharedBytes& buffer,
+                                std::vector<EntryView>& views) {
+  const SegmentFile& segment = *context_.segments.at(segments_.at(low)).file;
+  const uint64_t start = ref(low).offset;
+  const uint64_t size =
+      ref(high - 1).offset + kEntryHeaderBytes + ref(high - 1).data_bytes() - start;
+  buffer = SharedBytes::allocate(size);
+  Result<size_t> read = segment.file->read_at(start, {buffer.mutable_data(), size});
+  if (!read) return read.status();
+  context_.cache_misses += high - low;
+  views.clear();
+  for (uint64_t i = low; i < high; ++i) {
+    EntryView view;
+    const size_t at = ref(i).offset - start;
+    const bool whole =
+        at <= *read && decode_entry(buffer.view().substr(at, *read - at), LogIndex(i), view);
+    if (!whole || view.data.size() != ref(i).data_bytes() || view.term.value != terms_.at(i) ||
+        view.checksum != entry_checksum(group_, view)) {
+      return damaged(i);
+    }
+    view.offset = at;
+    views.push_back(view);
+  }
+  return Status::ok();
+}
+
+Status GroupState::damaged(uint64_t index) const {
+  const SegmentFile& segment = *context_.segments.at(segments_.at(index)).file;
+  return {StatusCode::kCorruption, segment.file->path() + ": damage at offset " +
+                                       std::to_string(ref(index).offset) + " in entry " +
+                                       std::to_string(index) + " of group " + to_string(group_) +
+                                       "; " + std::string(kHowToHeal)};
+}
+
+}  // namespace multiraft::log

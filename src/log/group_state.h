@@ -1,0 +1,161 @@
+#pragma once
+// One group of the log in memory: its states, where its entries lie, and the newest entries
+// themselves.
+//
+// The index costs 8 bytes an entry; terms and segments are kept as runs. Entries may also be
+// cached: always a suffix of the group's log. The owner's thread only.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "log/format.h"
+#include "log/index_runs.h"
+#include "log/log.h"
+#include "log/segment_table.h"
+#include "log/tail.h"
+
+namespace multiraft::log {
+
+/// What to do about damage: the last part of every message about it.
+inline constexpr std::string_view kHowToHeal =
+    "keep a copy of this directory, then wipe the node's state directory and let the node join "
+    "again as a new member: the other members have the data";
+
+/// Where an entry's header lies.
+struct Location {
+  uint64_t segment = 0;
+  uint32_t offset = 0;
+  friend auto operator<=>(const Location&, const Location&) = default;
+};
+
+/// An entry without its data.
+struct EntryMeta {
+  LogIndex index;
+  Term term;
+  raft::EntryType type = raft::EntryType::kNormal;
+  uint32_t data_bytes = 0;
+};
+
+/// What the groups of one log share.
+struct GroupContext {
+  SegmentTable segments;
+  uint64_t cache_bytes = 0;
+  uint64_t cache_misses = 0;
+};
+
+class GroupState final : public GroupLog {
+ public:
+  GroupState(GroupId group, GroupContext& context) : context_(context), group_(group) {}
+  /// Gives up everything it holds in the segments.
+  ~GroupState() override;
+  GroupState(const GroupState&) = delete;
+  GroupState& operator=(const GroupState&) = delete;
+
+  // GroupLog.
+  GroupId group() const override { return group_; }
+  ReplicaId replica() const override { return replica_; }
+  const raft::Snapshot& mark() const override { return *mark_; }
+  std::vector<LogIndex> conf_change_indexes(LogIndex low, LogIndex high) const override;
+  std::shared_ptr<const raft::Snapshot> announced_install() const override { return announced_; }
+  uint64_t bytes() const override { return bytes_; }
+  raft::InitialState initial_state() const override;
+  Result<std::vector<raft::Entry>> entries(LogIndex low, LogIndex high, size_t bytes_max) override;
+  Result<Term> term(LogIndex index) const override;
+  LogIndex first_index() const override { return LogIndex(first_); }
+  LogIndex last_index() const override { return LogIndex(end() - 1); }
+  Result<std::shared_ptr<const raft::Snapshot>> snapshot() override;
+
+  // Changes. Each names the segment that holds the record which says so.
+  void set_replica(ReplicaId replica) { replica_ = replica; }
+  void set_hard_state(const raft::HardState& state, uint64_t segment);
+  /// Only the mark: entries stay.
+  void set_mark(std::shared_ptr<const raft::Snapshot> mark, uint64_t segment);
+  void set_announced(std::shared_ptr<const raft::Snapshot> snapshot, uint64_t segment);
+  /// All entries go; the log starts behind `mark`.
+  void reset(std::shared_ptr<const raft::Snapshot> mark, uint64_t segment);
+  /// The entry behind the last one. `data` is null where the entry is not to be cached.
+  void append(const EntryMeta& entry, Location location, const SharedBytes* data);
+  /// Entries from `index` on go.
+  void truncate_from(LogIndex index);
+  /// Entries up to and including `index` go.
+  void drop_through(LogIndex index);
+  /// Those entries from `low` on that still lie in segment `from` lie in `to` now.
+  void relocate(uint64_t from, uint64_t to, LogIndex low, const std::vector<uint32_t>& offsets);
+
+  // Recovery. Records may name entries whose predecessors come in later records (docs/formats/
+  // log.md, "Rewriting"): until finish_recovery() the index may have holes.
+  /// A group whose first records are gone has no mark until a rewrite brings it.
+  bool has_mark() const { return mark_ != nullptr; }
+  /// As append() and relocate(), with holes. False: an index no real log has.
+  bool recover_entry(const EntryMeta& entry, Location location, uint64_t holes_max);
+  /// kCorruption where parts are missing.
+  Status finish_recovery();
+
+  // Collection of segments.
+  const raft::HardState& hard_state() const { return hard_state_; }
+  uint64_t hard_state_segment() const { return hard_state_segment_; }
+  uint64_t mark_segment() const { return mark_segment_; }
+  uint64_t announced_segment() const { return announced_segment_; }
+  /// The first range [low, high) of entries at or behind `from` that lie in `segment`.
+  std::optional<std::pair<LogIndex, LogIndex>> entries_in(uint64_t segment, LogIndex from) const;
+  Location location(LogIndex index) const;
+  /// Sum over [low, high).
+  uint64_t data_bytes(LogIndex low, LogIndex high) const;
+  /// Moves what is recorded in `from` to `to`.
+  void move_states(uint64_t from, uint64_t to);
+  /// True the first time it is called for a segment.
+  bool touch(uint64_t segment) { return std::exchange(touched_segment_, segment) != segment; }
+
+  /// Forgets cached entries that lie before `end`.
+  void evict_before(Location end);
+  size_t memory_bytes() const;
+
+ private:
+  struct Ref {
+    uint32_t offset = 0;
+    uint32_t size_and_type = 0;  ///< As in the entry's header.
+
+    Ref() = default;
+    Ref(uint32_t at, const EntryMeta& entry)
+        : offset(at), size_and_type(entry.data_bytes | (static_cast<uint32_t>(entry.type) << 28)) {}
+    uint32_t data_bytes() const { return size_and_type & kEntrySizeMask; }
+    raft::EntryType type() const { return static_cast<raft::EntryType>(size_and_type >> 28); }
+  };
+  uint64_t end() const { return first_ + refs_.size(); }
+  uint64_t cache_begin() const { return end() - cache_.size(); }
+  const Ref& ref(uint64_t index) const { return refs_[index - first_]; }
+  void drop_live(uint64_t low, uint64_t high);
+  void drop_cached_front(size_t n);
+  void drop_cached_back(size_t n);
+  void clear_entries();
+  void insert_conf_change(uint64_t index);
+  void place(const EntryMeta& entry, Location location);
+  /// The longest range from `low` that one read can fetch.
+  uint64_t read_span(uint64_t low, uint64_t high) const;
+  Status read_entries(uint64_t low, uint64_t high, SharedBytes& buffer,
+                      std::vector<EntryView>& views);
+  Status damaged(uint64_t index) const;
+
+  GroupContext& context_;
+  GroupId group_;
+  ReplicaId replica_;
+  raft::HardState hard_state_;
+  std::shared_ptr<const raft::Snapshot> mark_;
+  std::shared_ptr<const raft::Snapshot> announced_;
+  uint64_t hard_state_segment_ = 0;
+  uint64_t mark_segment_ = 0;
+  uint64_t announced_segment_ = 0;
+  uint64_t touched_segment_ = 0;
+
+  uint64_t first_ = 1;  ///< Index of refs_[0].
+  Tail<Ref> refs_;
+  IndexRuns<uint64_t> terms_;
+  IndexRuns<uint64_t> segments_;  ///< 0: a hole, during recovery.
+  std::vector<uint64_t> conf_changes_;
+  Tail<SharedBytes> cache_;
+  uint64_t bytes_ = 0;
+};
+
+}  // namespace multiraft::log

@@ -1,0 +1,154 @@
+// Giving segments back: the oldest one goes when nothing in it is needed any more. What cold groups
+// still have in it is written again first (docs/formats/log.md, "Rewriting").
+
+#include <algorithm>
+
+#include "base/assert.h"
+#include "base/coverage.h"
+#include "log/log_impl.h"
+
+namespace multiraft::log {
+namespace {
+
+/// Fewer segments than these are not worth a rewrite.
+constexpr uint64_t kSegmentsKept = 3;
+/// How much is written again before the disk gets a say.
+constexpr uint64_t kRewriteBytes = 256 * limits::kKiB;
+
+}  // namespace
+
+void LogImpl::collect() {
+  if (failed_ || closed_) return;
+  advance_needed();
+  if (collection_ || !worth_rewriting(needed_segment_)) return;
+  Collection& collection = collection_.emplace();
+  collection.segment = needed_segment_;
+  collection.groups = context_.segments.at(needed_segment_).groups;
+  rewrite_some();
+}
+
+void LogImpl::advance_needed() {
+  // Each batch says which segments are not needed after it; once one is durable that does not need
+  // the oldest, that one goes. All that made it superfluous is in that batch or before.
+  while (needed_segment_ < active_segment_ && !context_.segments.at(needed_segment_).needed()) {
+    ++needed_segment_;
+  }
+}
+
+void LogImpl::drop_segments(uint64_t needed) {
+  SegmentTable& segments = context_.segments;
+  while (segments.first_id() < needed && !segments.at(segments.first_id()).needed()) {
+    const uint64_t id = segments.first_id();
+    segments.pop_front();
+    ++stats_.segments_recycled;
+    prepare_thread_->post([maker = maker_.get(), id, owner = &owner_, self = self_] {
+      Status retired = maker->retire(id);
+      if (retired) return;
+      owner->post([self, retired] {
+        if (*self) (*self)->fail(retired);
+      });
+    });
+  }
+}
+
+bool LogImpl::worth_rewriting(uint64_t id) {
+  const uint64_t count = active_segment_ - id + 1;
+  if (count <= kSegmentsKept) return false;
+  const uint64_t bytes = options_.segment_bytes;
+  // Either little is left in it, or all segments together hold mostly what nobody needs.
+  return context_.segments.at(id).live_bytes < bytes / 4 ||
+         count * bytes > 3 * (context_.segments.live_bytes() + bytes);
+}
+
+void LogImpl::rewrite_some() {
+  Collection& collection = *collection_;
+  uint64_t written = 0;
+  while (collection.next < collection.groups.size() && written < kRewriteBytes && !failed_) {
+    GroupState* group = find(collection.groups[collection.next]);
+    const uint64_t bytes = group ? rewrite_group(*group, collection.segment) : 0;
+    written += bytes;
+    if (bytes == 0) {
+      ++collection.next;
+      collection.from = LogIndex(0);
+    }
+  }
+  if (written == 0) {
+    MR_COVERAGE("log.segment_rewritten");
+    collection_.reset();
+    advance_needed();
+    return;
+  }
+  gathering_->must_sync = true;
+  gathering_->callbacks.push_back([this] { rewrite_some(); });
+  flush();
+}
+
+uint64_t LogImpl::rewrite_group(GroupState& group, uint64_t segment) {
+  LogIndex& from = collection_->from;
+  const auto range = group.entries_in(segment, from);
+  const bool states = group.hard_state_segment() == segment || group.mark_segment() == segment ||
+                      group.announced_segment() == segment;
+  if (!range && (!states || from > LogIndex(0))) return 0;
+  std::vector<raft::Entry> entries;
+  if (range) {
+    auto read = group.entries(range->first, range->second, kRewriteBytes);
+    if (!read) {
+      fail(read.status());
+      return 0;
+    }
+    entries = std::move(*read);
+  }
+  RecordParts parts{.type = RecordType::kRewrite,
+                    .group = group.group(),
+                    .replica = group.replica(),
+                    .hard_state = &group.hard_state(),
+                    .mark = &group.mark(),
+                    .announced = group.announced_install().get()};
+  parts.entries = static_cast<uint32_t>(entries.size());
+  parts.first_index = range ? range->first : LogIndex(0);
+  for (const raft::Entry& entry : entries) parts.entry_data_bytes += entry.data.size();
+  uint64_t at = 0;
+  Batch& batch = write_record(parts, entries, at);
+  touch(group, batch.segment());
+  std::vector<uint32_t> offsets;
+  for (const raft::Entry& entry : entries) {
+    offsets.push_back(static_cast<uint32_t>(at));
+    at += kEntryHeaderBytes + entry.data.size();
+  }
+  stats_.entries_rewritten += entries.size();
+  // The index follows only when the copy can be read back.
+  batch.callbacks.push_back(
+      [this, id = group.group(), segment, to = batch.segment(), low = parts.first_index,
+       offsets = std::move(offsets)] { on_rewritten(id, segment, to, low, offsets); });
+  from = LogIndex(std::max<uint64_t>(parts.first_index.value + entries.size(), 1));
+  return parts.bytes();
+}
+
+void LogImpl::on_rewritten(GroupId group, uint64_t from, uint64_t to, LogIndex low,
+                           const std::vector<uint32_t>& offsets) {
+  GroupState* state = find(group);
+  if (!state) return;
+  // Whatever was changed meanwhile lies in a newer segment and is left alone; so is a group that
+  // was removed and created again.
+  state->move_states(from, to);
+  state->relocate(from, to, low, offsets);
+}
+
+void LogImpl::evict() {
+  const uint64_t budget = options_.cache_bytes;
+  if (context_.cache_bytes <= budget) return;
+  const uint64_t target = budget - budget / 8;
+  SegmentTable& segments = context_.segments;
+  evict_segment_ = std::max(evict_segment_, segments.first_id());
+  // The oldest entries of all groups go first, segment by segment.
+  for (uint64_t id = evict_segment_; id <= written_end_.segment; ++id) {
+    const Location end = std::min(written_end_, Location{id + 1, 0});
+    for (GroupId group : segments.at(id).groups) {
+      if (context_.cache_bytes <= target) return;
+      if (GroupState* state = find(group)) state->evict_before(end);
+    }
+    if (id < written_end_.segment) evict_segment_ = id + 1;
+  }
+}
+
+}  // namespace multiraft::log

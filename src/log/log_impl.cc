@@ -1,0 +1,253 @@
+// Writing: one job at a time goes to the log thread while the next batch gathers.
+
+#include "log/log_impl.h"
+
+#include <algorithm>
+
+#include "base/assert.h"
+#include "base/coverage.h"
+
+namespace multiraft::log {
+namespace {
+
+/// How long a commit index waits for company, and how long the log is idle before it notes on disk
+/// that its last batch was synced.
+constexpr int64_t kIdleNs = 100 * env::kMillisecond;
+constexpr int64_t kPrepareRetryNs = env::kSecond;
+constexpr size_t kIdleBatchesMax = 3;
+
+}  // namespace
+
+std::vector<GroupId> LogImpl::groups() const {
+  std::vector<GroupId> ids;
+  ids.reserve(groups_.size());
+  for (const auto& [id, group] : groups_) ids.push_back(id);
+  return ids;
+}
+
+void LogImpl::flush() {
+  if (gathering_ && gathering_->must_sync) {
+    flush_wanted_ = true;
+  } else if (gathering_) {
+    arm_idle_timer();
+  }
+  pump();
+}
+
+std::shared_ptr<WriteJob> LogImpl::make_job() {
+  auto job = std::make_shared<WriteJob>();
+  job->sync = false;
+  while (!sealed_.empty()) {
+    const std::shared_ptr<SegmentFile>& file =
+        context_.segments.at(sealed_.front()->segment()).file;
+    if (!file) break;
+    job->sync |= sealed_.front()->must_sync;
+    job->pending_bytes += sealed_.front()->total_bytes();
+    job->items.push_back({std::move(sealed_.front()), file});
+    sealed_.pop_front();
+  }
+  job->submitted = env_.clock().now();
+  return job;
+}
+
+void LogImpl::pump() {
+  if (in_flight_ || failed_ || closed_) return;
+  if (flush_wanted_ && gathering_) seal();
+  flush_wanted_ = false;
+  if (sealed_.empty()) return;
+  std::shared_ptr<WriteJob> job = make_job();
+  if (job->items.empty()) {
+    MR_COVERAGE("log.waits_for_segment");
+    if (!blocked_since_) blocked_since_ = job->submitted;
+    return;
+  }
+  blocked_since_.reset();
+  in_flight_ = job;
+  log_thread_->post([writer = writer_.get(), job, owner = &owner_, self = self_] {
+    writer->write(*job);
+    owner->post([job, self] {
+      if (*self) (*self)->on_written(*job);
+    });
+  });
+}
+
+std::vector<Callback<void()>> LogImpl::settle(WriteJob& job) {
+  const Batch& last = *job.items.back().batch;
+  written_end_ = {last.segment(), static_cast<uint32_t>(last.offset() + last.total_bytes())};
+  written_sequence_ = last.sequence();
+  marked_sequence_ = job.marked;
+  if (job.sync) {
+    durable_sequence_ = last.sequence();
+    durable_needed_ = last.needed_segment;
+    ++stats_.syncs;
+    stats_.sync_ns_total += job.write_ns;
+    stats_.sync_ns_max = std::max(stats_.sync_ns_max, job.write_ns);
+  }
+  stats_.batches += job.items.size();
+  stats_.bytes_written += job.bytes;
+  for (WriteJob::Item& item : job.items) {
+    for (auto& callback : item.batch->callbacks) waiting_.push_back(std::move(callback));
+    if (idle_batches_.size() < kIdleBatchesMax) idle_batches_.push_back(std::move(item.batch));
+  }
+  std::vector<Callback<void()>> callbacks;
+  if (job.sync) callbacks.swap(waiting_);
+  return callbacks;
+}
+
+void LogImpl::on_written(WriteJob& job) {
+  in_flight_.reset();
+  if (!job.status) return fail(job.status);
+  const bool synced = job.sync;
+  last_activity_ = env_.clock().now();
+  std::vector<Callback<void()>> callbacks = settle(job);
+  pump();  // The disk does not wait for what the callbacks do.
+  evict();
+  if (synced) drop_segments(durable_needed_);
+  arm_idle_timer();
+  const auto self = self_;
+  for (auto& callback : callbacks) {
+    callback();
+    if (!*self) return;  // Closed by the callback.
+  }
+  collect();
+}
+
+void LogImpl::fail(Status status) {
+  if (failed_) return;
+  failed_ = true;
+  if (on_fatal_) std::exchange(on_fatal_, nullptr)(std::move(status));
+}
+
+void LogImpl::arm_idle_timer() {
+  if (idle_timer_ != 0 || closed_ || failed_) return;
+  idle_timer_ = owner_.run_at(env_.clock().now() + kIdleNs, [self = self_] {
+    if (*self) (*self)->on_idle();
+  });
+}
+
+bool LogImpl::mark_is_behind() const { return marked_sequence_ < durable_sequence_; }
+
+void LogImpl::on_idle() {
+  idle_timer_ = 0;
+  const bool segments_to_drop = needed_segment_ > durable_needed_;
+  if (failed_ || (!gathering_ && !mark_is_behind() && !segments_to_drop && waiting_.empty()))
+    return;
+  if (in_flight_ || env_.clock().now() < last_activity_ + kIdleNs) return arm_idle_timer();
+  if (!gathering_) {
+    room_for(0);  // An empty batch: it carries the synced mark and the oldest segment needed.
+  }
+  // Nobody waits for commit indexes or marks, so they are written without a sync.
+  gathering_->must_sync |= segments_to_drop || !gathering_->callbacks.empty() || !waiting_.empty();
+  flush_wanted_ = true;
+  pump();
+}
+
+void LogImpl::request_segment() {
+  while (context_.segments.last_id() <= active_segment_) {
+    context_.segments.push_back(context_.segments.last_id() + 1);
+  }
+  prepare_next();
+}
+
+void LogImpl::prepare_next() {
+  if (preparing_ || failed_ || closed_ || prepare_timer_ != 0) return;
+  // Several may be missing when much was staged at once; the oldest is needed first.
+  SegmentTable& segments = context_.segments;
+  uint64_t id = segments.last_id();
+  if (segments.at(id).file) return;
+  while (id > segments.first_id() && !segments.at(id - 1).file) --id;
+  preparing_ = std::make_shared<Prepared>();
+  preparing_->id = id;
+  prepare_thread_->post([maker = maker_.get(), box = preparing_, owner = &owner_, self = self_] {
+    box->result.emplace(maker->prepare(box->id));
+    owner->post([self] {
+      if (*self) (*self)->on_prepared();
+    });
+  });
+}
+
+void LogImpl::on_prepared() {
+  const std::shared_ptr<Prepared> done = std::exchange(preparing_, nullptr);
+  if (!*done->result) {
+    Status status = done->result->status();
+    if (status.code() != StatusCode::kNoSpace) return fail(std::move(status));
+    // Nothing is lost: what is staged waits in memory, and nothing is acknowledged meanwhile.
+    MR_COVERAGE("log.no_space_for_segment");
+    stats_.no_space = true;
+    prepare_timer_ = owner_.run_at(env_.clock().now() + kPrepareRetryNs, [self = self_] {
+      if (!*self) return;
+      (*self)->prepare_timer_ = 0;
+      (*self)->prepare_next();
+    });
+    return;
+  }
+  stats_.no_space = false;
+  context_.segments.at(done->id).file = std::move(**done->result);
+  prepare_next();
+  pump();
+}
+
+uint64_t LogImpl::bytes_pending() const {
+  uint64_t bytes = gathering_ ? gathering_->size() : 0;
+  for (const auto& batch : sealed_) bytes += batch->total_bytes();
+  if (in_flight_) bytes += in_flight_->pending_bytes;
+  return bytes;
+}
+
+std::optional<env::MonotonicTime> LogImpl::oldest_pending_write() const {
+  if (in_flight_) return in_flight_->submitted;
+  return blocked_since_;
+}
+
+LogStats LogImpl::stats() const {
+  LogStats stats = stats_;
+  stats.segments = context_.segments.size();
+  stats.cache_bytes = context_.cache_bytes;
+  stats.cache_misses = context_.cache_misses;
+  return stats;
+}
+
+void LogImpl::close() {
+  if (closed_ || !self_) return;
+  closed_ = true;
+  *self_ = nullptr;
+  if (idle_timer_ != 0) owner_.cancel(idle_timer_);
+  if (prepare_timer_ != 0) owner_.cancel(prepare_timer_);
+  prepare_thread_->stop();
+  log_thread_->stop();
+  // From here on the writer and the maker belong to this thread.
+  if (in_flight_ && !in_flight_->status) failed_ = true;
+  in_flight_.reset();
+  if (!failed_) write_rest();
+  lock_.reset();
+}
+
+void LogImpl::write_rest() {
+  if (preparing_ && preparing_->result && *preparing_->result) {
+    context_.segments.at(preparing_->id).file = std::move(**preparing_->result);
+  }
+  if (gathering_) seal();
+  const bool unmarked = marked_sequence_ + 1 < next_sequence_;
+  if (!write_now() || !unmarked) return;
+  // After an orderly end everything below the last, empty batch is known to have been durable.
+  room_for(0);
+  seal();
+  write_now();
+}
+
+bool LogImpl::write_now() {
+  for (const auto& batch : sealed_) {
+    Segment& segment = context_.segments.at(batch->segment());
+    if (segment.file) continue;
+    auto made = maker_->prepare(batch->segment());
+    if (!made) return false;  // Nothing of it was ever reported durable.
+    segment.file = std::move(*made);
+  }
+  if (sealed_.empty()) return true;
+  const std::shared_ptr<WriteJob> job = make_job();
+  job->sync = true;
+  writer_->write(*job);
+  return job->status.is_ok();
+}
+
+}  // namespace multiraft::log

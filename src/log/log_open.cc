@@ -1,0 +1,131 @@
+// Opening: options, lock, recovery, the first segment.
+
+#include <algorithm>
+
+#include "base/assert.h"
+#include "log/log_impl.h"
+
+namespace multiraft::log {
+namespace {
+
+constexpr uint64_t kSegmentBytesMin = 16 * kBlockBytes;
+/// Offsets in a segment are kept in 32 bits.
+constexpr uint64_t kSegmentBytesMax = uint64_t{1} << 31;
+
+std::string parent_of(const std::string& path) {
+  const size_t end = path.find_last_not_of('/');
+  const size_t slash = path.find_last_of('/', end == std::string::npos ? 0 : end);
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+/// The names of new directories are as durable as the segments in them.
+Status create_durably(env::FileSystem& files, const std::string& directory) {
+  std::vector<std::string> to_sync;
+  for (std::string path = directory; path != "/" && path != ".";) {
+    Result<bool> exists = files.exists(path);
+    if (!exists) return exists.status();
+    if (*exists) break;
+    path = parent_of(path);
+    to_sync.push_back(path);
+  }
+  MR_RETURN_IF_ERROR(files.create_directories(directory));
+  for (const std::string& path : to_sync) MR_RETURN_IF_ERROR(files.sync_directory(path));
+  return Status::ok();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Log>> Log::open(const LogOptions& options, env::Environment& env,
+                                       env::Executor& owner, Callback<void(Status)> on_fatal) {
+  auto log = std::make_unique<LogImpl>(options, env, owner, std::move(on_fatal));
+  MR_RETURN_IF_ERROR(log->start());
+  return std::unique_ptr<Log>(std::move(log));
+}
+
+LogImpl::LogImpl(const LogOptions& options, env::Environment& env, env::Executor& owner,
+                 Callback<void(Status)> on_fatal)
+    : options_(options), env_(env), owner_(owner), on_fatal_(std::move(on_fatal)) {}
+
+LogImpl::~LogImpl() { close(); }
+
+Status LogImpl::check_options() const {
+  if (options_.segment_bytes % kBlockBytes != 0 || options_.segment_bytes < kSegmentBytesMin ||
+      options_.segment_bytes > kSegmentBytesMax) {
+    return {StatusCode::kInvalidArgument,
+            "log segment size " + std::to_string(options_.segment_bytes) +
+                " is not a multiple of " + std::to_string(kBlockBytes) + " from " +
+                std::to_string(kSegmentBytesMin) + " to " + std::to_string(kSegmentBytesMax)};
+  }
+  return Status::ok();
+}
+
+Status LogImpl::start() {
+  MR_RETURN_IF_ERROR(check_options());
+  env::FileSystem& files = env_.file_system();
+  MR_RETURN_IF_ERROR(create_durably(files, options_.directory));
+  auto lock = files.lock(options_.directory + "/LOCK");
+  if (!lock) return lock.status();
+  lock_ = std::move(*lock);
+  Recovery recovery(files, options_.directory, false, context_, groups_);
+  Result<RecoveredLog> found = recovery.run();
+  if (!found) return found.status();
+  MR_RETURN_IF_ERROR(adopt(*found));
+  self_ = std::make_shared<LogImpl*>(this);
+  last_activity_ = env_.clock().now();
+  log_thread_ = env_.start_blocking_executor(options_.thread_name);
+  prepare_thread_ = env_.start_blocking_executor(options_.thread_name + "-prep");
+  SegmentMaker* maker = maker_.get();
+  for (uint64_t id : found->obsolete) {
+    prepare_thread_->post([maker, id] {
+      Status retired = maker->retire(id);
+      (void)retired;  // It is in nobody's way; the next open tries again.
+    });
+  }
+  request_segment();
+  drop_segments(durable_needed_);
+  return Status::ok();
+}
+
+Status LogImpl::adopt(RecoveredLog& found) {
+  env::FileSystem& files = env_.file_system();
+  log_id_ = found.log_id != 0 ? found.log_id : (env_.random_u64() | 1);
+  maker_ = std::make_unique<SegmentMaker>(env_, options_.directory, options_.segment_bytes, log_id_,
+                                          false);
+  for (std::string& name : found.spares) maker_->add_spare(std::move(name));
+  for (const std::string& name : found.unfinished) {
+    Status removed = files.remove(options_.directory + "/" + name);
+    (void)removed;  // Space that is lost until the next open; nothing reads it.
+  }
+  if (context_.segments.empty()) {
+    auto first = maker_->prepare(1);
+    if (!first) return first.status();
+    context_.segments.push_back(1).file = std::move(*first);
+    found.active_segment = 1;
+    found.next_offset = kBlockBytes;
+    found.needed_segment = 1;
+  }
+  // A segment that waits to be used, of another size than is wanted now, makes room for one that
+  // holds the largest record.
+  while (context_.segments.last_id() > found.active_segment) {
+    const Segment& last = context_.segments.at(context_.segments.last_id());
+    if (last.file->header.bytes == options_.segment_bytes) break;
+    MR_RETURN_IF_ERROR(files.remove(last.file->file->path()));
+    context_.segments.pop_back();
+  }
+  active_segment_ = found.active_segment;
+  next_offset_ = found.next_offset;
+  record_bytes_max_ =
+      std::min<uint64_t>(limits::kLogBatchBytesMax, options_.segment_bytes - kBlockBytes) -
+      kBatchHeaderBytes;
+  written_end_ = {active_segment_, static_cast<uint32_t>(next_offset_)};
+  found.chain.epoch = env_.random_u64();
+  next_sequence_ = found.chain.sequence + 1;
+  written_sequence_ = durable_sequence_ = marked_sequence_ = found.chain.sequence;
+  durable_needed_ = needed_segment_ = found.needed_segment;
+  stats_.torn_bytes_cut = found.torn_bytes;
+  writer_ = std::make_unique<BatchWriter>(env_.clock(), found.chain);
+  return Status::ok();
+}
+
+}  // namespace multiraft::log

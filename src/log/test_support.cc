@@ -1,0 +1,238 @@
+#include "log/test_support.h"
+
+#include <algorithm>
+
+#include "base/assert.h"
+
+namespace multiraft::log {
+namespace {
+
+constexpr const char* kDirectory = "/log";
+
+std::string describe(const ModelGroup& g) {
+  return "replica " + to_string(g.replica) + ", term " + to_string(g.hard_state.term) + ", vote " +
+         to_string(g.hard_state.vote) + ", commit " + to_string(g.hard_state.commit) + ", mark " +
+         to_string(g.mark.index) + "@" + to_string(g.mark.term) + ", announced " +
+         (g.announced ? to_string(g.announced->index) : "none") + ", last " +
+         std::to_string(g.last_index()) + ", entries " + std::to_string(g.entries.size());
+}
+
+}  // namespace
+
+void model_append(ModelGroup& group, const GroupAppend& append) {
+  if (append.hard_state) group.hard_state = *append.hard_state;
+  if (append.snapshot) {
+    group.entries.clear();
+    group.mark = *append.snapshot;
+    group.announced.reset();
+  }
+  if (append.entries.empty()) return;
+  group.entries.erase(group.entries.lower_bound(append.entries.front().index.value),
+                      group.entries.end());
+  for (const raft::Entry& entry : append.entries) group.entries[entry.index.value] = entry;
+}
+
+void model_compact(ModelGroup& group, const raft::Snapshot& mark) {
+  if (mark.index <= group.mark.index) return;
+  group.entries.erase(group.entries.begin(), group.entries.upper_bound(mark.index.value));
+  group.mark = mark;
+  if (group.announced && group.announced->index <= mark.index) group.announced.reset();
+}
+
+void model_announce(ModelGroup& group, const raft::Snapshot& snapshot) {
+  group.announced = snapshot;
+}
+
+Result<Model> read_model(Log& log) {
+  Model model;
+  for (GroupId id : log.groups()) {
+    GroupLog& group = *log.group(id);
+    ModelGroup& read = model[id.value];
+    read.replica = group.replica();
+    read.hard_state = group.initial_state().hard_state;
+    read.mark = group.mark();
+    if (group.announced_install()) read.announced = *group.announced_install();
+    if (group.first_index() > group.last_index()) continue;
+    // In small portions, so that reads that begin and end anywhere are exercised.
+    for (LogIndex at = group.first_index(); at <= group.last_index();) {
+      auto entries = group.entries(at, group.last_index() + 1, 600);
+      if (!entries) return entries.status();
+      for (raft::Entry& entry : *entries) {
+        Result<Term> term = group.term(entry.index);
+        MR_ASSERT(term.is_ok() && *term == entry.term);
+        at = entry.index + 1;
+        const uint64_t index = entry.index.value;
+        read.entries.emplace(index, std::move(entry));
+      }
+    }
+  }
+  return model;
+}
+
+std::string difference(const Model& expected, const Model& actual) {
+  for (const auto& [id, group] : expected) {
+    const auto found = actual.find(id);
+    if (found == actual.end()) return "group " + std::to_string(id) + " is missing";
+    // A log reports a commit index and term not below its mark.
+    ModelGroup wanted = group;
+    wanted.hard_state.commit = std::max(wanted.hard_state.commit, wanted.mark.index);
+    wanted.hard_state.term = std::max(wanted.hard_state.term, wanted.mark.term);
+    if (!(wanted == found->second)) {
+      return "group " + std::to_string(id) + ": expected " + describe(wanted) + "; is " +
+             describe(found->second);
+    }
+  }
+  for (const auto& [id, group] : actual) {
+    if (!expected.contains(id)) return "group " + std::to_string(id) + " should not exist";
+  }
+  return "";
+}
+
+raft::Snapshot snapshot_at(uint64_t index, uint64_t term) {
+  raft::Snapshot snapshot;
+  snapshot.index = LogIndex(index);
+  snapshot.term = Term(term);
+  snapshot.conf_state.voters = {ReplicaId(1), ReplicaId(2), ReplicaId(3 + index)};
+  return snapshot;
+}
+
+std::vector<raft::Entry> make_entries(uint64_t first, uint64_t count, uint64_t term,
+                                      size_t data_bytes) {
+  std::vector<raft::Entry> entries;
+  for (uint64_t i = first; i < first + count; ++i) {
+    std::string data = "entry " + std::to_string(i) + " of term " + std::to_string(term) + " ";
+    while (data.size() < data_bytes) data += static_cast<char>('a' + (i + data.size()) % 26);
+    data.resize(data_bytes);
+    raft::EntryType type = raft::EntryType::kNormal;
+    if (i % 7 == 3) type = raft::EntryType::kConfChangeV2;
+    if (i % 11 == 5) type = raft::EntryType::kConfChange;
+    entries.push_back({Term(term), LogIndex(i), type, SharedBytes::copy_of(data)});
+  }
+  return entries;
+}
+
+LogHarness::LogHarness(uint64_t seed) : env_(std::make_unique<env::SimEnvironment>(seed)) {
+  options.directory = kDirectory;
+  options.segment_bytes = 64 * 1024;
+  owner_ = env_->start_executor("owner");
+}
+
+LogHarness::~LogHarness() {
+  env_->kill();
+  log_.reset();
+}
+
+Status LogHarness::open() {
+  fatal_ = Status::ok();
+  auto opened = Log::open(options, *env_, *owner_, [this](Status status) { fatal_ = status; });
+  if (!opened) return opened.status();
+  log_ = std::move(*opened);
+  return Status::ok();
+}
+
+Status LogHarness::crash_and_open(env::CrashMode mode, uint64_t seed) {
+  auto image = env_->disk().crash_image(mode, seed);
+  env_->kill();
+  log_.reset();
+  owner_.reset();
+  env_ = std::make_unique<env::SimEnvironment>(seed + 1);
+  env_->set_disk(std::move(image));
+  owner_ = env_->start_executor("owner");
+  return open();
+}
+
+void LogHarness::close() {
+  log_->close();
+  log_.reset();
+}
+
+Callback<void()> LogHarness::count_durable() {
+  const size_t number = ++staged_;
+  return [this, number] {
+    MR_ASSERT(durable_ < number);  // Callbacks come in the order of staging.
+    durable_ = number;
+  };
+}
+
+size_t LogHarness::append(GroupId group, const GroupAppend& append) {
+  model_append(model_[group.value], append);
+  log_->stage(append, count_durable());
+  return staged_;
+}
+
+size_t LogHarness::append(uint64_t group, uint64_t first, uint64_t count, uint64_t term,
+                          size_t data_bytes) {
+  const auto entries = make_entries(first, count, term, data_bytes);
+  GroupAppend record{GroupId(group), {}, nullptr, entries, true};
+  return append(GroupId(group), record);
+}
+
+size_t LogHarness::save_state(uint64_t group, const raft::HardState& state, bool must_sync) {
+  GroupAppend record{GroupId(group), state, nullptr, {}, must_sync};
+  model_append(model_[group], record);
+  log_->stage(record, must_sync ? count_durable() : Callback<void()>());
+  return staged_;
+}
+
+size_t LogHarness::install(uint64_t group, const raft::Snapshot& snapshot) {
+  GroupAppend record{GroupId(group),
+                     raft::HardState{snapshot.term, ReplicaId(0), snapshot.index},
+                     std::make_shared<raft::Snapshot>(snapshot),
+                     {},
+                     true};
+  return append(GroupId(group), record);
+}
+
+void LogHarness::create(uint64_t group, uint64_t replica, const raft::Snapshot& mark) {
+  auto created = log_->create_group(GroupId(group), ReplicaId(replica), mark);
+  MR_ASSERT(created.is_ok());
+  model_[group] = ModelGroup{ReplicaId(replica), {}, mark, {}, {}};
+}
+
+void LogHarness::remove(uint64_t group) {
+  MR_ASSERT(log_->remove_group(GroupId(group)).is_ok());
+  model_.erase(group);
+}
+
+void LogHarness::compact(uint64_t group, uint64_t index) {
+  GroupLog& log = *log_->group(GroupId(group));
+  Result<Term> term = log.term(LogIndex(index));
+  MR_ASSERT(term.is_ok());
+  const raft::Snapshot mark = snapshot_at(index, term->value);
+  log_->compact(GroupId(group), mark);
+  model_compact(model_[group], mark);
+}
+
+void LogHarness::announce(uint64_t group, const raft::Snapshot& snapshot) {
+  log_->announce_install(GroupId(group), snapshot, count_durable());
+  model_announce(model_[group], snapshot);
+}
+
+void LogHarness::flush_and_run() {
+  log_->flush();
+  env_->run_until_idle();
+}
+
+void LogHarness::settle() {
+  flush_and_run();
+  env_->advance(env::kSecond);
+}
+
+std::string LogHarness::check() {
+  Result<Model> read = read_model(*log_);
+  if (!read) return read.status().to_string();
+  return difference(model_, *read);
+}
+
+std::vector<std::string> LogHarness::segment_files() {
+  auto names = env_->file_system().list(kDirectory);
+  MR_ASSERT(names.is_ok());
+  std::vector<std::string> segments;
+  for (const std::string& name : *names) {
+    if (name.ends_with(".seg")) segments.push_back(name);
+  }
+  std::sort(segments.begin(), segments.end());
+  return segments;
+}
+
+}  // namespace multiraft::log
