@@ -1,0 +1,48 @@
+#pragma once
+// For tests: a disk that loses power, fills up or hangs, under RocksDB.
+
+#include <memory>
+#include <string>
+
+namespace rocksdb {
+class Env;
+}
+
+namespace multiraft::kv::testing {
+
+/// One disk over the real file system. Thread-safe. After the loss of power every change fails, as
+/// nothing that happens later can matter; cut_unsynced() then takes away what was never synced.
+class FaultyDisk {
+ public:
+  FaultyDisk();
+  ~FaultyDisk();
+  FaultyDisk(const FaultyDisk&) = delete;
+  FaultyDisk& operator=(const FaultyDisk&) = delete;
+
+  /// For RocksOptions::env. Lives as long as the disk.
+  rocksdb::Env* env();
+
+  /// Changes so far: creations, writes, syncs, renames, links, removals.
+  uint64_t changes() const;
+  /// Power fails before the n-th change from now; 1 is the next one.
+  void lose_power_after(uint64_t changes);
+  void lose_power();
+  bool power_lost() const;
+  /// Once the database is closed: files end where they were last synced, or, with `keep_seed`
+  /// not zero, somewhere behind that.
+  void cut_unsynced(uint64_t keep_seed);
+
+  void set_full(bool full);
+  /// While held, nobody can create a table file: flushes and compactions hang.
+  void hold_tables(bool held);
+
+ private:
+  struct Impl;
+  class File;
+  class Directory;
+  class System;
+  std::shared_ptr<Impl> impl_;
+  std::unique_ptr<rocksdb::Env> env_;
+};
+
+}  // namespace multiraft::kv::testing

@@ -1,0 +1,420 @@
+// What RocksDB underneath adds: durability, crashes, stalls, full disks, cached reads.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <thread>
+
+#include "base/coverage.h"
+#include "base/prng.h"
+#include "kv/faulty_disk.h"
+#include "kv/testing.h"
+
+namespace multiraft::kv {
+namespace {
+
+using testing::apply;
+using testing::contents_of;
+using ::testing::ElementsAre;
+using testing::hash_of;
+using ::testing::IsEmpty;
+using testing::open_group;
+using testing::restore;
+using testing::run;
+using testing::take_snapshot;
+
+class RocksTest : public ::testing::Test {
+ protected:
+  void SetUp() override { start(); }
+
+  RocksOptions options() {
+    RocksOptions options = testing::small_rocks(dir_.path());
+    options.env = disk_ ? disk_->env() : nullptr;
+    return options;
+  }
+  void start() {
+    auto engine = make_rocksdb_engine(options());
+    ASSERT_TRUE(engine.is_ok()) << engine.status().to_string();
+    engine_ = std::move(*engine);
+  }
+  /// Loses power, with everything that was not synced, and starts again on a sound disk.
+  void crash(uint64_t keep_seed = 0) {
+    disk_->lose_power();
+    machine_.reset();
+    engine_.reset();
+    disk_->cut_unsynced(keep_seed);
+    disk_ = std::make_unique<testing::FaultyDisk>();
+    start();
+  }
+  /// Fills the group with keys k0000.. whose values do not compress.
+  void fill(KvStateMachine& machine, int keys, size_t value_bytes = 200) {
+    std::vector<SharedBytes> payloads;
+    for (int i = 0; i < keys; ++i) payloads.push_back(encode_put(key(i), noise(value_bytes)));
+    run(*engine_, machine, payloads);
+  }
+  static std::string key(int i) {
+    const std::string digits = std::to_string(i);
+    return "k" + std::string(6 - digits.size(), '0') + digits;
+  }
+  std::string noise(size_t bytes) {
+    std::string out(bytes, '\0');
+    for (char& c : out) c = static_cast<char>(random_.next());
+    return out;
+  }
+
+  Prng random_{1};
+  testing::TempDir dir_;
+  std::unique_ptr<testing::FaultyDisk> disk_ = std::make_unique<testing::FaultyDisk>();
+  std::unique_ptr<KvEngine> engine_;
+  std::unique_ptr<KvStateMachine> machine_;
+};
+
+TEST_F(RocksTest, Directory_UsedByAnotherEngine_IsRefused) {
+  EXPECT_FALSE(make_rocksdb_engine(options()).is_ok());
+}
+
+TEST_F(RocksTest, Apply_NotCommitted_IsNotReadButCounted) {
+  machine_ = open_group(*engine_);
+  apply(*machine_, {encode_put("a", "1")});
+  EXPECT_EQ(machine_->applied_index(), LogIndex(1));
+  EXPECT_THAT(contents_of(*machine_), IsEmpty());
+  EXPECT_EQ(take_snapshot(*machine_).index, LogIndex(0));
+  // What waits decides what follows.
+  EXPECT_THAT(apply(*machine_, {encode_delete("a"), encode_delete("a")}),
+              ElementsAre(ResultCode::kApplied, ResultCode::kNotFound));
+  apply(*machine_, {encode_put("b", "2")});
+  ASSERT_TRUE(engine_->commit(0).is_ok());
+  EXPECT_EQ(contents_of(*machine_), (testing::Contents{{"b", {"2", 4}}}));
+}
+
+TEST_F(RocksTest, Reopened_AfterClose_IsAsItWasLeftAndDurable) {
+  machine_ = open_group(*engine_);
+  fill(*machine_, 50);
+  const uint64_t hash = hash_of(*machine_);
+  machine_.reset();
+  engine_.reset();
+  start();
+  machine_ = open_group(*engine_);
+  EXPECT_EQ(machine_->applied_index(), LogIndex(50));
+  EXPECT_EQ(machine_->durable_index(), LogIndex(50));
+  EXPECT_EQ(hash_of(*machine_), hash);
+}
+
+TEST_F(RocksTest, DurableIndex_FollowsFlushesOnly) {
+  machine_ = open_group(*engine_);
+  fill(*machine_, 10);
+  EXPECT_EQ(machine_->durable_index(), LogIndex(0));
+  ASSERT_TRUE(engine_->flush().is_ok());
+  EXPECT_EQ(machine_->durable_index(), LogIndex(10));
+  fill(*machine_, 5);
+  EXPECT_EQ(machine_->durable_index(), LogIndex(10));
+}
+
+TEST_F(RocksTest, DurableIndex_AppliedWhileTheFlushRuns_DoesNotCount) {
+  machine_ = open_group(*engine_);
+  fill(*machine_, 10);
+  disk_->hold_tables(true);
+  engine_->request_flush();
+  fill(*machine_, 5);
+  EXPECT_EQ(machine_->durable_index(), LogIndex(0));
+  disk_->hold_tables(false);
+  while (machine_->durable_index() == LogIndex(0)) std::this_thread::yield();
+  EXPECT_EQ(machine_->durable_index(), LogIndex(10));
+}
+
+TEST_F(RocksTest, RequestFlush_AskedOftenWhileOneHangs_NeitherBlocksNorStallsWrites) {
+  machine_ = open_group(*engine_);
+  disk_->hold_tables(true);
+  for (int i = 0; i < 20; ++i) {
+    fill(*machine_, 1);
+    engine_->request_flush();
+  }
+  disk_->hold_tables(false);
+  ASSERT_TRUE(engine_->flush().is_ok());
+  EXPECT_EQ(machine_->durable_index(), LogIndex(20));
+}
+
+// Closing is no flush: the next state machine must not take what it reads for durable.
+TEST_F(RocksTest, DurableIndex_ReopenedBeforeTheFlush_IsNotTheAppliedOne) {
+  machine_ = open_group(*engine_);
+  fill(*machine_, 10);
+  apply(*machine_, {encode_put("left", "in the batch")});
+  machine_.reset();
+  machine_ = open_group(*engine_);
+  EXPECT_EQ(machine_->applied_index(), LogIndex(11));
+  EXPECT_EQ(machine_->durable_index(), LogIndex(0));
+  ASSERT_TRUE(engine_->flush().is_ok());
+  EXPECT_EQ(machine_->durable_index(), LogIndex(11));
+}
+
+TEST_F(RocksTest, PowerLost_NothingFlushed_GroupIsEmpty) {
+  machine_ = open_group(*engine_);
+  fill(*machine_, 10);
+  crash();
+  machine_ = open_group(*engine_);
+  EXPECT_EQ(machine_->applied_index(), LogIndex(0));
+  EXPECT_THAT(contents_of(*machine_), IsEmpty());
+}
+
+TEST_F(RocksTest, PowerLost_SomeFlushed_GroupIsAtItsDurableIndex) {
+  machine_ = open_group(*engine_);
+  fill(*machine_, 10);
+  ASSERT_TRUE(engine_->flush().is_ok());
+  const uint64_t hash = hash_of(*machine_);
+  fill(*machine_, 10);
+  crash();
+  machine_ = open_group(*engine_);
+  EXPECT_EQ(machine_->applied_index(), LogIndex(10));
+  EXPECT_EQ(machine_->durable_index(), LogIndex(10));
+  EXPECT_EQ(hash_of(*machine_), hash);
+}
+
+TEST_F(RocksTest, WriteStall_Commit_IsOverloadedAndLosesNothing) {
+  machine_ = open_group(*engine_);
+  disk_->hold_tables(true);
+  Status status;
+  int keys = 0;
+  while (status.is_ok() && keys < 1'000) {
+    apply(*machine_, {encode_put(key(keys++), noise(16 * limits::kKiB))});
+    status = engine_->commit(0);
+  }
+  EXPECT_EQ(status.code(), StatusCode::kOverloaded);
+  EXPECT_EQ(engine_->commit(0).code(), StatusCode::kOverloaded);
+  EXPECT_GT(engine_->stats().batches_refused, 0u);
+  EXPECT_GT(CoverageMark::hits_of("kv: commit met a write stall"), 0u);
+  EXPECT_EQ(contents_of(*machine_).size(), static_cast<size_t>(keys - 1));
+  disk_->hold_tables(false);
+  while (!engine_->commit(0).is_ok()) std::this_thread::yield();
+  EXPECT_EQ(contents_of(*machine_).size(), static_cast<size_t>(keys));
+  EXPECT_EQ(machine_->applied_index(), LogIndex(static_cast<uint64_t>(keys)));
+}
+
+TEST_F(RocksTest, DiskFull_Flush_SaysSo) {
+  machine_ = open_group(*engine_);
+  fill(*machine_, 10);
+  disk_->set_full(true);
+  EXPECT_EQ(engine_->flush().code(), StatusCode::kNoSpace);
+  EXPECT_EQ(machine_->durable_index(), LogIndex(0));
+  auto writer = machine_->restore(LogIndex(20), Term(1));
+  EXPECT_EQ(writer.status().code(), StatusCode::kNoSpace);
+  disk_->set_full(false);
+}
+
+TEST_F(RocksTest, CachedRead_BlockNotInMemory_IsUnavailableUntilRead) {
+  machine_ = open_group(*engine_);
+  fill(*machine_, 200);
+  EXPECT_TRUE(machine_->get(key(7), ReadTier::kCached).is_ok()) << "from the memtable";
+  machine_.reset();
+  engine_.reset();
+  start();
+  machine_ = open_group(*engine_);
+  // Not the first block, which opening the group has read.
+  EXPECT_EQ(machine_->get(key(150), ReadTier::kCached).status().code(), StatusCode::kUnavailable);
+  EXPECT_EQ(machine_->scan({.start = key(150), .tier = ReadTier::kCached}).status().code(),
+            StatusCode::kUnavailable);
+  ASSERT_TRUE(machine_->get(key(150)).is_ok());
+  const auto value = machine_->get(key(150), ReadTier::kCached);
+  ASSERT_TRUE(value.is_ok()) << value.status().to_string();
+  EXPECT_TRUE(value->has_value());
+}
+
+TEST_F(RocksTest, DamagedTable_Read_IsCorruption) {
+  machine_ = open_group(*engine_);
+  fill(*machine_, 200);
+  machine_.reset();
+  engine_.reset();
+  for (const auto& entry : std::filesystem::directory_iterator(dir_.path())) {
+    if (entry.path().extension() != ".sst") continue;
+    std::fstream file(entry.path(), std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(static_cast<std::streamoff>(entry.file_size() / 2));
+    file.write("damaged damaged", 15);
+  }
+  start();
+  machine_ = open_group(*engine_);
+  EXPECT_EQ(machine_->hash().status().code(), StatusCode::kCorruption);
+  EXPECT_EQ(machine_->scan({}).status().code(), StatusCode::kCorruption);
+  size_t damaged = 0;
+  for (int i = 0; i < 200; ++i) {
+    damaged += machine_->get(key(i)).status().code() == StatusCode::kCorruption;
+  }
+  EXPECT_GT(damaged, 0u);
+  EXPECT_LT(damaged, 50u) << "one block";
+}
+
+TEST_F(RocksTest, Restore_BiggerThanOneTable_ReplacesAllAndIsDurable) {
+  machine_ = open_group(*engine_, 1);
+  fill(*machine_, 1'000);
+  auto target = open_group(*engine_, 2);
+  fill(*target, 1'500);
+  run(*engine_, *target, {encode_put("zzz", "old")});
+  ASSERT_TRUE(restore(*target, take_snapshot(*machine_, 4'096)).is_ok());
+  EXPECT_GT(CoverageMark::hits_of("kv: restore into several files"), 0u);
+  EXPECT_EQ(contents_of(*target), contents_of(*machine_));
+  EXPECT_EQ(target->durable_index(), LogIndex(1'000));
+  EXPECT_TRUE(std::filesystem::is_empty(dir_.path() + "/staging"));
+  const uint64_t hash = hash_of(*target);
+  target.reset();
+  crash();
+  target = open_group(*engine_, 2);
+  EXPECT_EQ(target->applied_index(), LogIndex(1'000));
+  EXPECT_EQ(hash_of(*target), hash);
+}
+
+TEST_F(RocksTest, Restore_NothingElseWritten_AppliesFurtherAndSurvives) {
+  machine_ = open_group(*engine_, 1);
+  fill(*machine_, 100);
+  auto target = open_group(*engine_, 2);
+  ASSERT_TRUE(restore(*target, take_snapshot(*machine_)).is_ok());
+  run(*engine_, *target, {encode_put(key(3), "new"), encode_delete(key(4))});
+  const uint64_t hash = hash_of(*target);
+  EXPECT_EQ(target->durable_index(), LogIndex(100));
+  ASSERT_TRUE(engine_->flush().is_ok());
+  EXPECT_EQ(target->durable_index(), LogIndex(102));
+  target.reset();
+  crash();
+  target = open_group(*engine_, 2);
+  EXPECT_EQ(hash_of(*target), hash);
+}
+
+TEST_F(RocksTest, Restore_EffectsOfThisTurnNotCommitted_AreReplacedToo) {
+  machine_ = open_group(*engine_, 1);
+  fill(*machine_, 10);
+  const testing::Snapshot snapshot = take_snapshot(*machine_);
+  auto target = open_group(*engine_, 2);
+  apply(*target, {encode_put("waits", "in the batch")});
+  ASSERT_TRUE(restore(*target, snapshot).is_ok());
+  ASSERT_TRUE(engine_->commit(0).is_ok());
+  EXPECT_EQ(contents_of(*target), contents_of(*machine_));
+}
+
+TEST_F(RocksTest, Restore_EffectsOfAnotherThreadNotCommitted_IsUnavailable) {
+  machine_ = open_group(*engine_, 1);
+  fill(*machine_, 10);
+  const testing::Snapshot snapshot = take_snapshot(*machine_);
+  auto target = open_group(*engine_, 2);
+  apply(*target, {encode_put("waits", "in the batch")});
+  std::thread([&] {
+    EXPECT_EQ(restore(*target, snapshot).code(), StatusCode::kUnavailable);
+  }).join();
+  ASSERT_TRUE(engine_->commit(0).is_ok());
+  EXPECT_EQ(contents_of(*target).size(), 1u);
+}
+
+TEST_F(RocksTest, Destroy_EffectsNotCommitted_StayAway) {
+  machine_ = open_group(*engine_);
+  fill(*machine_, 10);
+  apply(*machine_, {encode_put("waits", "in the batch")});
+  machine_.reset();
+  ASSERT_TRUE(engine_->destroy(GroupId(1)).is_ok());
+  ASSERT_TRUE(engine_->commit(0).is_ok());
+  machine_ = open_group(*engine_);
+  EXPECT_EQ(machine_->applied_index(), LogIndex(0));
+  EXPECT_EQ(machine_->durable_index(), LogIndex(0));
+  EXPECT_THAT(contents_of(*machine_), IsEmpty());
+}
+
+TEST_F(RocksTest, Destroy_PowerLostAfterwards_StaysDone) {
+  machine_ = open_group(*engine_);
+  fill(*machine_, 300);
+  ASSERT_TRUE(engine_->flush().is_ok());
+  fill(*machine_, 10);
+  machine_.reset();
+  ASSERT_TRUE(engine_->destroy(GroupId(1)).is_ok());
+  crash();
+  machine_ = open_group(*engine_);
+  EXPECT_EQ(machine_->applied_index(), LogIndex(0));
+  EXPECT_THAT(contents_of(*machine_), IsEmpty());
+}
+
+// Power fails before every single change that a restore makes to the disk.
+TEST_F(RocksTest, Restore_PowerLostAtEveryChange_LeavesOldOrNewNeverAMixture) {
+  machine_ = open_group(*engine_, 1);
+  fill(*machine_, 150);
+  const testing::Snapshot snapshot = take_snapshot(*machine_, 4'096);
+  const testing::Contents after = contents_of(*machine_);
+  bool done = false;
+  for (uint64_t change = 1; !done; ++change) {
+    ASSERT_LT(change, 500u);
+    machine_ = open_group(*engine_, 2);
+    run(*engine_, *machine_, {encode_put("a", "old"), encode_put(key(5), "old")});
+    ASSERT_TRUE(engine_->flush().is_ok());
+    run(*engine_, *machine_, {encode_put("z", "old")});
+    const testing::Contents before = contents_of(*machine_);
+
+    disk_->lose_power_after(change);
+    done = restore(*machine_, snapshot).is_ok();
+    crash(change % 3);
+    machine_ = open_group(*engine_, 2);
+    const uint64_t index = machine_->applied_index().value;
+    if (index == 150) {
+      EXPECT_EQ(contents_of(*machine_), after) << change;
+    } else if (index == 3) {
+      EXPECT_EQ(contents_of(*machine_), before) << change;
+    } else {
+      EXPECT_EQ(index, 2u) << change;
+      EXPECT_EQ(contents_of(*machine_).size(), 2u) << change;
+    }
+    EXPECT_TRUE(!done || index == 150) << change;
+    EXPECT_TRUE(std::filesystem::is_empty(dir_.path() + "/staging"));
+    machine_.reset();
+    ASSERT_TRUE(engine_->destroy(GroupId(2)).is_ok());
+  }
+  EXPECT_GT(CoverageMark::hits_of("kv: staged file of a crashed restore removed"), 0u);
+}
+
+TEST_F(RocksTest, Destroy_PowerLostAtEveryChange_LeavesAllOrNothing) {
+  bool done = false;
+  for (uint64_t change = 1; !done; ++change) {
+    ASSERT_LT(change, 500u);
+    machine_ = open_group(*engine_, 2);
+    run(*engine_, *machine_, {encode_put("a", "old"), encode_put("b", "old")});
+    ASSERT_TRUE(engine_->flush().is_ok());
+    const testing::Contents before = contents_of(*machine_);
+    machine_.reset();
+    disk_->lose_power_after(change);
+    done = engine_->destroy(GroupId(2)).is_ok();
+    crash(change % 3);
+    machine_ = open_group(*engine_, 2);
+    if (machine_->applied_index() == LogIndex(0)) {
+      EXPECT_THAT(contents_of(*machine_), IsEmpty()) << change;
+    } else {
+      EXPECT_FALSE(done) << change;
+      EXPECT_EQ(machine_->applied_index(), LogIndex(2)) << change;
+      EXPECT_EQ(contents_of(*machine_), before) << change;
+    }
+    machine_.reset();
+    ASSERT_TRUE(engine_->destroy(GroupId(2)).is_ok());
+  }
+}
+
+// A snapshot is read on one thread and other replicas' snapshots are installed from another, while
+// the worker goes on.
+TEST_F(RocksTest, SnapshotsAndRestoresOnOtherThreads_WorkerGoesOn_AllAreConsistent) {
+  machine_ = open_group(*engine_, 1);
+  auto target = open_group(*engine_, 2);
+  fill(*machine_, 300);
+  const testing::Snapshot snapshot = take_snapshot(*machine_, 4'096);
+  const uint64_t hash = hash_of(*machine_);
+  auto reader = machine_->snapshot();
+  ASSERT_TRUE(reader.is_ok());
+  std::atomic<bool> stop = false;
+  std::thread other([&] {
+    EXPECT_TRUE(restore(*target, snapshot).is_ok());
+    const testing::Snapshot streamed{snapshot.index, snapshot.term,
+                                     testing::chunks_of(**reader, 1'000)};
+    EXPECT_TRUE(restore(*target, streamed).is_ok());
+    const auto view = machine_->reader();
+    for (int i = 0; i < 100; ++i) EXPECT_TRUE(view->get(key(i)).is_ok());
+    stop = true;
+  });
+  while (!stop) {
+    fill(*machine_, 20);
+    (void)machine_->durable_index();
+  }
+  other.join();
+  EXPECT_EQ(hash_of(*target), hash);
+}
+
+}  // namespace
+}  // namespace multiraft::kv
