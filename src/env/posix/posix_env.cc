@@ -3,6 +3,7 @@
 #include <sys/random.h>
 
 #include <cerrno>
+#include <mutex>
 
 #include "base/assert.h"
 #include "env/posix/connector.h"
@@ -31,11 +32,20 @@ class PosixNetwork final : public Network {
 
   void connect(Executor& executor, const Address& address, int64_t timeout_ns,
                Callback<void(Result<std::unique_ptr<Stream>>)> done) override {
-    connect_stream(core_of(executor), resolver_, address, timeout_ns, std::move(done));
+    connect_stream(core_of(executor), resolver(), address, timeout_ns, std::move(done));
   }
 
  private:
-  BlockingExecutor resolver_{"mr-resolver"};
+  /// A thread of its own, since a name server that does not answer blocks for many seconds. Started
+  /// by the first connection of all executors.
+  Executor& resolver() {
+    std::call_once(resolver_once_,
+                   [this] { resolver_ = std::make_unique<BlockingExecutor>("mr-resolver"); });
+    return *resolver_;
+  }
+
+  std::once_flag resolver_once_;
+  std::unique_ptr<BlockingExecutor> resolver_;
 };
 
 class PosixEnvironment final : public Environment {

@@ -126,6 +126,7 @@ TEST_F(PosixExecutorTest, TaskThatPostsItselfForEver_StarvesNobody) {
   timer.get_future().get();
   on_executor([] {});
   end = true;
+  executor_->stop();
 }
 
 TEST_F(PosixExecutorTest, Timers_RunInOrderOfTheirTimes_NeverEarly) {

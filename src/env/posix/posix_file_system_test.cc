@@ -179,13 +179,11 @@ TEST_F(PosixFileSystemTest, Lock_RefusesASecondOpenInThisProcess) {
   EXPECT_TRUE(fs_.lock(path("LOCK")));
 }
 
-/// Tries to take the lock in another process, which ends then. The environment is made there, since
-/// threads do not survive a fork.
-StatusCode lock_in_another_process(const std::string& path) {
+/// Tries to take the lock in another process, which ends then.
+StatusCode lock_in_another_process(FileSystem& fs, const std::string& path) {
   const pid_t child = ::fork();
   if (child == 0) {
-    const auto env = make_posix_environment();
-    auto lock = env->file_system().lock(path);
+    auto lock = fs.lock(path);
     ::_exit(static_cast<int>(lock ? StatusCode::kOk : lock.status().code()));
   }
   int status = 0;
@@ -195,9 +193,9 @@ StatusCode lock_in_another_process(const std::string& path) {
 
 TEST_F(PosixFileSystemTest, Lock_RefusesAnotherProcess_AndEndsWithIt) {
   auto lock = fs_.lock(path("LOCK"));
-  EXPECT_EQ(lock_in_another_process(path("LOCK")), StatusCode::kUnavailable);
+  EXPECT_EQ(lock_in_another_process(fs_, path("LOCK")), StatusCode::kUnavailable);
   lock->reset();
-  EXPECT_EQ(lock_in_another_process(path("LOCK")), StatusCode::kOk);
+  EXPECT_EQ(lock_in_another_process(fs_, path("LOCK")), StatusCode::kOk);
   EXPECT_TRUE(fs_.lock(path("LOCK")));
 }
 

@@ -1,7 +1,8 @@
 #include "env/posix/reactor.h"
 
 #define BOOST_ASIO_NO_DEPRECATED
-#define BOOST_ASIO_DISABLE_BOOST_COROUTINE
+// Completions run on the thread that polls, so they need no memory fences.
+#define BOOST_ASIO_DISABLE_FENCED_BLOCK
 
 #include <boost/asio/basic_stream_socket.hpp>
 #include <boost/asio/buffer.hpp>
