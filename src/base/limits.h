@@ -24,6 +24,7 @@ inline constexpr size_t kInflightMessagesMax = 256;          ///< Appends under 
 inline constexpr size_t kInflightBytesMax = 16 * kMiB;
 inline constexpr size_t kUncommittedBytesMax = 64 * kMiB;    ///< A leader's tail, per group.
 inline constexpr size_t kCommittedBytesPerReadyMax = 16 * kMiB;
+inline constexpr size_t kPendingReadsPerGroupMax = 4096;     ///< Read rounds without an answer yet.
 
 // The wire. One frame carries a batch of messages; one message at least fits.
 inline constexpr size_t kFrameBytesMax = 16 * kMiB;

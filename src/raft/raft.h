@@ -25,7 +25,7 @@
 #include <vector>
 
 #include "base/ids.h"
-#include "base/prng.h"
+#include "base/limits.h"
 #include "base/status.h"
 #include "raft/conf_change.h"
 #include "raft/storage.h"
@@ -34,8 +34,12 @@
 namespace multiraft::raft {
 
 enum class ReadOnlyOption : uint8_t {
-  kSafe,        ///< A round of heartbeats to a quorum confirms leadership (thesis 6.4).
-  kLeaseBased,  ///< check_quorum's lease confirms it; only as good as the clocks.
+  kSafe,  ///< A round of heartbeats to a quorum confirms leadership (thesis 6.4).
+  /// A lease in ticks spares the round where it holds; only as good as the ticks are even among the
+  /// members. Needs check_quorum. Members keep the promise they gave: they do not forget a leader,
+  /// and after a restart they grant no vote for an election timeout. An explicit campaign() breaks
+  /// it: the caller must know that no lease is running.
+  kLeaseBased,
 };
 
 enum class LogLevel : uint8_t { kDebug, kInfo, kWarn, kError, kFatal };
@@ -66,6 +70,8 @@ struct Config {
   size_t uncommitted_bytes_max = SIZE_MAX;
   size_t inflight_messages_max = 256;
   size_t inflight_bytes_max = SIZE_MAX;
+  /// Reads that wait here for an answer; more are refused.
+  size_t pending_reads_max = limits::kPendingReadsPerGroupMax;
   /// Seeds this replica's own generator of election timeouts.
   uint64_t random_seed = 0;
   Logger* logger = nullptr;
@@ -89,9 +95,10 @@ struct ReadState {
 struct StorageAppend {
   std::optional<HardState> hard_state;       ///< Set when it changed.
   std::shared_ptr<const Snapshot> snapshot;  ///< Install first: it replaces the whole log.
-  std::vector<Entry> entries;                ///< Then these, replacing any tail from their first index.
-  std::vector<Message> responses;            ///< Then these may leave.
-  bool must_sync = false;                    ///< False: only a commit index; order matters, a sync does not.
+  std::vector<Entry> entries;      ///< Then these, replacing any tail from their first index.
+  std::vector<Message> responses;  ///< Then these may leave.
+  /// False: only a commit index or nothing but responses; the order matters, a sync does not.
+  bool must_sync = false;
 };
 
 /// Work for the state machine: committed entries in order, then step the response.
@@ -101,9 +108,9 @@ struct StorageApply {
 };
 
 struct Ready {
-  std::optional<SoftState> soft_state;   ///< When it changed.
+  std::optional<SoftState> soft_state;  ///< When it changed.
   std::vector<ReadState> read_states;
-  std::vector<Message> messages;         ///< May leave at once.
+  std::vector<Message> messages;  ///< May leave at once.
   std::optional<StorageAppend> append;
   std::optional<StorageApply> apply;
 };
@@ -137,37 +144,52 @@ struct RaftStatus {
   SoftState soft_state;
   HardState hard_state;
   LogIndex applied_index;
-  ReplicaId transfer_target;               ///< 0: none under way.
+  ReplicaId transfer_target;  ///< 0: none under way.
   ConfState conf_state;
-  std::vector<MemberProgress> members;     ///< Leader only, self included, ids ascend.
+  std::vector<MemberProgress> members;  ///< Leader only, self included, ids ascend.
 };
+
+class Core;
 
 class Raft {
  public:
-  /// `storage` outlives the core.
+  /// Why a core cannot start from this: a wrong configuration, or a storage whose parts do not fit
+  /// (kCorruption). Checked by the constructor as well, which aborts.
+  static Status check_start(const Config& config, const Storage& storage);
+
+  /// Starts as a follower, from what `storage` holds. `storage` outlives the core.
   Raft(const Config& config, Storage& storage);
   ~Raft();
   Raft(Raft&&) noexcept;
 
   /// A message from another member or a response of a StorageAppend / StorageApply. Bytes from the
-  /// network are never trusted: kInvalidArgument for local types and unknown members.
+  /// network are never trusted: kInvalidArgument for local types, unknown members and what no
+  /// member sends, kCorruption for what contradicts committed entries. kUnavailable, kOverloaded: a
+  /// forwarded proposal was dropped. Nothing changes on error, except that a term may be learnt.
   Status step(Message message);
   /// One unit of time.
   void tick();
   /// Starts an election.
   void campaign();
-  /// Appends entries at the leader. kUnavailable: no leader or not here, a transfer is under way, or
-  /// this replica left the group; kOverloaded: too much is uncommitted. Nothing is kept on error.
+  /// Appends entries at the leader; returns the position of the first, the others follow it.
+  /// kUnavailable: no leader or not here, a transfer is under way, or this replica left the group;
+  /// kOverloaded: too much is uncommitted. Nothing is kept on error.
   /// On a follower with forwarding on, sends kProp to the leader and returns position {0, 0}.
   Result<ProposalPosition> propose(std::vector<SharedBytes> payloads);
-  /// As propose(), one entry. Where the change is not allowed now an empty entry takes its place
-  /// and kConflict is returned.
+  /// As propose(), one entry. Where the change is not allowed now, or could not be applied, an
+  /// empty entry takes its place and kConflict is returned.
   Result<ProposalPosition> propose_conf_change(const ConfChange& change);
-  /// The caller tells the core of every committed change when it applies its entry, in order.
+  /// The caller tells the core of every committed change when it applies its entry, in order, and
+  /// before the response of the StorageApply that held it. Returns the configuration from there on;
+  /// it stays as it is where the algebra does not allow the change.
   ConfState apply_conf_change(const ConfChange& change);
-  /// Asks for a read index; a ReadState with this id follows, always. Ids grow per replica.
+  /// Asks for a read index; a ReadState with this id follows, always, within an election timeout of
+  /// ticks. Ids grow per replica and are not reused.
   void read_index(ReadId id);
+  /// At the leader: hands over to a voter as soon as it has the whole log (thesis 3.10). Proposals
+  /// and reads are refused meanwhile. Given up after an election timeout.
   void transfer_leadership(ReplicaId to);
+  /// At a follower: the leader is gone as far as this replica knows; it may grant votes at once.
   void forget_leader();
   /// The transport lost the connection to a member: messages in flight may be lost.
   void report_unreachable(ReplicaId member);
@@ -188,9 +210,22 @@ class Raft {
   LogIndex last_index() const;
   /// True once an entry of the current term is committed here: reads may be served (trap 13).
   bool committed_in_term() const;
+  /// As committed_in_term(), and no other leader can have been helped past the members' promise to
+  /// stay with this one: no transfer is under way and none came so far in this term as to tell its
+  /// target. A lease that is kept outside of the core must not be used otherwise (trap 18).
+  bool lease_possible() const;
   bool pending_conf_change() const;  ///< One may be unapplied; another would be refused.
   const ConfState& conf_state() const;
   RaftStatus status() const;
+
+  /// Tests and scenario files: the timeout until the next change of role.
+  void set_randomized_election_timeout(uint32_t ticks);
+  /// Tests and invariants: the parts. Not for embedders.
+  const Core& core() const { return *core_; }
+  Core& core() { return *core_; }
+
+ private:
+  std::unique_ptr<Core> core_;
 };
 
 }  // namespace multiraft::raft

@@ -1,0 +1,254 @@
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.h"
+#include "base/coverage.h"
+#include "raft/core.h"
+
+namespace multiraft::raft {
+namespace {
+
+/// What a search for configuration changes reads at a time.
+constexpr size_t kScanBytes = 1 << 20;
+
+void record(Ballot& ballot, ReplicaId voter, bool granted) {
+  for (const auto& [known, vote] : ballot.votes) {
+    if (known == voter) return;
+  }
+  ballot.votes.emplace_back(voter, granted);
+}
+
+VoteResult count(const Ballot& ballot, const ConfState& conf) {
+  return quorum_vote(conf, [&](ReplicaId voter) {
+    for (const auto& [known, granted] : ballot.votes) {
+      if (known == voter) return granted ? 1 : -1;
+    }
+    return 0;
+  });
+}
+
+}  // namespace
+
+// ------------------------------------------------------------------------------------ candidates
+// --
+
+void Core::campaign() { start_campaign(config_.pre_vote ? Campaign::kPreVote : Campaign::kVote); }
+
+bool Core::promotable() const {
+  // Learners never ask for votes. While a snapshot is on its way to storage neither the log nor the
+  // configuration is this replica's own yet.
+  return is_voter(conf_, id()) && !log_.has_snapshot();
+}
+
+bool Core::has_unapplied_conf_change() const {
+  for (LogIndex low = log_.applied() + 1; low <= log_.committed();) {
+    const auto entries = log_.slice(low, log_.committed() + 1, kScanBytes);
+    if (!entries.is_ok()) return true;  // It cannot be ruled out.
+    for (const Entry& entry : *entries) {
+      if (entry.type != EntryType::kNormal) return true;
+    }
+    low = entries->back().index + 1;
+  }
+  return false;
+}
+
+void Core::start_campaign(Campaign kind) {
+  if (leader_role()) {
+    log_debug(id(), " leads already and does not campaign");
+    return;
+  }
+  if (!promotable()) {
+    log_warn(id(), " is unpromotable and can not campaign");
+    return;
+  }
+  if (has_unapplied_conf_change()) {
+    // Its quorum may be of a configuration that the others have left (trap 8).
+    MR_COVERAGE("raft: campaign with an unapplied configuration change refused");
+    log_warn(id(), " does not campaign at term ", term_,
+             ": a committed configuration change is not applied yet");
+    return;
+  }
+  log_info(id(), " starts an election at term ", term_);
+  request_votes(kind);
+}
+
+void Core::request_votes(Campaign kind) {
+  const bool pre_vote = kind == Campaign::kPreVote;
+  Term vote_term = term_ + 1;
+  if (pre_vote) {
+    become_pre_candidate();
+  } else {
+    become_candidate();
+    vote_term = term_;
+  }
+  const LogPosition last = log_.last();
+  for (ReplicaId voter : voters_of(conf_)) {
+    Message message;
+    message.to = voter;
+    message.term = vote_term;
+    if (voter == id()) {
+      // Its own vote counts when it is durable, like any other.
+      message.type = pre_vote ? MessageType::kPreVoteResp : MessageType::kVoteResp;
+    } else {
+      message.type = pre_vote ? MessageType::kPreVote : MessageType::kVote;
+      message.index = last.index;
+      message.log_term = last.term;
+      message.leadership_transfer = kind == Campaign::kTransfer;
+    }
+    send(std::move(message));
+  }
+}
+
+void Core::handle_vote_response(const Message& message) {
+  const bool pre_vote = message.type == MessageType::kPreVoteResp;
+  Ballot* ballot = nullptr;
+  if (auto* candidate = std::get_if<CandidateRole>(&role_)) {
+    if (!pre_vote) ballot = &candidate->ballot;
+  } else if (auto* pre_candidate = std::get_if<PreCandidateRole>(&role_)) {
+    // A grant is for the term that this round is about; an older round asked for another one.
+    const Term expected = message.reject ? term_ : term_ + 1;
+    if (pre_vote && message.term == expected) ballot = &pre_candidate->ballot;
+  }
+  if (ballot == nullptr) return;
+
+  record(*ballot, message.from, !message.reject);
+  log_info(id(), " has ", message.reject ? "a rejection" : "the vote", " of ", message.from,
+           " at term ", term_);
+  switch (count(*ballot, conf_)) {
+    case VoteResult::kPending:
+      return;
+    case VoteResult::kLost:
+      // Waits for its timer like everybody else; the term stays.
+      become_follower(term_, kNoReplica);
+      return;
+    case VoteResult::kWon:
+      if (pre_vote) {
+        request_votes(Campaign::kVote);
+      } else if (promotable()) {
+        become_leader();
+        broadcast_appends(*leading());
+      } else {
+        become_follower(term_, kNoReplica);
+      }
+      return;
+  }
+}
+
+// ---------------------------------------------------------------------------------------- voters
+// --
+
+bool Core::keeps_its_leader() const {
+  if (!config_.check_quorum) return false;
+  if (promised_before_restart_ && ticks_ < config_.election_ticks) return true;
+  return leader() != kNoReplica && election_elapsed_ < config_.election_ticks;
+}
+
+void Core::handle_vote_request(const Message& message) {
+  const bool pre_vote = message.type == MessageType::kPreVote;
+  // A replica with a leader has no reason to elect another one of the same term. The vote is
+  // decided and recorded here and nowhere else (trap 4). Learners vote when asked: they may have
+  // been promoted without knowing it yet (trap 22).
+  const bool may_vote = vote_ == message.from || (vote_ == kNoReplica && leader() == kNoReplica) ||
+                        (pre_vote && message.term > term_);
+  const bool granted = may_vote && log_.is_up_to_date({message.log_term, message.index});
+
+  Message answer;
+  answer.type = pre_vote ? MessageType::kPreVoteResp : MessageType::kVoteResp;
+  answer.to = message.from;
+  answer.reject = !granted;
+  // The term that was asked for, so that the candidate knows which round it belongs to: after a
+  // pre-vote it is not this replica's own.
+  answer.term = granted ? message.term : term_;
+  log_info(id(), granted ? " grants " : " rejects ", message_type_name(message.type), " of ",
+           message.from, " for term ", message.term);
+  send(std::move(answer));
+  if (granted && !pre_vote) {
+    election_elapsed_ = 0;
+    vote_ = message.from;
+  }
+}
+
+// -------------------------------------------------------------------------- leadership and quorum
+// --
+
+void Core::check_quorum_active(LeaderRole& leader) {
+  const VoteResult active = quorum_vote(conf_, [&](ReplicaId voter) {
+    if (voter == id()) return 1;
+    const Progress* member = find_progress(leader.progress, voter);
+    return member != nullptr && member->recent_active ? 1 : -1;
+  });
+  if (active != VoteResult::kWon) {
+    log_warn(id(), " steps down at term ", term_, ": it does not hear from a quorum");
+    become_follower(term_, kNoReplica);
+    return;
+  }
+  for (Progress& member : leader.progress) member.recent_active = member.id == id();
+}
+
+void Core::forget_leader() {
+  if (config_.read_only == ReadOnlyOption::kLeaseBased) {
+    log_error(id(), " does not forget its leader: leases rest on it");
+    return;
+  }
+  FollowerRole* follower = following();
+  if (follower == nullptr || follower->leader == kNoReplica) return;
+  log_info(id(), " forgets leader ", follower->leader, " at term ", term_);
+  fail_reads();
+  follower->leader = kNoReplica;
+}
+
+void Core::transfer_leadership(ReplicaId to) {
+  LeaderRole* leader = leading();
+  if (leader == nullptr) {
+    log_info(id(), " does not lead and has nothing to hand over");
+    return;
+  }
+  Progress* target = find_progress(leader->progress, to);
+  if (target == nullptr || target->learner) {
+    log_info(id(), " does not hand over to ", to, ": it is no voter");
+    return;
+  }
+  if (leader->transfer_target == to) return;
+  if (leader->transfer_target) abort_transfer(*leader);
+  if (to == id()) return;
+  log_info(id(), " hands over to ", to, " at term ", term_);
+  leader->transfer_target = to;
+  election_elapsed_ = 0;  // It has one election timeout from now.
+  if (target->match == log_.last_index()) {
+    send_timeout_now(*leader);
+  } else {
+    target->unpause();
+    send_append(*target, true);
+  }
+}
+
+void Core::send_timeout_now(LeaderRole& leader) {
+  // From here on somebody may be elected in spite of the members' promise to stay, even long after
+  // this transfer was given up: no lease of this term holds any more (trap 18).
+  leader.timeout_now_sent = true;
+  leader.reads.lease = false;
+  Message message;
+  message.type = MessageType::kTimeoutNow;
+  message.to = leader.transfer_target;
+  send(std::move(message));
+}
+
+void Core::abort_transfer(LeaderRole& leader) {
+  log_info(id(), " gives up handing over to ", leader.transfer_target);
+  leader.transfer_target = kNoReplica;
+}
+
+void Core::handle_timeout_now(const Message& message) {
+  if (following() == nullptr) return;
+  log_info(id(), " campaigns at term ", term_, " because ", message.from, " hands over");
+  // No pre-vote: it would fail among those who hear the old leader.
+  start_campaign(Campaign::kTransfer);
+}
+
+bool Core::lease_possible() const {
+  const LeaderRole* leader = leader_role();
+  return leader != nullptr && committed_in_term() && !leader->transfer_target &&
+         !leader->timeout_now_sent;
+}
+
+}  // namespace multiraft::raft
