@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <map>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include "base/prng.h"
@@ -23,24 +24,44 @@ using rocksdb::IOStatus;
 using rocksdb::Slice;
 
 struct FaultyDisk::Impl {
-  std::mutex mutex;
+  /// Of a file, up to the loss of power.
+  struct Extent {
+    uint64_t synced = 0;
+    uint64_t written = 0;
+  };
+
+  mutable std::mutex mutex;
   std::condition_variable released;
   uint64_t changes = 0;
   uint64_t power_until = ~uint64_t{0};
   bool full = false;
   bool tables_held = false;
-  std::map<std::string, uint64_t> synced_bytes;  ///< Of every file written here.
+  std::map<std::string, Extent> files;   ///< Written here.
+  std::set<std::string> never_happened;  ///< Created after the loss of power.
 
-  /// One change is about to happen.
-  IOStatus change(bool takes_space = false) {
+  bool has_power() const { return changes < power_until; }
+  IOStatus space() const {
     const std::lock_guard lock(mutex);
-    if (++changes >= power_until) return IOStatus::IOError("power lost");
-    if (full && takes_space) return IOStatus::NoSpace("full");
-    return IOStatus::OK();
+    return full ? IOStatus::NoSpace("full") : IOStatus::OK();
   }
-  void synced(const std::string& path, uint64_t bytes) {
+  /// Counts one change and calls `record` with the lock held if it happened before power failed.
+  template <class Record>
+  bool change(Record&& record) {
     const std::lock_guard lock(mutex);
-    if (changes < power_until) synced_bytes[path] = bytes;
+    ++changes;
+    if (has_power()) record();
+    return has_power();
+  }
+  void created(const std::string& path, const Extent& extent) {
+    if (!change([&] { files[path] = extent; })) {
+      const std::lock_guard lock(mutex);
+      never_happened.insert(path);
+    }
+  }
+  Extent extent_of(const std::string& path) const {
+    const std::lock_guard lock(mutex);
+    const auto it = files.find(path);
+    return it == files.end() ? Extent{} : it->second;
   }
   void wait_for_tables(const std::string& path) {
     std::unique_lock lock(mutex);
@@ -56,20 +77,18 @@ class FaultyDisk::File final : public rocksdb::FSWritableFileOwnerWrapper {
         path_(std::move(path)) {}
 
   IOStatus Append(const Slice& data, const IOOptions& options, IODebugContext* dbg) override {
-    const IOStatus status = disk_->change(/*takes_space=*/true);
-    return status.ok() ? FSWritableFileOwnerWrapper::Append(data, options, dbg) : status;
+    IOStatus status = disk_->space();
+    if (status.ok()) status = FSWritableFileOwnerWrapper::Append(data, options, dbg);
+    if (status.ok()) disk_->change([&] { disk_->files[path_].written += data.size(); });
+    return status;
   }
   IOStatus Append(const Slice& data, const IOOptions& options, const rocksdb::DataVerificationInfo&,
                   IODebugContext* dbg) override {
     return Append(data, options, dbg);
   }
-  IOStatus Sync(const IOOptions& options, IODebugContext* dbg) override {
-    IOStatus status = disk_->change();
-    if (status.ok()) status = FSWritableFileOwnerWrapper::Sync(options, dbg);
-    // Not what the file object counts: that starts at zero when a file is opened again.
-    std::error_code ignored;
-    if (status.ok()) disk_->synced(path_, std::filesystem::file_size(path_, ignored));
-    return status;
+  IOStatus Sync(const IOOptions&, IODebugContext*) override {
+    disk_->change([&] { disk_->files[path_].synced = disk_->files[path_].written; });
+    return IOStatus::OK();
   }
   IOStatus Fsync(const IOOptions& options, IODebugContext* dbg) override {
     return Sync(options, dbg);
@@ -80,22 +99,10 @@ class FaultyDisk::File final : public rocksdb::FSWritableFileOwnerWrapper {
   std::string path_;
 };
 
-class FaultyDisk::Directory final : public rocksdb::FSDirectoryWrapper {
+/// Creations and renames count at once.
+class FaultyDisk::Directory final : public FSDirectory {
  public:
-  Directory(std::shared_ptr<Impl> disk, std::unique_ptr<FSDirectory> directory)
-      : FSDirectoryWrapper(std::move(directory)), disk_(std::move(disk)) {}
-
-  IOStatus Fsync(const IOOptions& options, IODebugContext* dbg) override {
-    const IOStatus status = disk_->change();
-    return status.ok() ? FSDirectoryWrapper::Fsync(options, dbg) : status;
-  }
-  IOStatus FsyncWithDirOptions(const IOOptions& options, IODebugContext* dbg,
-                               const rocksdb::DirFsyncOptions&) override {
-    return Fsync(options, dbg);
-  }
-
- private:
-  std::shared_ptr<Impl> disk_;
+  IOStatus Fsync(const IOOptions&, IODebugContext*) override { return IOStatus::OK(); }
 };
 
 class FaultyDisk::System final : public rocksdb::FileSystemWrapper {
@@ -108,54 +115,43 @@ class FaultyDisk::System final : public rocksdb::FileSystemWrapper {
   IOStatus NewWritableFile(const std::string& path, const FileOptions& options,
                            std::unique_ptr<FSWritableFile>* out, IODebugContext* dbg) override {
     disk_->wait_for_tables(path);
-    IOStatus status = disk_->change(/*takes_space=*/true);
+    IOStatus status = disk_->space();
     if (status.ok()) status = FileSystemWrapper::NewWritableFile(path, options, out, dbg);
     if (!status.ok()) return status;
-    disk_->synced(path, 0);
+    disk_->created(path, {});
     *out = std::make_unique<File>(disk_, path, std::move(*out));
     return status;
   }
   IOStatus ReopenWritableFile(const std::string& path, const FileOptions& options,
                               std::unique_ptr<FSWritableFile>* out, IODebugContext* dbg) override {
-    IOStatus status = disk_->change();
-    if (status.ok()) status = FileSystemWrapper::ReopenWritableFile(path, options, out, dbg);
+    const IOStatus status = FileSystemWrapper::ReopenWritableFile(path, options, out, dbg);
     if (status.ok()) *out = std::make_unique<File>(disk_, path, std::move(*out));
     return status;
   }
-  IOStatus NewDirectory(const std::string& path, const IOOptions& options,
-                        std::unique_ptr<FSDirectory>* out, IODebugContext* dbg) override {
-    const IOStatus status = FileSystemWrapper::NewDirectory(path, options, out, dbg);
-    if (status.ok()) *out = std::make_unique<Directory>(disk_, std::move(*out));
-    return status;
+  IOStatus NewDirectory(const std::string&, const IOOptions&, std::unique_ptr<FSDirectory>* out,
+                        IODebugContext*) override {
+    *out = std::make_unique<Directory>();
+    return IOStatus::OK();
   }
   IOStatus DeleteFile(const std::string& path, const IOOptions& options,
                       IODebugContext* dbg) override {
-    const IOStatus status = disk_->change();
-    return status.ok() ? FileSystemWrapper::DeleteFile(path, options, dbg) : status;
+    if (!disk_->change([&] { disk_->files.erase(path); })) return IOStatus::OK();
+    return FileSystemWrapper::DeleteFile(path, options, dbg);
   }
   IOStatus RenameFile(const std::string& from, const std::string& to, const IOOptions& options,
                       IODebugContext* dbg) override {
-    IOStatus status = disk_->change();
-    if (status.ok()) status = FileSystemWrapper::RenameFile(from, to, options, dbg);
-    if (status.ok()) same_content(from, to);
-    return status;
+    const Impl::Extent extent = disk_->extent_of(from);
+    if (!disk_->change([&] { disk_->files[to] = extent; })) return IOStatus::OK();
+    return FileSystemWrapper::RenameFile(from, to, options, dbg);
   }
   IOStatus LinkFile(const std::string& from, const std::string& to, const IOOptions& options,
                     IODebugContext* dbg) override {
-    IOStatus status = disk_->change();
-    if (status.ok()) status = FileSystemWrapper::LinkFile(from, to, options, dbg);
-    if (status.ok()) same_content(from, to);
+    const IOStatus status = FileSystemWrapper::LinkFile(from, to, options, dbg);
+    if (status.ok()) disk_->created(to, disk_->extent_of(from));
     return status;
   }
 
  private:
-  void same_content(const std::string& from, const std::string& to) {
-    const std::lock_guard lock(disk_->mutex);
-    if (const auto it = disk_->synced_bytes.find(from); it != disk_->synced_bytes.end()) {
-      disk_->synced_bytes[to] = it->second;
-    }
-  }
-
   std::shared_ptr<Impl> disk_;
 };
 
@@ -210,18 +206,19 @@ void FaultyDisk::lose_power() {
 
 bool FaultyDisk::power_lost() const {
   const std::lock_guard lock(impl_->mutex);
-  return impl_->changes >= impl_->power_until;
+  return !impl_->has_power();
 }
 
 void FaultyDisk::cut_unsynced(uint64_t keep_seed) {
   const std::lock_guard lock(impl_->mutex);
   Prng random(keep_seed);
-  for (const auto& [path, synced] : impl_->synced_bytes) {
-    std::error_code error;
-    const uint64_t size = std::filesystem::file_size(path, error);
-    if (error || size <= synced) continue;
-    const uint64_t kept = keep_seed == 0 ? synced : random.between(synced, size);
-    std::filesystem::resize_file(path, kept, error);
+  std::error_code ignored;
+  for (const std::string& path : impl_->never_happened) std::filesystem::remove(path, ignored);
+  for (const auto& [path, extent] : impl_->files) {
+    if (!std::filesystem::exists(path)) continue;
+    const uint64_t kept =
+        keep_seed == 0 ? extent.synced : random.between(extent.synced, extent.written);
+    std::filesystem::resize_file(path, kept, ignored);
   }
 }
 

@@ -10,8 +10,10 @@ class Env;
 
 namespace multiraft::kv::testing {
 
-/// One disk over the real file system. Thread-safe. After the loss of power every change fails, as
-/// nothing that happens later can matter; cut_unsynced() then takes away what was never synced.
+/// One disk over the real file system, which it never waits for. Thread-safe. After the loss of
+/// power the database goes on as if nothing had happened, since a process that is gone sees no
+/// errors either; cut_unsynced() then takes away all that came later and what was never synced
+/// before.
 class FaultyDisk {
  public:
   FaultyDisk();
@@ -24,12 +26,12 @@ class FaultyDisk {
 
   /// Changes so far: creations, writes, syncs, renames, links, removals.
   uint64_t changes() const;
-  /// Power fails before the n-th change from now; 1 is the next one.
+  /// Power fails before the n-th change from now; 1 is the next one. Nothing from there on counts.
   void lose_power_after(uint64_t changes);
   void lose_power();
   bool power_lost() const;
-  /// Once the database is closed: files end where they were last synced, or, with `keep_seed`
-  /// not zero, somewhere behind that.
+  /// Once the database is closed: the files are as they were when power failed, each cut where it
+  /// was last synced, or, with `keep_seed` not zero, somewhere behind that.
   void cut_unsynced(uint64_t keep_seed);
 
   void set_full(bool full);

@@ -33,7 +33,8 @@ class EngineTest : public ::testing::TestWithParam<EngineKind> {
   }
 
   testing::TempDir dir_;
-  std::unique_ptr<KvEngine> engine_ = testing::make_engine(GetParam(), dir_.path());
+  testing::FaultyDisk disk_;
+  std::unique_ptr<KvEngine> engine_ = testing::make_engine(GetParam(), dir_.path(), disk_);
 };
 
 INSTANTIATE_TEST_SUITE_P(, EngineTest, ::testing::Values(EngineKind::kRocks, EngineKind::kMemory),

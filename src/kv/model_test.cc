@@ -138,8 +138,8 @@ class World {
     }
   }
   void commit() {
-    RC_ASSERT(rocks_->commit(0).is_ok());
-    RC_ASSERT(memory_->commit(0).is_ok());
+    RC_ASSERT(testing::commit(*rocks_).is_ok());
+    RC_ASSERT(testing::commit(*memory_).is_ok());
   }
 
  private:

@@ -343,7 +343,7 @@ TEST_F(RocksTest, Restore_PowerLostAtEveryChange_LeavesOldOrNewNeverAMixture) {
     const testing::Contents before = contents_of(*machine_);
 
     disk_->lose_power_after(change);
-    done = restore(*machine_, snapshot).is_ok();
+    done = restore(*machine_, snapshot).is_ok() && !disk_->power_lost();
     crash(change % 3);
     machine_ = open_group(*engine_, 2);
     const uint64_t index = machine_->applied_index().value;
@@ -373,7 +373,7 @@ TEST_F(RocksTest, Destroy_PowerLostAtEveryChange_LeavesAllOrNothing) {
     const testing::Contents before = contents_of(*machine_);
     machine_.reset();
     disk_->lose_power_after(change);
-    done = engine_->destroy(GroupId(2)).is_ok();
+    done = engine_->destroy(GroupId(2)).is_ok() && !disk_->power_lost();
     crash(change % 3);
     machine_ = open_group(*engine_, 2);
     if (machine_->applied_index() == LogIndex(0)) {

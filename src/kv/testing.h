@@ -8,10 +8,12 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "kv/command.h"
+#include "kv/faulty_disk.h"
 #include "kv/kv_engine.h"
 
 namespace multiraft::kv::testing {
@@ -47,9 +49,12 @@ inline RocksOptions small_rocks(const std::string& directory) {
   return options;
 }
 
-inline std::unique_ptr<KvEngine> make_engine(EngineKind kind, const std::string& directory) {
+inline std::unique_ptr<KvEngine> make_engine(EngineKind kind, const std::string& directory,
+                                             FaultyDisk& disk) {
   if (kind == EngineKind::kMemory) return make_memory_engine();
-  auto engine = make_rocksdb_engine(small_rocks(directory));
+  RocksOptions options = small_rocks(directory);
+  options.env = disk.env();
+  auto engine = make_rocksdb_engine(options);
   EXPECT_TRUE(engine.is_ok()) << engine.status().to_string();
   return std::move(*engine);
 }
@@ -75,11 +80,20 @@ inline std::vector<ResultCode> apply(StateMachine& machine,
   return codes;
 }
 
+/// Commits, waiting out write stalls.
+inline Status commit(KvEngine& engine) {
+  while (true) {
+    Status status = engine.commit(0);
+    if (status.code() != StatusCode::kOverloaded) return status;
+    std::this_thread::yield();
+  }
+}
+
 /// Applies and commits.
 inline std::vector<ResultCode> run(KvEngine& engine, StateMachine& machine,
                                    const std::vector<SharedBytes>& payloads, Term term = Term(1)) {
   auto codes = apply(machine, payloads, term);
-  const Status status = engine.commit(0);
+  const Status status = commit(engine);
   EXPECT_TRUE(status.is_ok()) << status.to_string();
   return codes;
 }
