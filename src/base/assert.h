@@ -8,9 +8,10 @@ namespace multiraft {
 }  // namespace multiraft
 
 #define MR_ASSERT(cond) MR_ASSERT_MSG(cond, "")
-#define MR_ASSERT_MSG(cond, message)                                      \
-  do {                                                                    \
-    if (!(cond)) [[unlikely]]                                             \
-      ::multiraft::assert_failed(#cond, message, __FILE__, __LINE__);     \
+#define MR_ASSERT_MSG(cond, message)                                  \
+  do {                                                                \
+    if (!(cond)) [[unlikely]]                                         \
+      ::multiraft::assert_failed(#cond, message, __FILE__, __LINE__); \
   } while (false)
-#define MR_UNREACHABLE(message) ::multiraft::assert_failed("unreachable", message, __FILE__, __LINE__)
+#define MR_UNREACHABLE(message) \
+  ::multiraft::assert_failed("unreachable", message, __FILE__, __LINE__)

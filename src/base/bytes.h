@@ -7,9 +7,12 @@
 #include <string>
 #include <string_view>
 
+#include "base/assert.h"
+
 namespace multiraft {
 
-static_assert(std::endian::native == std::endian::little, "formats are written as the CPU has them");
+static_assert(std::endian::native == std::endian::little,
+              "formats are written as the CPU has them");
 
 /// Appends fixed-width little-endian numbers and raw bytes to a string that it does not own.
 class ByteWriter {
@@ -23,12 +26,16 @@ class ByteWriter {
   void bytes(std::string_view v) { out_.append(v); }
   /// A u32 length, then the bytes.
   void sized(std::string_view v) {
+    MR_ASSERT(v.size() <= UINT32_MAX);
     u32(static_cast<uint32_t>(v.size()));
     bytes(v);
   }
   size_t size() const { return out_.size(); }
   /// Overwrites four bytes written before, for lengths and checksums known only at the end.
-  void patch_u32(size_t at, uint32_t v) { std::memcpy(out_.data() + at, &v, sizeof v); }
+  void patch_u32(size_t at, uint32_t v) {
+    MR_ASSERT(at <= out_.size() && sizeof v <= out_.size() - at);
+    std::memcpy(out_.data() + at, &v, sizeof v);
+  }
 
  private:
   void raw(const void* p, size_t n) { out_.append(static_cast<const char*>(p), n); }

@@ -32,8 +32,8 @@ class CoverageMark {
 
 }  // namespace multiraft
 
-#define MR_COVERAGE(name)                          \
-  do {                                             \
+#define MR_COVERAGE(name)                            \
+  do {                                               \
     static ::multiraft::CoverageMark mr_mark_(name); \
-    mr_mark_.hit();                                \
+    mr_mark_.hit();                                  \
   } while (false)

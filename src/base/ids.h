@@ -88,7 +88,9 @@ std::string to_string(StrongId<Tag> id) {
 namespace std {
 template <class Tag>
 struct hash<multiraft::StrongId<Tag>> {
-  size_t operator()(multiraft::StrongId<Tag> id) const noexcept { return hash<uint64_t>()(id.value); }
+  size_t operator()(multiraft::StrongId<Tag> id) const noexcept {
+    return hash<uint64_t>()(id.value);
+  }
 };
 template <class Tag>
 struct hash<multiraft::StrongCounter<Tag>> : hash<multiraft::StrongId<Tag>> {};

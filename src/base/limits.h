@@ -19,16 +19,17 @@ inline constexpr size_t kProposalBytesMax = kValueBytesMax + kKeyBytesMax + 4 * 
 inline constexpr uint64_t kNodeIdMax = 0xffff'fffe;
 
 // The core.
-inline constexpr size_t kMessageBytesMax = 1 * kMiB;         ///< Entries in one append message.
-inline constexpr size_t kInflightMessagesMax = 256;          ///< Appends under way to one member.
+inline constexpr size_t kMessageBytesMax = 1 * kMiB;  ///< Entries in one append message.
+inline constexpr size_t kInflightMessagesMax = 256;   ///< Appends under way to one member.
 inline constexpr size_t kInflightBytesMax = 16 * kMiB;
-inline constexpr size_t kUncommittedBytesMax = 64 * kMiB;    ///< A leader's tail, per group.
+inline constexpr size_t kUncommittedBytesMax = 64 * kMiB;  ///< A leader's tail, per group.
 inline constexpr size_t kCommittedBytesPerReadyMax = 16 * kMiB;
-inline constexpr size_t kPendingReadsPerGroupMax = 4096;     ///< Read rounds without an answer yet.
+inline constexpr size_t kPendingReadsPerGroupMax = 4096;  ///< Read rounds without an answer yet.
 
 // The wire. One frame carries a batch of messages; one message at least fits.
 inline constexpr size_t kFrameBytesMax = 16 * kMiB;
-inline constexpr size_t kFrameBatchBytesTarget = 1 * kMiB;   ///< A batch is sent once it is this big.
+inline constexpr size_t kFrameBatchBytesTarget =
+    1 * kMiB;  ///< A batch is sent once it is this big.
 inline constexpr size_t kPeerSendQueueBytesMax = 64 * kMiB;  ///< Past it, messages are dropped.
 inline constexpr size_t kSnapshotChunkBytes = 256 * kKiB;
 static_assert(kProposalBytesMax + kMessageBytesMax < kFrameBytesMax);
@@ -37,7 +38,7 @@ static_assert(kFrameBatchBytesTarget + kProposalBytesMax < kFrameBytesMax);
 // The log.
 inline constexpr size_t kLogSegmentBytes = 64 * kMiB;
 inline constexpr size_t kLogBatchBytesMax = 32 * kMiB;
-inline constexpr size_t kLogCacheBytes = 256 * kMiB;         ///< Cached entries, per worker.
+inline constexpr size_t kLogCacheBytes = 256 * kMiB;  ///< Cached entries, per worker.
 static_assert(kProposalBytesMax < kLogBatchBytesMax && kLogBatchBytesMax <= kLogSegmentBytes / 2);
 
 // HTTP.

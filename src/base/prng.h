@@ -32,8 +32,11 @@ class Prng {
   /// Uniform in [0, bound); bound > 0. The modulo bias of a 64-bit draw is below 2^-32 for the
   /// bounds in use.
   uint64_t below(uint64_t bound) { return next() % bound; }
-  /// Uniform in [low, high].
-  uint64_t between(uint64_t low, uint64_t high) { return low + below(high - low + 1); }
+  /// Uniform in [low, high]; low <= high.
+  uint64_t between(uint64_t low, uint64_t high) {
+    // The whole range of 64 bits has no bound that a number could express.
+    return high - low == UINT64_MAX ? next() : low + below(high - low + 1);
+  }
   /// True with probability p.
   bool chance(double p) { return static_cast<double>(next() >> 11) * 0x1.0p-53 < p; }
   /// An independent stream, for one concern each.

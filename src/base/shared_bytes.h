@@ -57,7 +57,9 @@ class SharedBytes {
   /// Write access for the sole owner that has just allocated the buffer.
   char* mutable_data() { return const_cast<char*>(data_); }
 
-  friend bool operator==(const SharedBytes& a, const SharedBytes& b) { return a.view() == b.view(); }
+  friend bool operator==(const SharedBytes& a, const SharedBytes& b) {
+    return a.view() == b.view();
+  }
 
  private:
   struct Block {

@@ -15,16 +15,16 @@ enum class StatusCode : unsigned char {
   kInvalidArgument,  ///< The caller's fault; trying again does not help.
   kNotFound,
   kAlreadyExists,
-  kConflict,         ///< The request contradicts the present state.
-  kUnavailable,      ///< Not now; certainly not applied. Try again.
-  kUnknownOutcome,   ///< It may or may not have happened.
-  kOverloaded,       ///< A limit of base/limits.h; not applied.
-  kNotLeader,        ///< Not applied; somebody else may be able to.
+  kConflict,        ///< The request contradicts the present state.
+  kUnavailable,     ///< Not now; certainly not applied. Try again.
+  kUnknownOutcome,  ///< It may or may not have happened.
+  kOverloaded,      ///< A limit of base/limits.h; not applied.
+  kNotLeader,       ///< Not applied; somebody else may be able to.
   kTooLarge,
-  kCorruption,       ///< Bytes that do not check.
-  kIoError,          ///< The system refused; the message carries errno.
-  kNoSpace,          ///< The disk, or its reserve, is used up.
-  kCancelled,        ///< The owner is stopping.
+  kCorruption,  ///< Bytes that do not check.
+  kIoError,     ///< The system refused; the message carries errno.
+  kNoSpace,     ///< The disk, or its reserve, is used up.
+  kCancelled,   ///< The owner is stopping.
   kInternal,
 };
 
@@ -84,8 +84,8 @@ class [[nodiscard]] Result {
 }  // namespace multiraft
 
 /// Returns from the enclosing function when `expr` is an error.
-#define MR_RETURN_IF_ERROR(expr)                                   \
-  do {                                                             \
+#define MR_RETURN_IF_ERROR(expr)                                    \
+  do {                                                              \
     if (auto mr_status_ = (expr); !mr_status_.is_ok()) [[unlikely]] \
-      return mr_status_;                                           \
+      return mr_status_;                                            \
   } while (false)
