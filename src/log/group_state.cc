@@ -146,7 +146,9 @@ void GroupState::relocate(uint64_t from, uint64_t to, LogIndex low,
 bool GroupState::recover_entry(const EntryMeta& entry, Location location, uint64_t holes_max) {
   const uint64_t index = entry.index.value;
   if (mark_ && index <= mark_->index.value) return true;  // Gone since.
-  if (refs_.empty() && (!mark_ || first_ <= mark_->index.value)) first_ = index;
+  // What lies between the mark and the first entry seen comes later, or finish_recovery()
+  // complains.
+  if (refs_.empty()) first_ = index;
   if (index < first_) {
     const uint64_t missing = first_ - index;
     if (missing > holes_max) return false;

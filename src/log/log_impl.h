@@ -46,6 +46,7 @@ class LogImpl final : public Log {
   // Opening (log_open.cc).
   Status check_options() const;
   Status adopt(RecoveredLog& found);
+  Status make_durable(const RecoveredLog& found);
 
   // Records and batches (log_stage.cc).
   GroupState* find(GroupId group) const;

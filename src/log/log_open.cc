@@ -8,7 +8,7 @@
 namespace multiraft::log {
 namespace {
 
-constexpr uint64_t kSegmentBytesMin = 16 * kBlockBytes;
+constexpr uint64_t kSegmentBytesMin = 4 * kBlockBytes;
 /// Offsets in a segment are kept in 32 bits.
 constexpr uint64_t kSegmentBytesMax = uint64_t{1} << 31;
 
@@ -125,7 +125,26 @@ Status LogImpl::adopt(RecoveredLog& found) {
   durable_needed_ = needed_segment_ = found.needed_segment;
   stats_.torn_bytes_cut = found.torn_bytes;
   writer_ = std::make_unique<BatchWriter>(env_.clock(), found.chain);
-  return Status::ok();
+  return make_durable(found);
+}
+
+/// What was read back is going to be acknowledged, but a process that was killed, or whose last
+/// sync failed, may have left it in the page cache only. A sync alone is not enough: after a failed
+/// one the pages count as clean. So they are written once more, in place, and then synced.
+Status LogImpl::make_durable(const RecoveredLog& found) {
+  env::File& file = *context_.segments.at(active_segment_).file->file;
+  std::string bytes;
+  for (uint64_t at = found.unmarked_offset; at < found.next_offset; at += bytes.size()) {
+    bytes.resize(std::min<uint64_t>(found.next_offset - at, limits::kMiB));
+    Result<size_t> read = file.read_at(at, bytes);
+    if (!read) return read.status();
+    if (*read == 0) break;
+    bytes.resize(*read);
+    const std::string_view parts[] = {bytes};
+    MR_RETURN_IF_ERROR(file.write_at(at, parts));
+  }
+  MR_RETURN_IF_ERROR(file.sync_data());
+  return env_.file_system().sync_directory(options_.directory);
 }
 
 }  // namespace multiraft::log

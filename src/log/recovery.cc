@@ -101,6 +101,13 @@ Status Recovery::replay() {
   }
   log_.active_segment = end.segment;
   log_.next_offset = end.offset;
+  log_.unmarked_offset = end.offset;
+  for (const auto& [sequence, segment, offset] : unmarked_) {
+    // Those in earlier segments were synced before this one was begun.
+    if (segment != end.segment) continue;
+    log_.unmarked_offset = offset;
+    break;
+  }
   return Status::ok();
 }
 
@@ -121,6 +128,10 @@ Status Recovery::replay_segment(uint64_t id, uint64_t& offset) {
     log_.chain.sequence = batch.header.sequence;
     log_.chain.checksum = batch.header.checksum;
     log_.needed_segment = batch.header.needed_segment;
+    unmarked_.emplace_back(batch.header.sequence, id, offset);
+    while (!unmarked_.empty() && std::get<0>(unmarked_.front()) <= batch.header.synced) {
+      unmarked_.pop_front();
+    }
     offset += batch.header.total_bytes();
   }
 }

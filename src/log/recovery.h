@@ -2,8 +2,10 @@
 // Rebuilds a log from its directory. Writes nothing: a full or failing disk can still be read.
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include <absl/container/flat_hash_map.h>
@@ -24,6 +26,8 @@ struct RecoveredLog {
   ChainPosition chain;          ///< epoch not set.
   uint64_t active_segment = 0;  ///< Where the last batch lies.
   uint64_t next_offset = 0;     ///< Behind it.
+  /// Batches of the active segment from here on may not be durable yet.
+  uint64_t unmarked_offset = 0;
   uint64_t needed_segment = 0;
   uint64_t torn_bytes = 0;
   std::vector<std::string> spares;
@@ -72,6 +76,8 @@ class Recovery {
   GroupMap& groups_;
   RecoveredLog log_;
   bool any_batch_ = false;
+  /// Batches above the newest mark: sequence, segment, offset.
+  std::deque<std::tuple<uint64_t, uint64_t, uint64_t>> unmarked_;
   uint64_t holes_max_ = 0;
   std::unique_ptr<SegmentScanner> scanner_;
   uint64_t scanner_segment_ = 0;

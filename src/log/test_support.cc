@@ -124,7 +124,9 @@ LogHarness::~LogHarness() {
 
 Status LogHarness::open() {
   fatal_ = Status::ok();
-  auto opened = Log::open(options, *env_, *owner_, [this](Status status) { fatal_ = status; });
+  process_ = std::make_unique<KillableEnvironment>(*env_);
+  process_->kill_switch().limit = std::exchange(kill_after_, std::numeric_limits<uint64_t>::max());
+  auto opened = Log::open(options, *process_, *owner_, [this](Status status) { fatal_ = status; });
   if (!opened) return opened.status();
   log_ = std::move(*opened);
   return Status::ok();
@@ -141,21 +143,63 @@ Status LogHarness::crash_and_open(env::CrashMode mode, uint64_t seed) {
   return open();
 }
 
+Status LogHarness::kill_and_open() {
+  process_->kill_switch().limit = 0;
+  log_.reset();
+  return open();
+}
+
 void LogHarness::close() {
+  if (!log_) return;
   log_->close();
   log_.reset();
 }
 
+bool LogHarness::alive() const { return log_ && fatal_; }
+
+void LogHarness::start_history() {
+  keep_history_ = true;
+  history_ = {model_};
+  durable_history_ = 0;
+}
+
+void LogHarness::note() {
+  if (keep_history_) history_.push_back(model_);
+}
+
+/// To be called after note().
 Callback<void()> LogHarness::count_durable() {
   const size_t number = ++staged_;
-  return [this, number] {
+  const size_t state = history_.empty() ? 0 : history_.size() - 1;
+  return [this, number, state] {
     MR_ASSERT(durable_ < number);  // Callbacks come in the order of staging.
     durable_ = number;
+    durable_history_ = state;
   };
 }
 
+std::string LogHarness::check_prefix() {
+  Result<Model> read = read_model(*log_);
+  if (!read) return read.status().to_string();
+  std::string newest;
+  for (size_t state = history_.size(); state-- > durable_history_;) {
+    std::string wrong = difference(history_[state], *read);
+    if (wrong.empty()) {
+      model_ = history_[state];
+      if (keep_history_) start_history();
+      return "";
+    }
+    if (newest.empty()) newest = wrong;
+  }
+  return "none of the states " + std::to_string(durable_history_) + " to " +
+         std::to_string(history_.size() - 1) + "; the newest: " + newest +
+         "; the durable one: " + difference(history_[durable_history_], *read);
+}
+
 size_t LogHarness::append(GroupId group, const GroupAppend& append) {
+  if (!alive()) return ++staged_;
   model_append(model_[group.value], append);
+  note();
   log_->stage(append, count_durable());
   return staged_;
 }
@@ -169,7 +213,9 @@ size_t LogHarness::append(uint64_t group, uint64_t first, uint64_t count, uint64
 
 size_t LogHarness::save_state(uint64_t group, const raft::HardState& state, bool must_sync) {
   GroupAppend record{GroupId(group), state, nullptr, {}, must_sync};
+  if (!alive()) return ++staged_;
   model_append(model_[group], record);
+  note();
   log_->stage(record, must_sync ? count_durable() : Callback<void()>());
   return staged_;
 }
@@ -184,38 +230,47 @@ size_t LogHarness::install(uint64_t group, const raft::Snapshot& snapshot) {
 }
 
 void LogHarness::create(uint64_t group, uint64_t replica, const raft::Snapshot& mark) {
+  if (!alive()) return;
   auto created = log_->create_group(GroupId(group), ReplicaId(replica), mark);
   MR_ASSERT(created.is_ok());
   model_[group] = ModelGroup{ReplicaId(replica), {}, mark, {}, {}};
+  note();
 }
 
 void LogHarness::remove(uint64_t group) {
+  if (!alive()) return;
   MR_ASSERT(log_->remove_group(GroupId(group)).is_ok());
   model_.erase(group);
+  note();
 }
 
 void LogHarness::compact(uint64_t group, uint64_t index) {
+  if (!alive()) return;
   GroupLog& log = *log_->group(GroupId(group));
   Result<Term> term = log.term(LogIndex(index));
   MR_ASSERT(term.is_ok());
   const raft::Snapshot mark = snapshot_at(index, term->value);
-  log_->compact(GroupId(group), mark);
   model_compact(model_[group], mark);
+  note();
+  log_->compact(GroupId(group), mark);
 }
 
 void LogHarness::announce(uint64_t group, const raft::Snapshot& snapshot) {
-  log_->announce_install(GroupId(group), snapshot, count_durable());
+  if (!alive()) return;
   model_announce(model_[group], snapshot);
+  note();
+  log_->announce_install(GroupId(group), snapshot, count_durable());
 }
 
 void LogHarness::flush_and_run() {
+  if (!alive()) return;
   log_->flush();
   env_->run_until_idle();
 }
 
 void LogHarness::settle() {
   flush_and_run();
-  env_->advance(env::kSecond);
+  if (alive()) env_->advance(env::kSecond);
 }
 
 std::string LogHarness::check() {

@@ -2,6 +2,7 @@
 // For the tests of the log: a log on a simulated machine, and a model of what it has to hold.
 
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -10,6 +11,7 @@
 
 #include "env/sim/sim_environment.h"
 #include "log/log.h"
+#include "log/test_killable_env.h"
 
 namespace multiraft::log {
 
@@ -42,7 +44,8 @@ raft::Snapshot snapshot_at(uint64_t index, uint64_t term);
 std::vector<raft::Entry> make_entries(uint64_t first, uint64_t count, uint64_t term,
                                       size_t data_bytes = 40);
 
-/// A log on a machine of its own.
+/// A log on a machine of its own. Operations on a log that is not open, has failed or whose machine
+/// has crashed have no effect, so that a scenario can be cut off anywhere.
 class LogHarness {
  public:
   explicit LogHarness(uint64_t seed = 1);
@@ -54,6 +57,12 @@ class LogHarness {
   Status open();
   /// Ends the process without a word and restarts on what a power loss leaves.
   Status crash_and_open(env::CrashMode mode, uint64_t seed = 1);
+  /// Ends the process without a word and restarts on the same running machine: what was written and
+  /// not synced is still seen, and still volatile.
+  Status kill_and_open();
+  /// The next process lives for so many operations on the disk.
+  void kill_after(uint64_t operations) { kill_after_ = operations; }
+  uint64_t operations() { return process_->kill_switch().operations; }
   void close();
 
   /// As Log::stage, and the model follows. Returns a number for is_durable().
@@ -76,20 +85,32 @@ class LogHarness {
   env::SimEnvironment& env() { return *env_; }
   const Status& fatal() const { return fatal_; }
   Model& model() { return model_; }
+  bool alive() const;
   /// Compares the log with the model; empty if they agree.
   std::string check();
+  /// After a crash: the log has to hold what the model held after some operation, at least the last
+  /// one that was reported durable. The model becomes that state. Empty, or what is wrong.
+  std::string check_prefix();
+  /// From now on the model is remembered after each operation.
+  void start_history();
   std::vector<std::string> segment_files();
 
  private:
   Callback<void()> count_durable();
+  void note();
 
   std::unique_ptr<env::SimEnvironment> env_;
+  std::unique_ptr<KillableEnvironment> process_;
   std::unique_ptr<env::Executor> owner_;
   std::unique_ptr<Log> log_;
+  uint64_t kill_after_ = std::numeric_limits<uint64_t>::max();
   Status fatal_;
   Model model_;
   size_t staged_ = 0;
   size_t durable_ = 0;
+  bool keep_history_ = false;
+  std::vector<Model> history_;
+  size_t durable_history_ = 0;  ///< Index in history_.
 };
 
 }  // namespace multiraft::log

@@ -1,0 +1,297 @@
+// The machine loses power at every write, sync and change of a name of some scenarios, in every way
+// the disk model knows. What comes back has to be a state the log was in, at least the last one
+// that it reported durable: nothing is lost and nothing is invented.
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <string>
+
+#include "base/coverage.h"
+#include "base/prng.h"
+#include "log/test_support.h"
+
+namespace multiraft::log {
+namespace {
+
+using Scenario = void (*)(LogHarness&);
+
+void append_entries(LogHarness& h) {
+  h.create(1);
+  h.create(2);
+  h.flush_and_run();
+  for (uint64_t i = 1; i <= 6; ++i) {
+    h.append(1, i, 1, 1);
+    h.append(2, 2 * i - 1, 2, 1, 700);
+    h.flush_and_run();
+  }
+}
+
+void gather_while_writing(LogHarness& h) {
+  h.create(1);
+  for (uint64_t i = 1; i <= 30; ++i) {
+    h.append(1, i, 1, 1, 1500);
+    if (h.alive()) h.log().flush();
+    if (h.alive() && i % 3 == 0) h.env().scheduler().step();
+  }
+  h.flush_and_run();
+}
+
+void hard_states(LogHarness& h) {
+  h.create(1);
+  h.append(1, 1, 5, 1);
+  for (uint64_t term = 1; term <= 6; ++term) {
+    h.save_state(1, {Term(term), ReplicaId(term % 3), LogIndex(0)});
+    h.flush_and_run();
+    h.save_state(1, {Term(term), ReplicaId(term % 3), LogIndex(term / 2)}, false);
+    h.settle();
+  }
+}
+
+void roll_over(LogHarness& h) {
+  h.create(1);
+  for (uint64_t i = 1; i <= 14; ++i) {
+    h.append(1, i, 1, i / 4, 3500);
+    h.flush_and_run();
+  }
+}
+
+void roll_over_at_once(LogHarness& h) {
+  h.create(1);
+  h.flush_and_run();
+  for (uint64_t i = 1; i <= 16; ++i) h.append(1, i, 1, 1, 3500);
+  h.flush_and_run();
+  h.settle();
+}
+
+void recycle(LogHarness& h) {
+  h.create(1);
+  for (uint64_t i = 1; i <= 40; ++i) {
+    h.append(1, i, 1, 1, 3500);
+    if (i > 4 && i % 3 == 0) h.compact(1, i - 3);
+    h.flush_and_run();
+  }
+  h.settle();
+}
+
+void truncate_suffix(LogHarness& h) {
+  h.create(1);
+  h.append(1, 1, 10, 1, 300);
+  h.flush_and_run();
+  for (uint64_t term = 2; term <= 9; ++term) {
+    h.append(1, 12 - term, 4, term, 900);
+    h.flush_and_run();
+  }
+  h.settle();
+}
+
+/// Group 1 writes much, the others have little in the oldest segments.
+void rewrite_cold_groups(LogHarness& h) {
+  h.create(1);
+  for (uint64_t g = 2; g <= 5; ++g) {
+    h.create(g, g);
+    h.save_state(g, {Term(2), ReplicaId(g), LogIndex(1)});
+    h.append(g, 1, 3, 2, 400);
+  }
+  h.announce(3, snapshot_at(50, 3));
+  h.flush_and_run();
+  for (uint64_t i = 1; i <= 30; ++i) {
+    h.append(1, i, 1, 1, 3500);
+    if (i > 2) h.compact(1, i - 1);
+    if (i == 15) h.append(4, 3, 2, 5, 100);
+    if (i == 18) h.compact(2, 2);
+    h.flush_and_run();
+  }
+  h.settle();
+}
+
+void remove_groups(LogHarness& h) {
+  for (uint64_t g = 1; g <= 4; ++g) {
+    h.create(g, g);
+    h.append(g, 1, 4, 1, 500);
+  }
+  h.flush_and_run();
+  for (uint64_t i = 5; i <= 26; ++i) {
+    h.append(1, i, 1, 1, 3500);
+    h.compact(1, i - 1);
+    if (i == 7) h.remove(2);
+    if (i == 10) h.create(2, 9, snapshot_at(3, 1));
+    if (i == 11) h.append(2, 4, 3, 1, 200);
+    if (i == 13) h.remove(3);
+    if (i == 20) h.remove(2);
+    h.flush_and_run();
+  }
+  h.settle();
+}
+
+void install_snapshots(LogHarness& h) {
+  h.create(1);
+  h.create(2);
+  h.append(1, 1, 5, 1);
+  h.append(2, 1, 5, 1);
+  h.flush_and_run();
+  for (uint64_t s = 1; s <= 4; ++s) {
+    h.announce(1, snapshot_at(s * 100, s));
+    h.flush_and_run();
+    h.install(1, snapshot_at(s * 100, s));
+    h.append(1, s * 100 + 1, 3, s, 600);
+    h.append(2, 5 + s, 1, s);
+    h.flush_and_run();
+    h.compact(1, s * 100 + 2);
+  }
+  h.settle();
+}
+
+void close_and_reopen(LogHarness& h) {
+  h.create(1);
+  for (uint64_t life = 0; life < 3; ++life) {
+    h.append(1, life * 4 + 1, 4, life + 1, 900);
+    h.flush_and_run();
+    h.append(1, life * 4 + 4, 1, life + 2, 100);  // Written by close().
+    if (!h.alive()) return;
+    h.close();
+    if (!h.open()) return;
+    EXPECT_EQ(h.check_prefix(), "");  // Where the disk failed, close() could not write all.
+  }
+}
+
+struct Named {
+  const char* name;
+  Scenario run;
+};
+constexpr Named kScenarios[] = {
+    {"append_entries", append_entries},
+    {"gather_while_writing", gather_while_writing},
+    {"hard_states", hard_states},
+    {"roll_over", roll_over},
+    {"roll_over_at_once", roll_over_at_once},
+    {"recycle", recycle},
+    {"truncate_suffix", truncate_suffix},
+    {"rewrite_cold_groups", rewrite_cold_groups},
+    {"remove_groups", remove_groups},
+    {"install_snapshots", install_snapshots},
+    {"close_and_reopen", close_and_reopen},
+};
+
+void prepare(LogHarness& h) {
+  h.options.segment_bytes = 16 * 1024;
+  h.options.cache_bytes = 2000;
+  h.start_history();
+}
+
+uint64_t count_operations(Scenario run) {
+  LogHarness h;
+  prepare(h);
+  EXPECT_TRUE(h.open());
+  run(h);
+  EXPECT_TRUE(h.fatal());
+  EXPECT_EQ(h.check(), "");
+  return h.env().disk().operation_count();
+}
+
+/// A second life after the crash: it has to be able to go on from whatever it found.
+void live_on(LogHarness& h, uint64_t term) {
+  if (!h.log().group(GroupId(9))) h.create(9);
+  const uint64_t last = h.group(9).last_index().value;
+  h.append(9, last + 1, 2, term, 1200);
+  h.flush_and_run();
+  if (last > 0) h.compact(9, last);
+  h.append(9, last + 2, 3, term + 1, 1200);
+  h.flush_and_run();
+}
+
+class LogCrash : public ::testing::TestWithParam<Named> {
+ protected:
+  void crash_once(uint64_t operations, env::CrashMode mode, uint64_t seed) {
+    LogHarness h;
+    prepare(h);
+    h.env().disk().crash_after(operations);
+    if (h.open()) GetParam().run(h);
+    SCOPED_TRACE("after operation " + std::to_string(operations) + ", " +
+                 std::string(env::crash_mode_name(mode)) + ", seed " + std::to_string(seed));
+    ASSERT_NO_FATAL_FAILURE(restart(h, mode, seed));
+    // And once more, somewhere in the second life.
+    Prng random(seed * 1000 + operations);
+    h.env().disk().crash_after(h.env().disk().operation_count() + random.below(12));
+    live_on(h, 100);
+    ASSERT_NO_FATAL_FAILURE(restart(h, env::kAllCrashModes[random.below(6)], seed + 1));
+    live_on(h, 200);
+    ASSERT_EQ(h.check(), "");
+    h.close();
+    ASSERT_TRUE(h.open());
+    ASSERT_EQ(h.check(), "");
+  }
+
+  void restart(LogHarness& h, env::CrashMode mode, uint64_t seed) {
+    Status opened = h.crash_and_open(mode, seed);
+    ASSERT_TRUE(opened.is_ok()) << opened.to_string();
+    ASSERT_EQ(h.check_prefix(), "");
+  }
+};
+
+/// MULTIRAFT_CRASH_SEEDS: how many seeds a crash point gets; the random modes differ by seed.
+uint64_t seeds_per_point() {
+  const char* text = std::getenv("MULTIRAFT_CRASH_SEEDS");
+  return text ? std::strtoull(text, nullptr, 10) : 1;
+}
+
+TEST_P(LogCrash, AtEveryOperation_NothingIsLostOrInvented) {
+  const uint64_t operations = count_operations(GetParam().run);
+  uint64_t points = 0;
+  for (uint64_t at = 0; at <= operations; ++at) {
+    for (env::CrashMode mode : env::kAllCrashModes) {
+      for (uint64_t seed = 1; seed <= seeds_per_point(); ++seed) {
+        ASSERT_NO_FATAL_FAILURE(crash_once(at, mode, seed));
+        ++points;
+      }
+    }
+  }
+  RecordProperty("crash_points", static_cast<int>(points));
+  printf("%s: %llu crash points, 0 losses, 0 inventions\n", GetParam().name,
+         static_cast<unsigned long long>(points));
+}
+
+TEST_P(LogCrash, KillAtEveryOperation_WhatTheRestartFindsIsDurable) {
+  // What a killed process had written but not synced is found again, and will be acknowledged: it
+  // has to be durable by then.
+  const uint64_t operations = count_operations(GetParam().run);
+  for (uint64_t at = 0; at <= operations; ++at) {
+    LogHarness h;
+    prepare(h);
+    h.kill_after(at);
+    if (h.open()) GetParam().run(h);
+    SCOPED_TRACE("after operation " + std::to_string(at));
+    Status opened = h.kill_and_open();
+    ASSERT_TRUE(opened.is_ok()) << opened.to_string();
+    ASSERT_EQ(h.check_prefix(), "");
+    ASSERT_NO_FATAL_FAILURE(restart(h, env::CrashMode::kKeepNone, at));
+    live_on(h, 100);
+    ASSERT_EQ(h.check(), "");
+  }
+}
+
+TEST_P(LogCrash, FaultAtEveryOperation_EndsTheLogAndLosesNothing) {
+  // traps 30 and 36: an error of the disk is final, and a restart finds all that was acknowledged.
+  const uint64_t operations = count_operations(GetParam().run);
+  constexpr env::SimFault kFaults[] = {env::SimFault::kIoError, env::SimFault::kShortWrite,
+                                       env::SimFault::kNoSpace};
+  for (uint64_t at = 1; at <= operations; ++at) {
+    for (env::SimFault fault : kFaults) {
+      LogHarness h;
+      prepare(h);
+      h.env().disk().fail_operation(at, fault);
+      if (h.open()) GetParam().run(h);
+      SCOPED_TRACE("operation " + std::to_string(at) + ", fault " +
+                   std::to_string(static_cast<int>(fault)));
+      ASSERT_NO_FATAL_FAILURE(restart(h, env::kAllCrashModes[at % 6], at));
+      live_on(h, 100);
+      ASSERT_EQ(h.check(), "");
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Scenarios, LogCrash, ::testing::ValuesIn(kScenarios),
+                         [](const auto& scenario) { return std::string(scenario.param.name); });
+
+}  // namespace
+}  // namespace multiraft::log
