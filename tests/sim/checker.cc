@@ -1,0 +1,212 @@
+#include "checker.h"
+
+#include <algorithm>
+
+namespace multiraft::sim {
+
+using raft::MessageType;
+using raft::Role;
+
+void Checker::fail(const Node& node, const std::string& what) {
+  if (violation_.empty()) violation_ = "replica " + to_string(node.id()) + ": " + what;
+}
+
+const Node* Checker::find(ReplicaId id) const {
+  for (const auto& node : nodes_) {
+    if (node->id() == id) return node.get();
+  }
+  return nullptr;
+}
+
+void Checker::start(const State& state) {
+  truth_.hash.assign(state.index.value + 1, state.hash);
+  truth_.term.assign(state.index.value + 1, state.term);
+  max_commit_ = state.index;
+}
+
+void Checker::after_step(Node& node) {
+  if (!node.alive()) return;
+  const raft::Raft& core = node.core();
+  const Term term = core.term();
+  const LogIndex commit = core.commit_index();
+  // Invariant 2. The durable part is compared at restart, when `seen` holds what was reported.
+  if (term < node.seen.term) fail(node, "term went back (invariant 2)");
+  if (commit < node.seen.commit) fail(node, "commit index went back (invariant 2)");
+  // Invariant 10.
+  if (core.applied_index() > commit) fail(node, "applied beyond commit (invariant 10)");
+  if (commit > core.last_index()) fail(node, "commit beyond the log (invariant 10)");
+  if (core.role() == Role::kLeader) check_leader(node);
+  if (commit > node.seen.commit) check_commit(node, node.seen.commit);
+  node.seen.term = term;
+  node.seen.commit = commit;
+  max_commit_ = std::max(max_commit_, commit);
+}
+
+void Checker::check_leader(Node& node) {
+  const raft::Raft& core = node.core();
+  auto [leader, fresh] = leader_of_term_.try_emplace(core.term().value, node.id());
+  if (leader->second != node.id()) {
+    fail(node, "two leaders in term " + to_string(core.term()) + " (invariant 1)");
+  }
+  if (fresh) {
+    // Invariant 4: every committed entry is in the log of each later leader. Its own no-op is last.
+    if (core.last_index() < max_commit_) {
+      fail(node, "elected without committed entries (invariant 4)");
+    }
+  }
+  const raft::RaftStatus status = core.status();
+  for (const raft::MemberProgress& member : status.members) {
+    if (member.match_index >= member.next_index) fail(node, "match >= next (invariant 11)");
+    const Node* other = find(member.id);
+    if (!other || member.id == node.id() || member.match_index == LogIndex{}) continue;
+    // Invariant 11, for the youngest leader: what it counts is on the member's disk.
+    if (core.term() < other->seen.term) continue;
+    if (member.match_index > other->disk.last_index()) {
+      fail(node, "match of " + to_string(member.id) + " is beyond its durable log (invariant 11)");
+    }
+  }
+}
+
+void Checker::check_commit(Node& node, LogIndex) {
+  const raft::Raft& core = node.core();
+  if (core.role() != Role::kLeader) return;
+  const LogIndex commit = core.commit_index();
+  // Invariant 7: only an entry of its own term moves a leader's commit index. All entries of the
+  // term carry it, so that the entry at the commit index is one of them.
+  auto at = entries_.find({commit.value, core.term().value});
+  if (at == entries_.end()) {
+    fail(node, "committed an entry of an older term by counting (invariant 7)");
+    return;
+  }
+  if (!durable_on_quorum(core.conf_state(), commit, core.term())) {
+    fail(node, "commit index " + to_string(commit) + " is not durable on a quorum (invariant 6)");
+  }
+}
+
+bool Checker::durable_on_quorum(const raft::ConfState& conf, LogIndex index, Term term) const {
+  return durable_on_majority(conf.voters, index, term) &&
+         (conf.voters_outgoing.empty() || durable_on_majority(conf.voters_outgoing, index, term));
+}
+
+bool Checker::durable_on_majority(const std::vector<ReplicaId>& voters, LogIndex index,
+                                  Term term) const {
+  size_t durable = 0;
+  for (ReplicaId id : voters) {
+    const Node* node = find(id);
+    if (!node) continue;
+    auto held = node->disk.term(index);
+    // Compacted or behind a snapshot: it was committed there before.
+    if (index < node->disk.mark.index || (held && *held == term)) ++durable;
+  }
+  return durable >= voters.size() / 2 + 1;
+}
+
+void Checker::record_entry(const Node& node, const raft::Entry& entry, Term previous) {
+  const EntryFacts facts{next_hash(0, entry), previous};
+  auto [known, fresh] = entries_.try_emplace({entry.index.value, entry.term.value}, facts);
+  // Invariant 3: same index and term, same entry and same entry before it.
+  if (!fresh && (known->second.hash != facts.hash || known->second.previous != previous)) {
+    fail(node, "two entries at index " + to_string(entry.index) + " of term " +
+                   to_string(entry.term) + " (invariant 3)");
+  }
+}
+
+void Checker::on_ready(Node& node, const raft::Ready& ready) {
+  for (const raft::Message& message : ready.messages) {
+    // Invariant 8: these assert durability and belong into StorageAppend::responses.
+    const bool asserts =
+        (message.type == MessageType::kAppResp || message.type == MessageType::kVoteResp) &&
+        !message.reject;
+    if (asserts && !(message.type == MessageType::kAppResp && message.index == LogIndex{})) {
+      fail(node, std::string(raft::message_type_name(message.type)) +
+                     " leaves before it is durable (invariant 8)");
+    }
+  }
+  if (!ready.append || ready.append->entries.empty()) return;
+  const auto& entries = ready.append->entries;
+  Term previous;
+  const LogIndex before = entries.front().index - 1;
+  // What precedes the first entry is in an append under way, in the snapshot, or on disk.
+  if (ready.append->snapshot && ready.append->snapshot->index == before) {
+    previous = ready.append->snapshot->term;
+  } else {
+    bool found = false;
+    for (auto append = node.appends.rbegin(); append != node.appends.rend() && !found; ++append) {
+      for (const raft::Entry& entry : append->entries) {
+        if (entry.index == before) {
+          previous = entry.term;
+          found = true;
+        }
+      }
+      if (!found && append->snapshot && append->snapshot->index == before) {
+        previous = append->snapshot->term;
+        found = true;
+      }
+    }
+    if (!found) {
+      auto term = node.disk.term(before);
+      if (!term) return;
+      previous = *term;
+    }
+  }
+  for (const raft::Entry& entry : entries) {
+    record_entry(node, entry, previous);
+    previous = entry.term;
+  }
+}
+
+void Checker::on_sent(const Node& node, const raft::Message& message) {
+  if (message.type == MessageType::kVoteResp && !message.reject) {
+    // Invariant 9, also over crashes.
+    auto [vote, fresh] = votes_.try_emplace({node.id(), message.term}, message.to);
+    if (!fresh && vote->second != message.to) {
+      fail(node, "voted twice in term " + to_string(message.term) + " (invariant 9)");
+    }
+    if (node.disk.hard_state.term < message.term ||
+        (node.disk.hard_state.term == message.term && node.disk.hard_state.vote != message.to)) {
+      fail(node, "a vote left before it was durable (invariant 8)");
+    }
+  }
+  if (message.type == MessageType::kAppResp && !message.reject) {
+    if (message.index > node.disk.last_index()) {
+      fail(node, "acknowledged entries that are not durable (invariant 8)");
+    }
+  }
+}
+
+void Checker::on_applied(Node& node, const raft::Entry& entry, uint64_t hash) {
+  const uint64_t index = entry.index.value;
+  if (entry.index != node.applied.index + 1) fail(node, "applied with a gap (invariant 10)");
+  if (index < truth_.hash.size()) {
+    // Invariant 5.
+    if (truth_.hash[index] != hash) {
+      fail(node, "applied another entry at index " + to_string(entry.index) +
+                     " than somebody before (invariant 5)");
+    }
+    return;
+  }
+  truth_.hash.push_back(hash);
+  truth_.term.push_back(entry.term);
+}
+
+void Checker::on_snapshot_applied(const Node& node, const raft::Snapshot& snapshot) {
+  const uint64_t index = snapshot.index.value;
+  if (index >= truth_.term.size() || truth_.term[index] != snapshot.term) {
+    fail(node, "installed a snapshot of entries that nobody committed (invariant 5)");
+  }
+}
+
+void Checker::on_read(Node& node, const raft::ReadState& read) {
+  auto question = node.reads.find(read.id.value);
+  if (question == node.reads.end()) {
+    fail(node, "an answer to a read that was not asked (invariant 13)");
+    return;
+  }
+  if (!read.failed && read.index < question->second) {
+    fail(node, "read index " + to_string(read.index) + " is behind commit index " +
+                   to_string(question->second) + " at the time of the question (invariant 13)");
+  }
+  node.reads.erase(question);
+}
+
+}  // namespace multiraft::sim

@@ -1,0 +1,95 @@
+#pragma once
+// One simulated replica: the real core, a disk that completes writes when it is told to, and a
+// state machine that applies when it is told to. A crash keeps a prefix of the writes under way.
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "raft/raft.h"
+#include "settings.h"
+
+namespace multiraft::sim {
+
+/// The durable log, as the core sees it.
+class Disk final : public raft::Storage {
+ public:
+  raft::InitialState initial_state() const override { return {hard_state, start_conf}; }
+  Result<std::vector<raft::Entry>> entries(LogIndex low, LogIndex high, size_t bytes_max) override;
+  Result<Term> term(LogIndex index) const override;
+  LogIndex first_index() const override { return mark.index + 1; }
+  LogIndex last_index() const override { return mark.index + log.size(); }
+  Result<std::shared_ptr<const raft::Snapshot>> snapshot() override;
+
+  void write(const raft::StorageAppend& append);
+  /// Drops entries up to `to`, which must be held, and remembers the configuration there.
+  void compact(const raft::Snapshot& to);
+
+  raft::HardState hard_state;
+  raft::Snapshot mark;
+  std::vector<raft::Entry> log;  ///< From mark.index + 1 on.
+  raft::ConfState start_conf;    ///< At the applied index of the next start.
+  /// What is sent to a member that is behind; null: none right now.
+  std::shared_ptr<const raft::Snapshot> offer;
+};
+
+/// The state machine: a hash over everything applied stands for its content.
+struct State {
+  LogIndex index;
+  Term term;
+  uint64_t hash = 0;
+  raft::ConfState conf;
+};
+
+uint64_t next_hash(uint64_t hash, const raft::Entry& entry);
+
+/// What every state machine must look like at each index; filled by the first that gets there.
+struct Truth {
+  std::vector<uint64_t> hash{0};   ///< By index.
+  std::vector<Term> term{Term{}};  ///< Of the entry at each index.
+};
+
+class Node {
+ public:
+  Node(ReplicaId id, const Settings& settings, const Truth& truth, uint64_t seed,
+       const State& start);
+
+  ReplicaId id() const { return id_; }
+  bool alive() const { return core_ != nullptr; }
+  raft::Raft& core() { return *core_; }
+  const raft::Raft& core() const { return *core_; }
+
+  /// Starts the core from what the disk and the flushed state machine hold.
+  void start(uint64_t seed);
+  /// Loses the core and what it had in memory. Some prefix of the appends under way is on disk; the
+  /// state machine falls back to some point between flushed and applied.
+  void crash(Prng& prng);
+  /// The log and the state machine take a snapshot, together.
+  void installed(const raft::Snapshot& snapshot);
+
+  Disk disk;
+  State applied;
+  State flushed;
+  std::map<LogIndex, State> history;        ///< Every state since `flushed`.
+  std::deque<raft::StorageAppend> appends;  ///< Under way, in order.
+  std::deque<raft::StorageApply> applies;
+  std::map<uint64_t, LogIndex> reads;  ///< Outstanding: id -> commit index it must reach.
+  uint64_t next_read = 1;
+
+  // Observed before, also over crashes (invariant 2).
+  raft::HardState seen;
+  bool frozen = false;   ///< Paused: nothing reaches it and it does nothing.
+  bool removed = false;  ///< Some change took it away, or tried to.
+  bool slow_disk = false;
+  bool slow_apply = false;
+
+ private:
+  const ReplicaId id_;
+  const Settings& settings_;
+  const Truth& truth_;
+  std::unique_ptr<raft::Raft> core_;
+};
+
+}  // namespace multiraft::sim
