@@ -27,6 +27,11 @@ VoteResult count(const Ballot& ballot, const ConfState& conf) {
   });
 }
 
+bool has_granted(const Ballot& ballot, ReplicaId voter) {
+  return std::find(ballot.votes.begin(), ballot.votes.end(), std::pair(voter, true)) !=
+         ballot.votes.end();
+}
+
 }  // namespace
 
 // ------------------------------------------------------------------------------------ candidates
@@ -124,11 +129,16 @@ void Core::handle_vote_response(const Message& message) {
     case VoteResult::kWon:
       if (pre_vote) {
         request_votes(Campaign::kVote);
-      } else if (promotable()) {
+      } else if (!promotable()) {
+        become_follower(term_, kNoReplica);
+      } else if (!has_granted(*ballot, id())) {
+        // The others' votes suffice, but this term is not on the own disk yet. Leading now and
+        // crashing would let this replica forget the term, be elected in it once more by the same
+        // votes, and put other entries at the same indexes of the same term.
+        MR_COVERAGE("raft: elected before the own vote is durable");
+      } else {
         become_leader();
         broadcast_appends(*leading());
-      } else {
-        become_follower(term_, kNoReplica);
       }
       return;
   }
