@@ -18,11 +18,12 @@ struct GroupMessage {
   raft::Message message;
 };
 
-/// Questions from node to node beside Raft. `kind` belongs to host/ and meta/; the payload is theirs.
+/// Questions from node to node beside Raft. `kind` belongs to host/ and meta/; the payload is
+/// theirs.
 enum class RequestKind : uint8_t {
-  kJoin = 1,      ///< The only kind that a node without a cluster may send.
-  kPropose = 2,   ///< A write forwarded to the leader.
-  kAdmin = 3,     ///< Membership and registry work.
+  kJoin = 1,     ///< The only kind that a node without a cluster may send.
+  kPropose = 2,  ///< A write forwarded to the leader.
+  kAdmin = 3,    ///< Membership and registry work.
 };
 struct Request {
   uint64_t id = 0;  ///< Of the asking worker's choice; the response repeats it.
@@ -41,7 +42,7 @@ struct SnapshotHeader {
   GroupId group;
   ReplicaId from;
   ReplicaId to;
-  Term term;                ///< Of the leader that sends.
+  Term term;  ///< Of the leader that sends.
   raft::Snapshot snapshot;
 };
 
