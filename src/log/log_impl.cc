@@ -211,8 +211,7 @@ void LogImpl::close() {
   if (closed_ || !self_) return;
   closed_ = true;
   *self_ = nullptr;
-  if (idle_timer_ != 0) owner_.cancel(idle_timer_);
-  if (prepare_timer_ != 0) owner_.cancel(prepare_timer_);
+  // Timers are left to find that nobody is there: the owner's thread may have ended already.
   prepare_thread_->stop();
   log_thread_->stop();
   // From here on the writer and the maker belong to this thread.
