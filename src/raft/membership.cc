@@ -57,6 +57,11 @@ bool Core::screen_conf_changes(const LeaderRole& leader, std::vector<Entry>& ent
 }
 
 ConfState Core::apply_conf_change(const ConfChange& change) {
+  // Entries that were handed out before a snapshot came are part of it.
+  if (log_.has_snapshot()) {
+    MR_COVERAGE("raft: configuration change overtaken by a snapshot");
+    return conf_;
+  }
   Result<ConfOutcome> outcome = apply_change(conf_, change);
   if (outcome.is_ok()) {
     switch_to(std::move(*outcome));

@@ -101,7 +101,9 @@ struct StorageAppend {
   bool must_sync = false;
 };
 
-/// Work for the state machine: committed entries in order, then step the response.
+/// Work for the state machine: committed entries in order, then step the response. A snapshot in a
+/// later StorageAppend supersedes it: what is not applied when the snapshot is installed is
+/// dropped.
 struct StorageApply {
   std::vector<Entry> entries;
   std::vector<Message> responses;
