@@ -93,7 +93,7 @@ TEST(Result, IsAValueOrAnError) {
   EXPECT_EQ(*half(4), 2);
   EXPECT_EQ(half(3).status().message(), "odd");
   EXPECT_DEATH((void)*half(3), "assertion failed");
-  EXPECT_DEATH(Result<int>{Status::ok()}, "assertion failed");
+  EXPECT_DEATH((void)Result<int>(Status::ok()), "assertion failed");
   int out = 0;
   EXPECT_TRUE(quarter(8, out));
   EXPECT_EQ(out, 2);

@@ -2,13 +2,14 @@
 
 #include <algorithm>
 #include <map>
-#include <mutex>
+
+#include "base/mutex.h"
 
 namespace multiraft {
 namespace {
 struct Registry {
-  std::mutex mutex;
-  std::vector<CoverageMark*> marks;
+  Mutex mutex;
+  std::vector<CoverageMark*> marks MR_GUARDED_BY(mutex);
 };
 Registry& registry() {
   static Registry r;
@@ -17,15 +18,17 @@ Registry& registry() {
 }  // namespace
 
 CoverageMark::CoverageMark(const char* name) : name_(name) {
-  std::lock_guard lock(registry().mutex);
-  registry().marks.push_back(this);
+  Registry& r = registry();
+  MutexLock lock(r.mutex);
+  r.marks.push_back(this);
 }
 
 std::vector<CoverageMark::Count> CoverageMark::all() {
   std::map<std::string_view, uint64_t> sums;
   {
-    std::lock_guard lock(registry().mutex);
-    for (const CoverageMark* mark : registry().marks) sums[mark->name()] += mark->hits();
+    Registry& r = registry();
+    MutexLock lock(r.mutex);
+    for (const CoverageMark* mark : r.marks) sums[mark->name()] += mark->hits();
   }
   std::vector<Count> counts;
   for (const auto& [name, hits] : sums) counts.push_back({name, hits});

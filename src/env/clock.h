@@ -11,7 +11,9 @@ struct MonotonicTime {
   int64_t ns = 0;
   friend constexpr auto operator<=>(MonotonicTime, MonotonicTime) = default;
   friend constexpr int64_t operator-(MonotonicTime a, MonotonicTime b) { return a.ns - b.ns; }
-  friend constexpr MonotonicTime operator+(MonotonicTime a, int64_t ns) { return {a.ns + ns}; }
+  friend constexpr MonotonicTime operator+(MonotonicTime a, int64_t later_ns) {
+    return {a.ns + later_ns};
+  }
 };
 inline constexpr int64_t kMicrosecond = 1'000;
 inline constexpr int64_t kMillisecond = 1'000'000;

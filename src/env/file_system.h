@@ -15,9 +15,9 @@ namespace multiraft::env {
 
 enum class OpenMode : uint8_t {
   kRead,
-  kReadWrite,   ///< Must exist.
-  kCreate,      ///< Read and write; created where it does not exist.
-  kCreateNew,   ///< kAlreadyExists where it exists.
+  kReadWrite,  ///< Must exist.
+  kCreate,     ///< Read and write; created where it does not exist.
+  kCreateNew,  ///< kAlreadyExists where it exists.
 };
 
 /// An open file. Safe for concurrent reads; writes by one thread at a time. Closed by destruction.
@@ -67,8 +67,8 @@ class FileSystem {
   virtual Result<bool> exists(const std::string& path) = 0;
   /// Atomic; durable after sync_directory of the parent (of both).
   virtual Status rename(const std::string& from, const std::string& to) = 0;
-  virtual Status remove(const std::string& path) = 0;            ///< A file; kNotFound where none.
-  virtual Status remove_all(const std::string& path) = 0;        ///< A tree; ok where none.
+  virtual Status remove(const std::string& path) = 0;      ///< A file; kNotFound where none.
+  virtual Status remove_all(const std::string& path) = 0;  ///< A tree; ok where none.
   virtual Status sync_directory(const std::string& path) = 0;
   /// kUnavailable where another process holds it; the message says so.
   virtual Result<std::unique_ptr<FileLock>> lock(const std::string& path) = 0;

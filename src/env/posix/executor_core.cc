@@ -29,7 +29,7 @@ void ExecutorCore::post(Task task) {
   }
   bool wake = false;
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     if (stopping_) return;
     remote_.push_back(std::move(task));
     // The first one of a batch wakes the thread; it finds the others when it comes.
@@ -41,7 +41,7 @@ void ExecutorCore::post(Task task) {
 void ExecutorCore::request_stop() {
   bool wake = false;
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     stopping_ = true;
     wake = std::exchange(sleeping_, false);
   }
@@ -78,7 +78,7 @@ bool ExecutorCore::run_posted() {
   }
   batch_.clear();
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     batch_.swap(remote_);
     sleeping_ = false;
     stopping = stopping_;
@@ -101,7 +101,7 @@ void ExecutorCore::run_deferred() {
 
 bool ExecutorCore::prepare_to_sleep() {
   if (!local_.empty() || !deferred_.empty()) return false;
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   if (!remote_.empty() || stopping_) return false;
   sleeping_ = true;
   return true;

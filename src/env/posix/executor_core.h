@@ -7,9 +7,9 @@
 #include <atomic>
 #include <deque>
 #include <memory>
-#include <mutex>
 #include <vector>
 
+#include "base/mutex.h"
 #include "env/executor.h"
 #include "env/posix/reactor.h"
 
@@ -81,11 +81,11 @@ class ExecutorCore {
   Reactor reactor_;
   std::atomic<bool> ended_{false};
 
-  // Other threads' tasks, guarded by mutex_.
-  std::mutex mutex_;
-  std::vector<Task> remote_;
-  bool sleeping_ = false;  ///< The next remote task has to wake the thread.
-  bool stopping_ = false;
+  // What other threads leave.
+  Mutex mutex_;
+  std::vector<Task> remote_ MR_GUARDED_BY(mutex_);
+  bool sleeping_ MR_GUARDED_BY(mutex_) = false;  ///< The next remote task has to wake the thread.
+  bool stopping_ MR_GUARDED_BY(mutex_) = false;
 
   // The thread's own, not locked.
   std::vector<Task> local_;

@@ -47,7 +47,7 @@ PosixExecutor::~PosixExecutor() { stop(); }
 void PosixExecutor::stop() {
   MR_ASSERT_MSG(!in_executor(), "an executor cannot wait for its own end");
   core_->request_stop();
-  std::lock_guard lock(join_mutex_);
+  MutexLock lock(join_mutex_);
   if (thread_.joinable()) thread_.join();
 }
 
@@ -58,7 +58,7 @@ BlockingExecutor::~BlockingExecutor() { stop(); }
 
 void BlockingExecutor::post(Task task) {
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     if (stopping_) return;
     queue_.push_back(std::move(task));
     if (queue_.size() > 1) return;  // The first one has woken the thread.
@@ -71,8 +71,8 @@ void BlockingExecutor::run() {
   std::vector<Task> batch;
   for (;;) {
     {
-      std::unique_lock lock(mutex_);
-      filled_.wait(lock, [this] { return !queue_.empty() || stopping_; });
+      MutexLock lock(mutex_);
+      while (queue_.empty() && !stopping_) filled_.wait(mutex_);
       if (queue_.empty()) return;
       batch.swap(queue_);
     }
@@ -91,11 +91,11 @@ bool BlockingExecutor::in_executor() const { return t_blocking == this; }
 void BlockingExecutor::stop() {
   MR_ASSERT_MSG(!in_executor(), "an executor cannot wait for its own end");
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     stopping_ = true;
   }
   filled_.notify_one();
-  std::lock_guard lock(join_mutex_);
+  MutexLock lock(join_mutex_);
   if (thread_.joinable()) thread_.join();
 }
 

@@ -1,13 +1,12 @@
 #pragma once
 // Executors on threads of the system.
 
-#include <condition_variable>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "base/mutex.h"
 #include "env/executor.h"
 #include "env/posix/executor_core.h"
 
@@ -32,8 +31,8 @@ class PosixExecutor final : public Executor {
 
  private:
   const std::shared_ptr<ExecutorCore> core_;
-  std::mutex join_mutex_;
-  std::thread thread_;
+  Mutex join_mutex_;
+  std::thread thread_ MR_GUARDED_BY(join_mutex_);
 };
 
 /// A thread that takes one task after the other. defer(), run_at() and cancel() are not for it.
@@ -52,12 +51,12 @@ class BlockingExecutor final : public Executor {
  private:
   void run();
 
-  std::mutex mutex_;
-  std::condition_variable filled_;
-  std::vector<Task> queue_;
-  bool stopping_ = false;
-  std::mutex join_mutex_;
-  std::thread thread_;
+  Mutex mutex_;
+  Condition filled_;
+  std::vector<Task> queue_ MR_GUARDED_BY(mutex_);
+  bool stopping_ MR_GUARDED_BY(mutex_) = false;
+  Mutex join_mutex_;
+  std::thread thread_ MR_GUARDED_BY(join_mutex_);
 };
 
 }  // namespace multiraft::env

@@ -213,6 +213,7 @@ TEST_F(PosixExecutorTest, DroppedTasks_MayUseTheExecutorWhileTheyAreDestroyed) {
   struct Caller {
     Executor* executor;
     TimerId timer;
+    Caller(Executor* e, TimerId t) : executor(e), timer(t) {}
     ~Caller() {
       executor->cancel(timer);
       executor->post([] { FAIL(); });
