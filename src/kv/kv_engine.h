@@ -111,8 +111,8 @@ class KvEngine : public StateMachineEngine {
 struct RocksOptions {
   /// Created where it does not exist; the engine's own. Locked while open.
   std::string directory;
-  size_t block_cache_bytes = 64 * limits::kMiB;  ///< Blocks, indexes and filters of tables.
-  size_t write_buffer_bytes = 32 * limits::kMiB;
+  size_t block_cache_bytes = 64 * limits::kMiB;   ///< Blocks, indexes and filters of tables.
+  size_t write_buffer_bytes = 16 * limits::kMiB;  ///< Bigger ones make each put slower.
   int write_buffers_max = 4;
   int background_jobs_max = 2;
   int open_files_max = 512;

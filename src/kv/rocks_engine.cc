@@ -89,9 +89,10 @@ Result<std::unique_ptr<KvStateMachine>> RocksEngine::open_kv(GroupId group) {
   // What a start finds is durable, but what was written since the start need not be.
   Durability durability(position->index);
   if (const auto it = closed_groups_.find(group); it != closed_groups_.end()) {
-    const std::lock_guard former(it->second->mutex);
-    durability = it->second->durability;
+    const std::shared_ptr<RocksState> former = std::move(it->second);
     closed_groups_.erase(it);
+    const std::lock_guard former_lock(former->mutex);
+    durability = former->durability;
   }
   auto state = std::make_shared<RocksState>(*this, group, *position, std::move(durability));
   open_groups_.insert(group);

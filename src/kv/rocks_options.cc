@@ -5,6 +5,11 @@
 
 #include "kv/rocks_engine.h"
 
+#if defined(__SANITIZE_THREAD__)
+// Debian's library is not instrumented: what it does with atomics looks like races.
+extern "C" const char* __tsan_default_suppressions() { return "race:librocksdb.so\n"; }
+#endif
+
 namespace multiraft::kv {
 namespace {
 
