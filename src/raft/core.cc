@@ -159,6 +159,12 @@ Status Core::check(const Message& message) const {
   }
   if (message.to != id()) return invalid("a message to somebody else");
   if (message.from == kNoReplica || message.from >= kApplyThread) return invalid("no sender");
+  const bool durable_own = message.type == MessageType::kAppResp ||
+                           message.type == MessageType::kVoteResp ||
+                           message.type == MessageType::kPreVoteResp;
+  if (message.from == id() && (!durable_own || message.reject)) {
+    return invalid("what it does not say to itself");
+  }
   for (uint64_t number : {message.term.value, message.log_term.value, message.index.value,
                           message.commit.value, message.reject_hint.value}) {
     if (number > kPositionMax) return invalid("a position of nowhere");

@@ -1,11 +1,16 @@
 #include "raft/testing/group.h"
 
 #include <algorithm>
+#include <ostream>
 
 #include "base/assert.h"
 #include "raft/core.h"
 
-namespace multiraft::raft::testing {
+namespace multiraft::raft {
+
+void PrintTo(const ConfState& conf, std::ostream* out) { *out << describe(conf); }
+
+namespace testing {
 
 Config test_config(uint64_t id) {
   Config config;
@@ -242,4 +247,5 @@ void Group::tick(uint32_t count) {
   }
 }
 
-}  // namespace multiraft::raft::testing
+}  // namespace testing
+}  // namespace multiraft::raft

@@ -4,6 +4,7 @@
 
 #include <deque>
 #include <functional>
+#include <iosfwd>
 #include <memory>
 #include <set>
 #include <string>
@@ -14,7 +15,12 @@
 #include "raft/raft.h"
 #include "raft/testing/memory_storage.h"
 
-namespace multiraft::raft::testing {
+namespace multiraft::raft {
+
+/// How GoogleTest shows a configuration.
+void PrintTo(const ConfState& conf, std::ostream* out);
+
+namespace testing {
 
 /// Timeouts of 10 and 1 ticks; pre-vote and check-quorum off, so that a test turns on what it is
 /// about.
@@ -110,4 +116,5 @@ class Group {
   std::set<uint64_t> isolated_;
 };
 
-}  // namespace multiraft::raft::testing
+}  // namespace testing
+}  // namespace multiraft::raft
