@@ -1,206 +1,160 @@
 #include "wire/batch.h"
 
-#include "base/bytes.h"
+#include <algorithm>
+#include <cstring>
+
+#include "base/assert.h"
 #include "base/crc32c.h"
+#include "wire/batch_layout.h"
 
 namespace multiraft::wire {
 namespace {
 
-/// Below this a copy is cheaper than another part of a scattered write.
-constexpr size_t kLargeBytes = 4096;
-
-enum class RecordKind : uint8_t { kMessage = 1, kRequest = 2, kResponse = 3 };
-
-constexpr uint8_t kFlagReject = 1;
-constexpr uint8_t kFlagTransfer = 2;
-constexpr size_t kEntryHeaderBytes = 8 + 8 + 1 + 4;
-
-Status malformed(const char* what) {
-  return Status(StatusCode::kInvalidArgument, std::string("malformed ") + what);
-}
-
-/// Snapshots travel on streams of their own, and local messages never leave.
-bool on_the_wire(uint8_t type) {
-  using raft::MessageType;
-  return type >= static_cast<uint8_t>(MessageType::kProp) &&
-         type <= static_cast<uint8_t>(MessageType::kReadIndexResp) &&
-         type != static_cast<uint8_t>(MessageType::kSnap);
-}
-
-bool valid_status_code(uint8_t code) { return code <= static_cast<uint8_t>(StatusCode::kInternal); }
-
-/// A slice of the frame; where it is small beside it, a copy, so that a key of ten bytes does not
-/// hold a megabyte.
-SharedBytes take(const SharedBytes& frame, std::string_view bytes) {
-  if (bytes.empty()) return {};
-  const SharedBytes slice =
-      frame.slice(static_cast<size_t>(bytes.data() - frame.data()), bytes.size());
-  return bytes.size() * 16 < frame.size() ? slice.cut() : slice;
-}
-
-Status decode_message(const SharedBytes& frame, ByteReader& in, BatchVisitor& visitor) {
-  GroupMessage out;
-  raft::Message& m = out.message;
-  out.group = GroupId(in.u64());
-  const uint8_t type = in.u8();
-  const uint8_t flags = in.u8();
-  m.type = static_cast<raft::MessageType>(type);
-  m.reject = (flags & kFlagReject) != 0;
-  m.leadership_transfer = (flags & kFlagTransfer) != 0;
-  m.from = ReplicaId(in.u64());
-  m.to = ReplicaId(in.u64());
-  m.term = Term(in.u64());
-  m.log_term = Term(in.u64());
-  m.index = LogIndex(in.u64());
-  m.commit = LogIndex(in.u64());
-  m.reject_hint = LogIndex(in.u64());
-  m.read_id = raft::ReadId(in.u64());
-  const size_t entries = in.u32();
-  if (in.failed() || !on_the_wire(type) || flags > 3) return malformed("message");
-  if (entries > in.remaining() / kEntryHeaderBytes) return malformed("number of entries");
-  m.entries.reserve(entries);
-  for (size_t i = 0; i < entries; ++i) {
-    raft::Entry& entry = m.entries.emplace_back();
-    entry.term = Term(in.u64());
-    entry.index = LogIndex(in.u64());
-    const uint8_t entry_type = in.u8();
-    entry.type = static_cast<raft::EntryType>(entry_type);
-    const std::string_view data = in.sized();
-    if (in.failed() || entry_type > 2 || data.size() > limits::kProposalBytesMax) {
-      return malformed("entry");
-    }
-    entry.data = take(frame, data);
-  }
-  visitor.on_message(std::move(out));
-  return Status::ok();
-}
-
-Status decode_request(const SharedBytes& frame, ByteReader& in, BatchVisitor& visitor) {
-  Request out;
-  out.id = in.u64();
-  const uint8_t kind = in.u8();
-  out.kind = static_cast<RequestKind>(kind);
-  out.group = GroupId(in.u64());
-  const std::string_view payload = in.sized();
-  if (in.failed() || kind < 1 || kind > 3) return malformed("request");
-  out.payload = take(frame, payload);
-  visitor.on_request(std::move(out));
-  return Status::ok();
-}
-
-Status decode_response(const SharedBytes& frame, ByteReader& in, BatchVisitor& visitor) {
-  Response out;
-  out.id = in.u64();
-  const uint8_t code = in.u8();
-  out.code = static_cast<StatusCode>(code);
-  const std::string_view payload = in.sized();
-  if (in.failed() || !valid_status_code(code)) return malformed("response");
-  out.payload = take(frame, payload);
-  visitor.on_response(std::move(out));
-  return Status::ok();
-}
+constexpr size_t kBufferBytesInitial = 4 * limits::kKiB;
+/// A larger buffer is given back, so that one burst does not hold memory for good.
+constexpr size_t kBufferBytesKept = 256 * limits::kKiB;
 
 }  // namespace
 
-void BatchWriter::put_bytes(const SharedBytes& bytes) {
-  ByteWriter w(buffer_);
-  w.u32(static_cast<uint32_t>(bytes.size()));
-  if (bytes.size() < kLargeBytes) {
-    w.bytes(bytes);
-    return;
-  }
-  large_.push_back({buffer_.size(), bytes});
-  large_bytes_ += bytes.size();
-}
+using namespace layout;
 
-void BatchWriter::add(const GroupMessage& message) {
+size_t record_bytes(const GroupMessage& message) {
   const raft::Message& m = message.message;
-  ByteWriter w(buffer_);
-  w.u8(static_cast<uint8_t>(RecordKind::kMessage));
-  w.u64(message.group.value);
-  w.u8(static_cast<uint8_t>(m.type));
-  w.u8(static_cast<uint8_t>((m.reject ? kFlagReject : 0) |
-                            (m.leadership_transfer ? kFlagTransfer : 0)));
-  w.u64(m.from.value);
-  w.u64(m.to.value);
-  w.u64(m.term.value);
-  w.u64(m.log_term.value);
-  w.u64(m.index.value);
-  w.u64(m.commit.value);
-  w.u64(m.reject_hint.value);
-  w.u64(m.read_id.value);
-  w.u32(static_cast<uint32_t>(m.entries.size()));
+  size_t bytes = sizeof(MessageRecord) + m.entries.size() * sizeof(EntryHead);
+  for (const raft::Entry& entry : m.entries) bytes += entry.data.size();
+  if (m.snapshot) bytes += snapshot_bytes(m.snapshot->conf_state);
+  return bytes;
+}
+
+size_t record_bytes(const Request& request) {
+  return sizeof(RequestRecord) + request.payload.size();
+}
+
+size_t record_bytes(const Response& response) {
+  return sizeof(ResponseRecord) + response.payload.size();
+}
+
+BatchEncoder::BatchEncoder()
+    : buffer_(new char[kBufferBytesInitial]), capacity_(kBufferBytesInitial) {}
+
+char* BatchEncoder::grow(size_t bytes) {
+  if (bytes > capacity_ - used_) {
+    capacity_ = std::max(2 * capacity_, used_ + bytes);
+    std::unique_ptr<char[]> bigger(new char[capacity_]);
+    std::memcpy(bigger.get(), buffer_.get(), used_);
+    buffer_ = std::move(bigger);
+  }
+  char* out = buffer_.get() + used_;
+  used_ += bytes;
+  return out;
+}
+
+void BatchEncoder::add_payload(const SharedBytes& payload) {
+  if (payload.size() >= kSpliceBytesMin) {
+    splices_.push_back({used_, payload});
+    spliced_bytes_ += payload.size();
+  } else if (!payload.empty()) {
+    std::memcpy(grow(payload.size()), payload.data(), payload.size());
+  }
+}
+
+void BatchEncoder::add(const GroupMessage& message) {
+  const raft::Message& m = message.message;
+  MR_ASSERT_MSG(travels(static_cast<uint8_t>(m.type)) && m.responses.empty(),
+                "a local message is sent to another node");
+  MR_ASSERT((m.type == raft::MessageType::kSnap) == (m.snapshot != nullptr));
+  MR_ASSERT(m.entries.empty() || may_have_entries(m.type));
+  MessageRecord record;
+  record.record = kMessageRecord;
+  record.type = static_cast<uint8_t>(m.type);
+  record.flags = static_cast<uint8_t>((m.reject ? kReject : 0) |
+                                      (m.leadership_transfer ? kLeadershipTransfer : 0));
+  record.zero = 0;
+  record.entries = static_cast<uint32_t>(m.entries.size());
+  record.group = message.group.value;
+  record.from = m.from.value;
+  record.to = m.to.value;
+  record.term = m.term.value;
+  record.log_term = m.log_term.value;
+  record.index = m.index.value;
+  record.commit = m.commit.value;
+  record.vote = m.vote.value;
+  record.reject_hint = m.reject_hint.value;
+  record.read_id = m.read_id.value;
+  std::memcpy(grow(sizeof record), &record, sizeof record);
   for (const raft::Entry& entry : m.entries) {
-    w.u64(entry.term.value);
-    w.u64(entry.index.value);
-    w.u8(static_cast<uint8_t>(entry.type));
-    put_bytes(entry.data);
+    EntryHead head{};
+    head.term = entry.term.value;
+    head.index = entry.index.value;
+    head.size = static_cast<uint32_t>(entry.data.size());
+    head.type = static_cast<uint8_t>(entry.type);
+    std::memcpy(grow(sizeof head), &head, sizeof head);
+    add_payload(entry.data);
+  }
+  if (m.snapshot) {
+    const std::string snapshot = encode_snapshot(*m.snapshot);
+    std::memcpy(grow(snapshot.size()), snapshot.data(), snapshot.size());
   }
   ++records_;
 }
 
-void BatchWriter::add(const Request& request) {
-  ByteWriter w(buffer_);
-  w.u8(static_cast<uint8_t>(RecordKind::kRequest));
-  w.u64(request.id);
-  w.u8(static_cast<uint8_t>(request.kind));
-  w.u64(request.group.value);
-  put_bytes(request.payload);
+void BatchEncoder::add(const Request& request) {
+  RequestRecord record{};
+  record.record = kRequestRecord;
+  record.kind = static_cast<uint8_t>(request.kind);
+  record.size = static_cast<uint32_t>(request.payload.size());
+  record.id = request.id;
+  record.group = request.group.value;
+  std::memcpy(grow(sizeof record), &record, sizeof record);
+  add_payload(request.payload);
   ++records_;
 }
 
-void BatchWriter::add(const Response& response) {
-  ByteWriter w(buffer_);
-  w.u8(static_cast<uint8_t>(RecordKind::kResponse));
-  w.u64(response.id);
-  w.u8(static_cast<uint8_t>(response.code));
-  put_bytes(response.payload);
+void BatchEncoder::add(const Response& response) {
+  ResponseRecord record{};
+  record.record = kResponseRecord;
+  record.code = static_cast<uint8_t>(response.code);
+  record.size = static_cast<uint32_t>(response.payload.size());
+  record.id = response.id;
+  std::memcpy(grow(sizeof record), &record, sizeof record);
+  add_payload(response.payload);
   ++records_;
 }
 
-std::vector<std::string_view> BatchWriter::finish() {
-  std::vector<std::string_view> parts(1);
-  const std::string_view all = buffer_;
-  size_t from = 0;
-  for (const Large& large : large_) {
-    if (large.at > from) parts.push_back(all.substr(from, large.at - from));
-    parts.push_back(large.bytes.view());
-    from = large.at;
+std::span<const std::string_view> BatchEncoder::finish() {
+  MR_ASSERT(!empty() && frame_bytes() <= limits::kFrameBytesMax);
+  char* const header = buffer_.get();
+  uint32_t checksum =
+      internal::begin_frame_header(FrameKind::kBatch, frame_bytes() - kFrameHeaderBytes, header);
+  parts_.clear();
+  size_t part_begin = 0;  // The header goes out with the first records.
+  size_t checked = kFrameHeaderBytes;
+  auto end_part_at = [&](size_t end) {
+    if (end > checked) checksum = crc32c({header + checked, end - checked}, checksum);
+    checked = end;
+    if (end > part_begin) parts_.emplace_back(header + part_begin, end - part_begin);
+    part_begin = end;
+  };
+  for (const Splice& splice : splices_) {
+    end_part_at(splice.at);
+    checksum = crc32c(splice.bytes.view(), checksum);
+    parts_.push_back(splice.bytes.view());
   }
-  if (from < all.size()) parts.push_back(all.substr(from));
-  const auto size = static_cast<uint32_t>(payload_bytes());
-  uint32_t checksum = frame_seed(FrameKind::kBatch, size);
-  for (size_t i = 1; i < parts.size(); ++i) checksum = crc32c(parts[i], checksum);
-  header_ = encode_frame_header(FrameKind::kBatch, size, checksum);
-  parts[0] = header_;
-  return parts;
+  end_part_at(used_);
+  internal::finish_frame_header(checksum, header);
+  return parts_;
 }
 
-void BatchWriter::clear() {
-  buffer_.clear();
-  large_.clear();
-  large_bytes_ = 0;
+void BatchEncoder::clear() {
+  used_ = kFrameHeaderBytes;
   records_ = 0;
-}
-
-Status decode_batch(const SharedBytes& payload, BatchVisitor& visitor) {
-  ByteReader in(payload.view());
-  while (in.remaining() > 0) {
-    switch (static_cast<RecordKind>(in.u8())) {
-      case RecordKind::kMessage:
-        MR_RETURN_IF_ERROR(decode_message(payload, in, visitor));
-        break;
-      case RecordKind::kRequest:
-        MR_RETURN_IF_ERROR(decode_request(payload, in, visitor));
-        break;
-      case RecordKind::kResponse:
-        MR_RETURN_IF_ERROR(decode_response(payload, in, visitor));
-        break;
-      default:
-        return malformed("record: its kind is unknown");
-    }
+  spliced_bytes_ = 0;
+  splices_.clear();
+  parts_.clear();
+  if (capacity_ > kBufferBytesKept) {
+    buffer_.reset(new char[kBufferBytesInitial]);
+    capacity_ = kBufferBytesInitial;
   }
-  return Status::ok();
 }
 
 }  // namespace multiraft::wire

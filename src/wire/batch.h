@@ -1,8 +1,10 @@
 #pragma once
-// Batches of messages, requests and responses: the payload of a kBatch frame.
+// A frame full of records: what one turn of a worker has to say to one node.
 
+#include <cstddef>
 #include <cstdint>
-#include <functional>
+#include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,73 +16,88 @@
 
 namespace multiraft::wire {
 
-/// Gathers records into one frame. Small payloads are copied into one buffer; large ones stay where
-/// they are and are sent from there.
-class BatchWriter {
+/// Space that a record takes in a batch.
+size_t record_bytes(const GroupMessage& message);
+size_t record_bytes(const Request& request);
+size_t record_bytes(const Response& response);
+
+/// Gathers records and becomes a frame. Payloads from kSpliceBytesMin on are not copied: they are
+/// kept alive and sent from where they are.
+class BatchEncoder {
  public:
+  static constexpr size_t kSpliceBytesMin = 4 * limits::kKiB;
+
+  BatchEncoder();
+
+  bool empty() const { return records_ == 0; }
+  uint32_t records() const { return records_; }
+  /// Of the whole frame so far.
+  size_t frame_bytes() const { return used_ + spliced_bytes_; }
+  /// Whether a record of that size still fits into the frame.
+  bool fits(size_t record) const { return record <= limits::kFrameBytesMax - frame_bytes(); }
+
+  /// The record fits. A message is of a kind that travels, and a snapshot is on kSnap only: what a
+  /// decoder would refuse is the sender's mistake.
   void add(const GroupMessage& message);
   void add(const Request& request);
   void add(const Response& response);
 
-  bool empty() const { return records_ == 0; }
-  size_t records() const { return records_; }
-  size_t payload_bytes() const { return buffer_.size() + large_bytes_; }
-
-  /// Ends the frame: header and payload as parts to write, in order. They stay valid until clear().
-  std::vector<std::string_view> finish();
-  /// Ready for the next batch; keeps the memory.
+  /// Completes the frame: its pieces in order, valid until the next call of anything else.
+  std::span<const std::string_view> finish();
+  /// Starts over; keeps memory of a usual size.
   void clear();
 
  private:
-  void put_bytes(const SharedBytes& bytes);
-
-  struct Large {
-    size_t at = 0;  ///< Where it belongs in buffer_.
+  struct Splice {
+    size_t at;  ///< In the buffer: stands before this byte.
     SharedBytes bytes;
   };
-  std::string header_;
-  std::string buffer_;
-  std::vector<Large> large_;
-  size_t large_bytes_ = 0;
-  size_t records_ = 0;
+
+  char* grow(size_t bytes);
+  void add_payload(const SharedBytes& payload);
+
+  std::unique_ptr<char[]> buffer_;
+  size_t capacity_;
+  size_t used_ = kFrameHeaderBytes;
+  uint32_t records_ = 0;
+  size_t spliced_bytes_ = 0;
+  std::vector<Splice> splices_;
+  std::vector<std::string_view> parts_;
 };
 
-/// What a batch holds, in order.
-class BatchVisitor {
+/// Takes a batch's payload apart, one record after the other, without trust in any byte of it.
+/// Entries' data and payloads are slices of the batch: they keep it alive.
+class BatchReader {
  public:
-  virtual ~BatchVisitor() = default;
-  virtual void on_message(GroupMessage message) = 0;
-  virtual void on_request(Request request) = 0;
-  virtual void on_response(Response response) = 0;
+  enum class Item : uint8_t { kMessage, kRequest, kResponse, kEnd, kMalformed };
+
+  explicit BatchReader(SharedBytes payload) : payload_(std::move(payload)) {}
+
+  /// Decodes the next record. After kEnd or kMalformed there is nothing more.
+  Item next();
+  /// The record that next() has found: to be moved from.
+  GroupMessage& message() { return message_; }
+  Request& request() { return request_; }
+  Response& response() { return response_; }
+  /// After kMalformed: what and where.
+  const Status& status() const { return status_; }
+
+ private:
+  Item read_message();
+  Item read_request();
+  Item read_response();
+  bool read_entries(uint32_t count);
+  bool read_snapshot();
+  size_t remaining() const { return payload_.size() - position_; }
+  const char* here() const { return payload_.data() + position_; }
+  Item malformed(std::string_view what);
+
+  SharedBytes payload_;
+  size_t position_ = 0;
+  GroupMessage message_;
+  Request request_;
+  Response response_;
+  Status status_;
 };
-
-/// Payloads become slices of `payload`. kInvalidArgument at the first malformed record; what came
-/// before it has been visited.
-Status decode_batch(const SharedBytes& payload, BatchVisitor& visitor);
-
-// -- Snapshot streams.
-
-std::string encode_snapshot_header(const SnapshotHeader& header);
-Result<SnapshotHeader> decode_snapshot_header(std::string_view payload);
-
-/// One chunk, numbered from 0; compressed (zstd) where that makes it smaller.
-struct SnapshotChunk {
-  uint64_t number = 0;
-  std::string bytes;
-};
-std::string encode_snapshot_chunk(uint64_t number, std::string_view bytes);
-Result<SnapshotChunk> decode_snapshot_chunk(std::string_view payload);
-
-struct SnapshotEnd {
-  uint64_t chunks = 0;
-  uint64_t bytes = 0;
-  uint32_t checksum = 0;  ///< CRC-32C of all chunks' bytes in order.
-};
-std::string encode_snapshot_end(const SnapshotEnd& end);
-Result<SnapshotEnd> decode_snapshot_end(std::string_view payload);
-
-std::string encode_snapshot_ack(const Status& status);
-/// The receiver's status, or kInvalidArgument where it cannot be read.
-Status decode_snapshot_ack(std::string_view payload);
 
 }  // namespace multiraft::wire

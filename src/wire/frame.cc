@@ -1,148 +1,161 @@
 #include "wire/frame.h"
 
+#include <cstring>
+
+#include "base/assert.h"
 #include "base/bytes.h"
 #include "base/crc32c.h"
 
 namespace multiraft::wire {
 namespace {
 
-constexpr uint32_t kMagic = 0x5446'524d;  // "MRFT"
-constexpr size_t kTextBytesMax = 4096;
+constexpr uint32_t kMagic = 0x4657'524d;  // "MRWF"
+constexpr size_t kCheckedHeaderBytes = 12;
+constexpr size_t kSmallPayloadBytesMax = 4 * limits::kKiB;
+/// Thousands of members, which no group has.
+constexpr size_t kSnapshotHeaderBytesMax = 64 * limits::kKiB;
 
-std::string header_fields(FrameKind kind, uint32_t payload_bytes) {
-  std::string fields;
-  ByteWriter w(fields);
-  w.u32(kMagic);
-  w.u16(kProtocolVersion);
-  w.u16(static_cast<uint16_t>(kind));
-  w.u32(payload_bytes);
-  return fields;
+/// As it lies in memory, on a little-endian machine.
+struct RawHeader {
+  uint32_t magic;
+  uint16_t version;
+  uint8_t kind;
+  uint8_t reserved;
+  uint32_t payload_bytes;
+  uint32_t header_checksum;
+  uint32_t payload_checksum;
+};
+static_assert(sizeof(RawHeader) == kFrameHeaderBytes);
+static_assert(offsetof(RawHeader, header_checksum) == kCheckedHeaderBytes);
+
+bool is_known(uint8_t kind) {
+  switch (static_cast<FrameKind>(kind)) {
+    case FrameKind::kHello:
+    case FrameKind::kHelloReply:
+    case FrameKind::kBatch:
+    case FrameKind::kReceived:
+    case FrameKind::kSnapshotHeader:
+    case FrameKind::kSnapshotChunk:
+    case FrameKind::kSnapshotEnd:
+    case FrameKind::kSnapshotAck:
+      return true;
+  }
+  return false;
 }
 
-Status malformed(const char* what) {
-  return Status(StatusCode::kInvalidArgument, std::string("malformed ") + what);
-}
-
-std::string framed(FrameKind kind, std::string_view payload) {
-  std::string out;
-  begin_frame(out);
-  out.append(payload);
-  end_frame(out, 0, kind);
-  return out;
+bool is_handshake(FrameKind kind) {
+  return kind == FrameKind::kHello || kind == FrameKind::kHelloReply;
 }
 
 }  // namespace
 
-uint32_t frame_seed(FrameKind kind, uint32_t payload_bytes) {
-  return crc32c(header_fields(kind, payload_bytes));
+std::string_view frame_kind_name(FrameKind kind) {
+  switch (kind) {
+    case FrameKind::kHello:
+      return "hello";
+    case FrameKind::kHelloReply:
+      return "hello reply";
+    case FrameKind::kBatch:
+      return "batch";
+    case FrameKind::kReceived:
+      return "received";
+    case FrameKind::kSnapshotHeader:
+      return "snapshot header";
+    case FrameKind::kSnapshotChunk:
+      return "snapshot chunk";
+    case FrameKind::kSnapshotEnd:
+      return "snapshot end";
+    case FrameKind::kSnapshotAck:
+      return "snapshot ack";
+  }
+  return "unknown";
 }
 
-std::string encode_frame_header(FrameKind kind, uint32_t payload_bytes, uint32_t checksum) {
-  std::string out = header_fields(kind, payload_bytes);
-  ByteWriter(out).u32(checksum);
-  return out;
+size_t payload_bytes_max(FrameKind kind) {
+  switch (kind) {
+    case FrameKind::kBatch:
+    case FrameKind::kSnapshotChunk:
+      return kFramePayloadBytesMax;
+    case FrameKind::kSnapshotHeader:
+      return kSnapshotHeaderBytesMax;
+    case FrameKind::kHello:
+    case FrameKind::kHelloReply:
+    case FrameKind::kReceived:
+    case FrameKind::kSnapshotEnd:
+    case FrameKind::kSnapshotAck:
+      return kSmallPayloadBytesMax;
+  }
+  return 0;
 }
 
-void begin_frame(std::string& out) { out.append(kFrameHeaderBytes, '\0'); }
-
-void end_frame(std::string& out, size_t start, FrameKind kind) {
-  const std::string_view payload = std::string_view(out).substr(start + kFrameHeaderBytes);
-  const auto size = static_cast<uint32_t>(payload.size());
-  const std::string header =
-      encode_frame_header(kind, size, crc32c(payload, frame_seed(kind, size)));
-  out.replace(start, kFrameHeaderBytes, header);
-}
-
-Result<FrameHeader> decode_frame_header(std::string_view bytes) {
-  ByteReader in(bytes);
-  if (in.u32() != kMagic) {
-    return Status(StatusCode::kInvalidArgument, "not a multiraft node: the magic number is wrong");
+Status decode_frame_header(std::string_view in, FrameHeader& header) {
+  RawHeader raw;
+  if (in.size() < sizeof raw) return {StatusCode::kCorruption, "a cut-off frame header"};
+  std::memcpy(&raw, in.data(), sizeof raw);
+  if (raw.magic != kMagic) return {StatusCode::kCorruption, "not a frame of multiraft"};
+  if (crc32c(in.substr(0, kCheckedHeaderBytes)) != raw.header_checksum) {
+    return {StatusCode::kCorruption, "a frame header does not match its checksum"};
   }
-  if (const uint16_t version = in.u16(); version != kProtocolVersion) {
-    return Status(StatusCode::kInvalidArgument, "protocol version " + std::to_string(version) +
-                                                    " is not understood here, only " +
-                                                    std::to_string(kProtocolVersion));
+  header.version = raw.version;
+  header.kind = static_cast<FrameKind>(raw.kind);
+  header.payload_bytes = raw.payload_bytes;
+  header.header_checksum = raw.header_checksum;
+  header.payload_checksum = raw.payload_checksum;
+  if (raw.version != kProtocolVersion && !is_handshake(header.kind)) {
+    return {StatusCode::kInvalidArgument,
+            "a frame of protocol version " + std::to_string(raw.version) +
+                "; this node speaks version " + std::to_string(kProtocolVersion)};
   }
-  FrameHeader header;
-  const uint16_t kind = in.u16();
-  header.kind = static_cast<FrameKind>(kind);
-  header.payload_bytes = in.u32();
-  header.checksum = in.u32();
-  if (!in.complete()) return malformed("frame header");
-  if (kind < 1 || kind > 7) {
-    return Status(StatusCode::kInvalidArgument, "unknown frame kind " + std::to_string(kind));
+  if (!is_known(raw.kind) || raw.reserved != 0) {
+    return {StatusCode::kInvalidArgument, "a frame of unknown kind " + std::to_string(raw.kind)};
   }
-  if (header.payload_bytes > limits::kFrameBytesMax) {
-    return Status(
-        StatusCode::kInvalidArgument,
-        "a frame of " + std::to_string(header.payload_bytes) + " bytes is above the limit");
-  }
-  return header;
-}
-
-Status check_payload(const FrameHeader& header, std::string_view payload) {
-  if (crc32c(payload, frame_seed(header.kind, header.payload_bytes)) != header.checksum) {
-    return Status(StatusCode::kCorruption, "the frame's checksum does not match");
+  if (raw.payload_bytes > payload_bytes_max(header.kind)) {
+    return {StatusCode::kTooLarge, "a " + std::string(frame_kind_name(header.kind)) + " frame of " +
+                                       std::to_string(raw.payload_bytes) + " bytes"};
   }
   return Status::ok();
 }
 
-std::string encode_hello(const Hello& hello) {
-  std::string payload;
-  ByteWriter w(payload);
-  w.u8(static_cast<uint8_t>(hello.kind));
-  w.u64(hello.cluster.value);
-  w.u64(hello.node.value);
-  w.u64(hello.expected.value);
-  w.u64(hello.incarnation);
-  w.u32(hello.worker);
-  w.u32(hello.workers);
-  return framed(FrameKind::kHello, payload);
+Status check_frame_payload(const FrameHeader& header, std::string_view payload) {
+  MR_ASSERT(payload.size() == header.payload_bytes);
+  if (crc32c(payload, header.header_checksum) == header.payload_checksum) return Status::ok();
+  return {StatusCode::kCorruption,
+          "a " + std::string(frame_kind_name(header.kind)) + " frame does not match its checksum"};
 }
 
-Result<Hello> decode_hello(std::string_view payload) {
-  ByteReader in(payload);
-  Hello hello;
-  const uint8_t kind = in.u8();
-  hello.kind = static_cast<ConnectionKind>(kind);
-  hello.cluster = ClusterId(in.u64());
-  hello.node = NodeId(in.u64());
-  hello.expected = NodeId(in.u64());
-  hello.incarnation = in.u64();
-  hello.worker = in.u32();
-  hello.workers = in.u32();
-  if (!in.complete() || kind < 1 || kind > 3) return malformed("handshake");
-  if (!hello.node || hello.node.value > limits::kNodeIdMax) return malformed("node id");
-  return hello;
+namespace internal {
+
+uint32_t begin_frame_header(FrameKind kind, size_t payload_bytes, char* out) {
+  MR_ASSERT(payload_bytes <= payload_bytes_max(kind));
+  RawHeader raw{};
+  raw.magic = kMagic;
+  raw.version = kProtocolVersion;
+  raw.kind = static_cast<uint8_t>(kind);
+  raw.payload_bytes = static_cast<uint32_t>(payload_bytes);
+  std::memcpy(out, &raw, kCheckedHeaderBytes);
+  raw.header_checksum = crc32c({out, kCheckedHeaderBytes});
+  std::memcpy(out, &raw, sizeof raw);
+  return raw.header_checksum;
 }
 
-std::string encode_hello_reply(const HelloReply& reply) {
-  std::string payload;
-  ByteWriter w(payload);
-  w.u8(reply.accepted ? 1 : 0);
-  w.u8(reply.retry ? 1 : 0);
-  w.u64(reply.cluster.value);
-  w.u64(reply.node.value);
-  w.u64(reply.incarnation);
-  w.sized(reply.text);
-  return framed(FrameKind::kHelloReply, payload);
+void finish_frame_header(uint32_t payload_checksum, char* out) {
+  std::memcpy(out + offsetof(RawHeader, payload_checksum), &payload_checksum,
+              sizeof payload_checksum);
 }
 
-Result<HelloReply> decode_hello_reply(std::string_view payload) {
-  ByteReader in(payload);
-  HelloReply reply;
-  const uint8_t accepted = in.u8();
-  const uint8_t retry = in.u8();
-  reply.accepted = accepted == 1;
-  reply.retry = retry == 1;
-  reply.cluster = ClusterId(in.u64());
-  reply.node = NodeId(in.u64());
-  reply.incarnation = in.u64();
-  reply.text = std::string(in.sized());
-  if (!in.complete() || accepted > 1 || retry > 1 || reply.text.size() > kTextBytesMax) {
-    return malformed("answer to a handshake");
-  }
-  return reply;
+}  // namespace internal
+
+void encode_frame_header(FrameKind kind, std::string_view payload, std::string_view rest,
+                         char* out) {
+  const uint32_t seed = internal::begin_frame_header(kind, payload.size() + rest.size(), out);
+  internal::finish_frame_header(crc32c(rest, crc32c(payload, seed)), out);
+}
+
+std::string make_frame(FrameKind kind, std::string_view payload, std::string_view rest) {
+  std::string frame(kFrameHeaderBytes, '\0');
+  encode_frame_header(kind, payload, rest, frame.data());
+  frame.append(payload);
+  return frame;
 }
 
 }  // namespace multiraft::wire

@@ -1,82 +1,63 @@
 #pragma once
-// Frames: what a connection between nodes is made of (docs/formats/wire.md). A header with length
-// and checksum, then a payload. Decoders take untrusted bytes: they never overread and never trust
-// a length before it is checked against base/limits.h.
+// The envelope of everything that travels between nodes (docs/formats/wire.md): a header that
+// checks by itself, so that its length can be believed, and a checksum over header and payload.
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
 
-#include "base/ids.h"
 #include "base/limits.h"
 #include "base/status.h"
 
 namespace multiraft::wire {
 
+/// What this code speaks. Nodes of different versions refuse each other in the handshake.
 inline constexpr uint16_t kProtocolVersion = 1;
-inline constexpr size_t kFrameHeaderBytes = 16;
+inline constexpr size_t kFrameHeaderBytes = 20;
+inline constexpr size_t kFramePayloadBytesMax = limits::kFrameBytesMax - kFrameHeaderBytes;
 
-enum class FrameKind : uint16_t {
-  kHello = 1,
-  kHelloReply = 2,
-  kBatch = 3,
-  kSnapshotHeader = 4,
-  kSnapshotChunk = 5,
-  kSnapshotEnd = 6,
-  kSnapshotAck = 7,
+enum class FrameKind : uint8_t {
+  kHello = 1,       ///< The first frame on every connection.
+  kHelloReply = 2,  ///< Its answer: welcome, or why not.
+  kBatch = 3,       ///< Records: messages, requests, responses.
+  kReceived = 4,    ///< From the receiver of batches: how far it has come.
+  kSnapshotHeader = 8,
+  kSnapshotChunk = 9,
+  kSnapshotEnd = 10,
+  kSnapshotAck = 11,  ///< From the receiver of a snapshot.
 };
+std::string_view frame_kind_name(FrameKind kind);
+/// The largest payload of that kind which is accepted.
+size_t payload_bytes_max(FrameKind kind);
 
 struct FrameHeader {
-  FrameKind kind = FrameKind::kHello;
+  uint16_t version = kProtocolVersion;
+  FrameKind kind = FrameKind::kBatch;
   uint32_t payload_bytes = 0;
-  uint32_t checksum = 0;
+  uint32_t header_checksum = 0;
+  uint32_t payload_checksum = 0;  ///< Of header and payload.
 };
 
-/// Room for the header at the front of `out`, to be filled by end_frame().
-void begin_frame(std::string& out);
-/// Fills in the header of the frame that begins at `start` and ends at the end of `out`.
-void end_frame(std::string& out, size_t start, FrameKind kind);
-/// The header of a payload whose CRC-32C continued from frame_seed() is `checksum`.
-std::string encode_frame_header(FrameKind kind, uint32_t payload_bytes, uint32_t checksum);
-/// Checksum of the header's own fields: where the payload's checksum goes on.
-uint32_t frame_seed(FrameKind kind, uint32_t payload_bytes);
+/// Decodes the first kFrameHeaderBytes of `in`. kCorruption: not a frame, or a damaged one.
+/// kInvalidArgument: another version or kind; only handshake frames pass in any version, because
+/// the refusal of a stranger has to be readable. kTooLarge: more than the kind may carry.
+Status decode_frame_header(std::string_view in, FrameHeader& header);
+/// Whether `payload` is what the header announced.
+Status check_frame_payload(const FrameHeader& header, std::string_view payload);
 
-/// From exactly kFrameHeaderBytes. kInvalidArgument names what is wrong: no peer of ours, another
-/// version, an unknown kind, a payload above the limit.
-Result<FrameHeader> decode_frame_header(std::string_view bytes);
-/// kCorruption where the payload does not match its header.
-Status check_payload(const FrameHeader& header, std::string_view payload);
+/// Writes a header to `out` (kFrameHeaderBytes) for a payload that is the concatenation of two
+/// pieces.
+void encode_frame_header(FrameKind kind, std::string_view payload, std::string_view rest,
+                         char* out);
+/// A whole frame, but for the last `rest.size()` bytes of its payload, which the caller sends
+/// behind it without having copied them.
+std::string make_frame(FrameKind kind, std::string_view payload, std::string_view rest = {});
 
-// -- Handshake.
-
-enum class ConnectionKind : uint8_t {
-  kMessages = 1,
-  kSnapshot = 2,
-  kCall = 3,  ///< One request, one response; open to nodes that are no members yet.
-};
-
-struct Hello {
-  ConnectionKind kind = ConnectionKind::kMessages;
-  ClusterId cluster;
-  NodeId node;
-  NodeId expected;  ///< Whom the sender means to reach; 0: whoever it is.
-  uint64_t incarnation = 0;
-  uint32_t worker = 0;
-  uint32_t workers = 0;
-};
-
-struct HelloReply {
-  bool accepted = false;
-  bool retry = false;  ///< Refused for now only.
-  ClusterId cluster;
-  NodeId node;
-  uint64_t incarnation = 0;
-  std::string text;  ///< Why refused.
-};
-
-std::string encode_hello(const Hello& hello);
-Result<Hello> decode_hello(std::string_view payload);
-std::string encode_hello_reply(const HelloReply& reply);
-Result<HelloReply> decode_hello_reply(std::string_view payload);
+namespace internal {
+/// For payloads of many pieces: the checksum that theirs continues from, and the last step.
+uint32_t begin_frame_header(FrameKind kind, size_t payload_bytes, char* out);
+void finish_frame_header(uint32_t payload_checksum, char* out);
+}  // namespace internal
 
 }  // namespace multiraft::wire

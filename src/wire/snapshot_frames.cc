@@ -1,141 +1,127 @@
-// The frames of a snapshot stream.
+#include "wire/snapshot_frames.h"
 
-#include <zstd.h>
-
+#include "base/assert.h"
 #include "base/bytes.h"
 #include "raft/encoding.h"
-#include "wire/batch.h"
+#include "wire/status_code.h"
 
 namespace multiraft::wire {
 namespace {
 
-constexpr int kCompressionLevel = 1;
-constexpr size_t kWorthCompressing = 512;
-/// A chunk holds one record of a state machine at least, so it may exceed its target by a value.
-constexpr size_t kChunkBytesMax = limits::kFrameBytesMax - 1024;
-
-enum class Compression : uint8_t { kNone = 0, kZstd = 1 };
-
-Status malformed(const char* what) {
-  return Status(StatusCode::kInvalidArgument, std::string("malformed ") + what);
+Status malformed(std::string_view what) {
+  return {StatusCode::kCorruption, "a malformed snapshot " + std::string(what)};
 }
 
 }  // namespace
 
-std::string encode_snapshot_header(const SnapshotHeader& header) {
-  std::string out;
-  begin_frame(out);
-  ByteWriter w(out);
-  w.u64(header.group.value);
-  w.u64(header.from.value);
-  w.u64(header.to.value);
-  w.u64(header.term.value);
-  raft::encode(header.snapshot, w);
-  end_frame(out, 0, FrameKind::kSnapshotHeader);
-  return out;
+std::string encode(const SnapshotHeader& header) {
+  std::string payload;
+  ByteWriter out(payload);
+  out.u64(header.group.value);
+  out.u64(header.from.value);
+  out.u64(header.to.value);
+  out.u64(header.term.value);
+  raft::encode(header.snapshot, out);
+  return make_frame(FrameKind::kSnapshotHeader, payload);
 }
 
-Result<SnapshotHeader> decode_snapshot_header(std::string_view payload) {
+Status decode(std::string_view payload, SnapshotHeader& header) {
   ByteReader in(payload);
-  SnapshotHeader header;
   header.group = GroupId(in.u64());
   header.from = ReplicaId(in.u64());
   header.to = ReplicaId(in.u64());
   header.term = Term(in.u64());
-  if (!raft::decode(in, header.snapshot) || !in.complete() || header.snapshot.empty()) {
-    return malformed("snapshot header");
-  }
-  return header;
+  const bool ok = raft::decode(in, header.snapshot);
+  return ok && in.complete() ? Status::ok() : malformed("header");
 }
 
-std::string encode_snapshot_chunk(uint64_t number, std::string_view bytes) {
-  std::string out;
-  begin_frame(out);
-  ByteWriter w(out);
-  w.u64(number);
-  w.u32(static_cast<uint32_t>(bytes.size()));
-  const size_t flag_at = out.size();
-  w.u8(static_cast<uint8_t>(Compression::kNone));
-  const size_t data_at = out.size();
-  if (bytes.size() >= kWorthCompressing) {
-    out.resize(data_at + ZSTD_compressBound(bytes.size()));
-    const size_t size = ZSTD_compress(out.data() + data_at, out.size() - data_at, bytes.data(),
-                                      bytes.size(), kCompressionLevel);
-    if (!ZSTD_isError(size) && size < bytes.size()) {
-      out.resize(data_at + size);
-      out[flag_at] = static_cast<char>(Compression::kZstd);
-      end_frame(out, 0, FrameKind::kSnapshotChunk);
-      return out;
-    }
-    out.resize(data_at);
-  }
-  w.bytes(bytes);
-  end_frame(out, 0, FrameKind::kSnapshotChunk);
-  return out;
+std::string encode_head(const SnapshotChunk& chunk) {
+  MR_ASSERT(chunk.content_bytes > 0 && chunk.content_bytes <= SnapshotChunk::kContentBytesMax);
+  MR_ASSERT(chunk.compression == Compression::kNone ? chunk.data.size() == chunk.content_bytes
+                                                    : chunk.data.size() < chunk.content_bytes);
+  std::string head;
+  ByteWriter out(head);
+  out.u64(chunk.number);
+  out.u32(chunk.content_bytes);
+  out.u32(chunk.content_checksum);
+  out.u8(static_cast<uint8_t>(chunk.compression));
+  out.u8(0);
+  out.u16(0);
+  out.u32(static_cast<uint32_t>(chunk.data.size()));
+  MR_ASSERT(head.size() == SnapshotChunk::kHeadBytes);
+  return make_frame(FrameKind::kSnapshotChunk, head, chunk.data);
 }
 
-Result<SnapshotChunk> decode_snapshot_chunk(std::string_view payload) {
+Status decode(std::string_view payload, SnapshotChunk& chunk) {
   ByteReader in(payload);
-  SnapshotChunk chunk;
   chunk.number = in.u64();
-  const size_t size = in.u32();
+  chunk.content_bytes = in.u32();
+  chunk.content_checksum = in.u32();
   const uint8_t compression = in.u8();
-  const std::string_view data = in.bytes(in.remaining());
-  if (in.failed() || size == 0 || size > kChunkBytesMax) return malformed("snapshot chunk");
-  if (compression == static_cast<uint8_t>(Compression::kNone)) {
-    if (data.size() != size) return malformed("snapshot chunk");
-    chunk.bytes = std::string(data);
-    return chunk;
+  const bool zero = (in.u8() | in.u16()) == 0;
+  chunk.data = in.sized();
+  if (!in.complete() || !zero || chunk.content_bytes == 0 ||
+      chunk.content_bytes > SnapshotChunk::kContentBytesMax) {
+    return malformed("chunk");
   }
-  if (compression != static_cast<uint8_t>(Compression::kZstd)) return malformed("snapshot chunk");
-  chunk.bytes.resize(size);
-  const size_t got = ZSTD_decompress(chunk.bytes.data(), size, data.data(), data.size());
-  if (ZSTD_isError(got) || got != size) {
-    return Status(StatusCode::kCorruption, "a snapshot chunk does not decompress");
+  switch (compression) {
+    case static_cast<uint8_t>(Compression::kNone):
+      if (chunk.data.size() != chunk.content_bytes) return malformed("chunk");
+      break;
+    case static_cast<uint8_t>(Compression::kZstd):
+      if (chunk.data.size() >= chunk.content_bytes) return malformed("chunk");
+      break;
+    default:
+      return malformed("chunk");
   }
-  return chunk;
+  chunk.compression = static_cast<Compression>(compression);
+  return Status::ok();
 }
 
-std::string encode_snapshot_end(const SnapshotEnd& end) {
-  std::string out;
-  begin_frame(out);
-  ByteWriter w(out);
-  w.u64(end.chunks);
-  w.u64(end.bytes);
-  w.u32(end.checksum);
-  end_frame(out, 0, FrameKind::kSnapshotEnd);
-  return out;
+std::string encode(const SnapshotEnd& end) {
+  std::string payload;
+  ByteWriter out(payload);
+  out.u64(end.chunks);
+  out.u64(end.content_bytes);
+  out.u32(end.content_checksum);
+  return make_frame(FrameKind::kSnapshotEnd, payload);
 }
 
-Result<SnapshotEnd> decode_snapshot_end(std::string_view payload) {
+Status decode(std::string_view payload, SnapshotEnd& end) {
   ByteReader in(payload);
-  SnapshotEnd end;
   end.chunks = in.u64();
-  end.bytes = in.u64();
-  end.checksum = in.u32();
-  if (!in.complete()) return malformed("end of a snapshot");
-  return end;
+  end.content_bytes = in.u64();
+  end.content_checksum = in.u32();
+  return in.complete() ? Status::ok() : malformed("end");
 }
 
-std::string encode_snapshot_ack(const Status& status) {
-  std::string out;
-  begin_frame(out);
-  ByteWriter w(out);
-  w.u8(static_cast<uint8_t>(status.code()));
-  w.bytes(status.message());
-  end_frame(out, 0, FrameKind::kSnapshotAck);
-  return out;
+std::string encode(const SnapshotAck& ack) {
+  std::string payload;
+  ByteWriter out(payload);
+  out.u64(ack.chunks);
+  out.u8(ack.last ? 1 : 0);
+  out.u8(static_cast<uint8_t>(ack.code));
+  out.u16(0);
+  out.sized(std::string_view(ack.text).substr(0, SnapshotAck::kTextBytesMax));
+  return make_frame(FrameKind::kSnapshotAck, payload);
 }
 
-Status decode_snapshot_ack(std::string_view payload) {
+Status decode(std::string_view payload, SnapshotAck& ack) {
   ByteReader in(payload);
+  ack.chunks = in.u64();
+  const uint8_t last = in.u8();
   const uint8_t code = in.u8();
-  const std::string text(in.bytes(in.remaining()));
-  if (in.failed() || code > static_cast<uint8_t>(StatusCode::kInternal)) {
-    return malformed("answer to a snapshot");
+  const bool zero = in.u16() == 0;
+  const std::string_view text = in.sized();
+  if (!in.complete() || !zero || last > 1 || !is_status_code(code) ||
+      text.size() > SnapshotAck::kTextBytesMax) {
+    return malformed("ack");
   }
-  if (code == static_cast<uint8_t>(StatusCode::kOk)) return Status::ok();
-  return Status(static_cast<StatusCode>(code), text);
+  ack.last = last == 1;
+  ack.code = static_cast<StatusCode>(code);
+  if (!ack.last && ack.code != StatusCode::kOk) return malformed("ack");
+  ack.text = text;
+  return Status::ok();
 }
 
 }  // namespace multiraft::wire

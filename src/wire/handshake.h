@@ -1,0 +1,59 @@
+#pragma once
+// The first two frames on a connection. Their layout is the same in every version of the protocol,
+// so that nodes of two versions can at least tell each other why they part.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/ids.h"
+#include "base/status.h"
+#include "wire/frame.h"
+
+namespace multiraft::wire {
+
+enum class ConnectionKind : uint8_t {
+  kMessages = 1,  ///< Batches, from the one who connects to the other.
+  kSnapshot = 2,  ///< One snapshot, likewise.
+  kCall = 3,      ///< One request and its response.
+};
+
+/// Who connects, to whom, for what.
+struct Hello {
+  ConnectionKind kind = ConnectionKind::kMessages;
+  uint16_t worker = 0;  ///< Of the one who connects.
+  uint16_t workers = 1;
+  ClusterId cluster;  ///< 0: not a member yet.
+  NodeId node;
+  uint64_t incarnation = 0;
+  NodeId to;  ///< Who is meant to answer; 0: whoever is there (calls).
+  friend bool operator==(const Hello&, const Hello&) = default;
+};
+
+struct HelloReply {
+  static constexpr size_t kTextBytesMax = 1024;
+
+  StatusCode code = StatusCode::kOk;  ///< Otherwise the connection is refused, and closed.
+  ClusterId cluster;
+  NodeId node;
+  uint64_t incarnation = 0;
+  std::string text;  ///< Of a refusal, for people. Cut at kTextBytesMax.
+  friend bool operator==(const HelloReply&, const HelloReply&) = default;
+};
+
+/// How far a receiver of batches has come: bytes read from the connection.
+struct Received {
+  uint64_t bytes = 0;
+  friend bool operator==(const Received&, const Received&) = default;
+};
+
+/// Whole frames.
+std::string encode(const Hello& hello);
+std::string encode(const HelloReply& reply);
+std::string encode(const Received& received);
+/// From a frame's payload. kCorruption: malformed.
+Status decode(std::string_view payload, Hello& hello);
+Status decode(std::string_view payload, HelloReply& reply);
+Status decode(std::string_view payload, Received& received);
+
+}  // namespace multiraft::wire
