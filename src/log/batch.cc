@@ -76,6 +76,11 @@ void Batch::finish(uint32_t seed, BatchHeader& header) {
   encode(header, seed, buffer_.data());
 }
 
+std::span<char> Batch::block() {
+  MR_ASSERT(splices_.empty());
+  return {buffer_.data(), used_ + padding_};
+}
+
 std::vector<std::string_view> Batch::parts() const {
   std::vector<std::string_view> parts;
   parts.reserve(2 * splices_.size() + 1);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <new>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -37,9 +38,6 @@ class BlockBuffer {
 
 class Batch {
  public:
-  /// Large payloads are not copied into the buffer but written from where they are.
-  static constexpr size_t kSpliceBytesMin = 32 * 1024;
-
   void reset(uint64_t sequence, uint64_t segment, uint64_t offset);
 
   uint64_t sequence() const { return sequence_; }
@@ -53,6 +51,7 @@ class Batch {
   /// Room for `bytes` more in one piece. What is written there counts after commit().
   char* reserve(size_t bytes);
   void commit(size_t bytes) { used_ += bytes; }
+  /// A large payload is not copied into the buffer but written from where it is.
   void splice(const SharedBytes& data);
   void count_record() { ++records_; }
 
@@ -61,6 +60,8 @@ class Batch {
   void finish(uint32_t seed, BatchHeader& header);
   /// What to write at offset(), total_bytes() altogether.
   std::vector<std::string_view> parts() const;
+  /// The same in one piece on a block boundary; only without splices.
+  std::span<char> block();
 
   bool must_sync = false;
   uint64_t needed_segment = 0;

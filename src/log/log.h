@@ -26,7 +26,11 @@
 
 namespace multiraft::log {
 
-enum class WriterKind : uint8_t { kAuto, kPwrite, kUring };
+enum class WriterKind : uint8_t {
+  kAuto,    ///< io_uring where it works, else pwrite.
+  kPwrite,  ///< pwrite and fdatasync.
+  kUring,   ///< io_uring with O_DIRECT and RWF_DSYNC; open() fails where that does not work.
+};
 
 struct LogOptions {
   std::string directory;  ///< Created where it does not exist.
@@ -69,7 +73,9 @@ struct LogStats {
   uint64_t batches = 0, records = 0, bytes_written = 0, syncs = 0;
   uint64_t segments = 0, segments_recycled = 0, entries_rewritten = 0;
   uint64_t cache_bytes = 0, cache_misses = 0;
-  uint64_t torn_bytes_cut = 0;  ///< At the last open.
+  uint64_t torn_bytes_cut = 0;              ///< At the last open.
+  WriterKind writer = WriterKind::kPwrite;  ///< The one in use.
+  std::string writer_note;                  ///< Why not io_uring, where that was to be tried.
   /// There is no room on the disk for the next segment. Writes go on while the present one lasts,
   /// then wait; the log asks again every second and goes on by itself.
   bool no_space = false;

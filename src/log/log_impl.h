@@ -46,6 +46,7 @@ class LogImpl final : public Log {
   // Opening (log_open.cc).
   Status check_options() const;
   Status adopt(RecoveredLog& found);
+  Result<std::unique_ptr<env::UringWriter>> choose_writer();
   Status make_durable(const RecoveredLog& found);
 
   // Records and batches (log_stage.cc).
@@ -137,6 +138,8 @@ class LogImpl final : public Log {
   uint64_t active_segment_ = 0;  ///< Where the next batch goes.
   uint64_t next_offset_ = 0;
   size_t record_bytes_max_ = 0;
+  /// Payloads from here on are written from where they are. Direct writes want one aligned piece.
+  size_t splice_bytes_min_ = 32 * limits::kKiB;
   Location written_end_;  ///< Entries before it can be read back.
   uint64_t written_sequence_ = 0;
   uint64_t durable_sequence_ = 0;

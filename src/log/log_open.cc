@@ -1,6 +1,7 @@
 // Opening: options, lock, recovery, the first segment.
 
 #include <algorithm>
+#include <limits>
 
 #include "base/assert.h"
 #include "log/log_impl.h"
@@ -67,7 +68,7 @@ Status LogImpl::start() {
   auto lock = files.lock(options_.directory + "/LOCK");
   if (!lock) return lock.status();
   lock_ = std::move(*lock);
-  Recovery recovery(files, options_.directory, false, context_, groups_);
+  Recovery recovery(files, options_.directory, context_, groups_);
   Result<RecoveredLog> found = recovery.run();
   if (!found) return found.status();
   MR_RETURN_IF_ERROR(adopt(*found));
@@ -90,8 +91,8 @@ Status LogImpl::start() {
 Status LogImpl::adopt(RecoveredLog& found) {
   env::FileSystem& files = env_.file_system();
   log_id_ = found.log_id != 0 ? found.log_id : (env_.random_u64() | 1);
-  maker_ = std::make_unique<SegmentMaker>(env_, options_.directory, options_.segment_bytes, log_id_,
-                                          false);
+  maker_ =
+      std::make_unique<SegmentMaker>(env_, options_.directory, options_.segment_bytes, log_id_);
   for (std::string& name : found.spares) maker_->add_spare(std::move(name));
   for (const std::string& name : found.unfinished) {
     Status removed = files.remove(options_.directory + "/" + name);
@@ -124,8 +125,36 @@ Status LogImpl::adopt(RecoveredLog& found) {
   written_sequence_ = durable_sequence_ = marked_sequence_ = found.chain.sequence;
   durable_needed_ = needed_segment_ = found.needed_segment;
   stats_.torn_bytes_cut = found.torn_bytes;
-  writer_ = std::make_unique<BatchWriter>(env_.clock(), found.chain);
+  auto uring = choose_writer();
+  if (!uring) return uring.status();
+  writer_ = std::make_unique<BatchWriter>(env_.clock(), found.chain, std::move(*uring));
   return make_durable(found);
+}
+
+Result<std::unique_ptr<env::UringWriter>> LogImpl::choose_writer() {
+  if (options_.writer == WriterKind::kPwrite) return std::unique_ptr<env::UringWriter>();
+  env::FileSystem& files = env_.file_system();
+  auto attempt = [&]() -> Result<std::unique_ptr<env::UringWriter>> {
+    if (context_.segments.at(active_segment_).file->file->descriptor() < 0) {
+      return Status(StatusCode::kUnavailable, "files without descriptors");
+    }
+    auto writer = env::UringWriter::create(files, options_.directory);
+    if (!writer) return writer;
+    for (uint64_t id = active_segment_; id <= context_.segments.last_id(); ++id) {
+      MR_RETURN_IF_ERROR(SegmentMaker::open_directly(files, *context_.segments.at(id).file));
+    }
+    return writer;
+  };
+  auto writer = attempt();
+  if (!writer) {
+    if (options_.writer == WriterKind::kUring) return writer.status();
+    stats_.writer_note = writer.status().message();
+    return std::unique_ptr<env::UringWriter>();
+  }
+  stats_.writer = WriterKind::kUring;
+  splice_bytes_min_ = std::numeric_limits<size_t>::max();
+  maker_->use_direct();
+  return writer;
 }
 
 /// What was read back is going to be acknowledged, but a process that was killed, or whose last

@@ -80,7 +80,7 @@ Batch& LogImpl::write_record(const RecordParts& parts, std::span<const raft::Ent
   Batch& batch = room_for(parts.bytes());
   size_t spliced = 0;
   for (const raft::Entry& entry : entries) {
-    if (entry.data.size() >= Batch::kSpliceBytesMin) spliced += entry.data.size();
+    if (entry.data.size() >= splice_bytes_min_) spliced += entry.data.size();
   }
   char* const start = batch.reserve(parts.bytes() - spliced);
   char* out = encode_record_head(parts, start);
@@ -90,7 +90,7 @@ Batch& LogImpl::write_record(const RecordParts& parts, std::span<const raft::Ent
     EntryView view{entry.index, entry.term, entry.type, 0, entry.data.view(), 0};
     view.checksum = entry_checksum(parts.group, view);
     out = encode_entry_header(view, out);
-    if (entry.data.size() >= Batch::kSpliceBytesMin) {
+    if (entry.data.size() >= splice_bytes_min_) {
       batch.commit(static_cast<size_t>(out - committed));
       batch.splice(entry.data);
       committed = out;

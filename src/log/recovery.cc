@@ -51,7 +51,7 @@ Status Recovery::list_directory() {
 Status Recovery::open_segments(const std::vector<uint64_t>& ids) {
   for (uint64_t id : ids) {
     const std::string path = hex_name(directory_, id);
-    auto segment = SegmentMaker::open(files_, path, direct_);
+    auto segment = SegmentMaker::open(files_, path);
     if (!segment) {
       Status status = segment.status();
       if (status.code() != StatusCode::kCorruption) return status;

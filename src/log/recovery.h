@@ -38,9 +38,9 @@ struct RecoveredLog {
 class Recovery {
  public:
   /// Fills `context` and `groups`, which outlive this object.
-  Recovery(env::FileSystem& files, const std::string& directory, bool direct, GroupContext& context,
+  Recovery(env::FileSystem& files, const std::string& directory, GroupContext& context,
            GroupMap& groups)
-      : files_(files), directory_(directory), direct_(direct), context_(context), groups_(groups) {}
+      : files_(files), directory_(directory), context_(context), groups_(groups) {}
 
   Result<RecoveredLog> run();
 
@@ -71,7 +71,6 @@ class Recovery {
 
   env::FileSystem& files_;
   const std::string& directory_;
-  const bool direct_;
   GroupContext& context_;
   GroupMap& groups_;
   RecoveredLog log_;

@@ -32,7 +32,9 @@ Result<std::shared_ptr<SegmentFile>> SegmentMaker::prepare(uint64_t id) {
   const std::string name = segment_file_name(id);
   MR_RETURN_IF_ERROR(files.rename(path(*source), path(name)));
   MR_RETURN_IF_ERROR(files.sync_directory(directory_));
-  return open(files, path(name), direct_);
+  auto segment = open(files, path(name));
+  if (segment && direct_) MR_RETURN_IF_ERROR(open_directly(files, **segment));
+  return segment;
 }
 
 Result<std::string> SegmentMaker::recycled_file() {
@@ -90,16 +92,11 @@ Status SegmentMaker::retire(uint64_t id) {
 }
 
 Result<std::shared_ptr<SegmentFile>> SegmentMaker::open(env::FileSystem& files,
-                                                        const std::string& path, bool direct) {
+                                                        const std::string& path) {
   auto segment = std::make_shared<SegmentFile>();
   auto file = files.open(path, env::OpenMode::kReadWrite);
   if (!file) return file.status();
   segment->file = std::move(*file);
-  if (direct) {
-    auto direct_file = files.open(path, env::OpenMode::kReadWrite, true);
-    if (!direct_file) return direct_file.status();
-    segment->direct = std::move(*direct_file);
-  }
   std::string block(kBlockBytes, '\0');
   Result<size_t> read = segment->file->read_at(0, block);
   if (!read) return read.status();
@@ -107,6 +104,13 @@ Result<std::shared_ptr<SegmentFile>> SegmentMaker::open(env::FileSystem& files,
     return Status(StatusCode::kCorruption, path + ": damage at offset 0 in the segment header");
   }
   return segment;
+}
+
+Status SegmentMaker::open_directly(env::FileSystem& files, SegmentFile& segment) {
+  auto file = files.open(segment.file->path(), env::OpenMode::kReadWrite, true);
+  if (!file) return file.status();
+  segment.direct = std::move(*file);
+  return Status::ok();
 }
 
 }  // namespace multiraft::log

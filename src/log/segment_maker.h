@@ -20,12 +20,14 @@ namespace multiraft::log {
 class SegmentMaker {
  public:
   SegmentMaker(env::Environment& env, std::string directory, uint64_t segment_bytes,
-               uint64_t log_id, bool direct)
+               uint64_t log_id)
       : env_(env),
         directory_(std::move(directory)),
         segment_bytes_(segment_bytes),
-        log_id_(log_id),
-        direct_(direct) {}
+        log_id_(log_id) {}
+
+  /// From now on prepare() also opens for direct access.
+  void use_direct() { direct_ = true; }
 
   /// Files found at recovery that hold nothing needed.
   void add_spare(std::string name) { spares_.push_back(std::move(name)); }
@@ -36,8 +38,8 @@ class SegmentMaker {
   /// The segment is not needed any more. It becomes a spare, or goes where there are enough.
   Status retire(uint64_t id);
   /// Opens what prepare() made, also in an earlier life.
-  static Result<std::shared_ptr<SegmentFile>> open(env::FileSystem& files, const std::string& path,
-                                                   bool direct);
+  static Result<std::shared_ptr<SegmentFile>> open(env::FileSystem& files, const std::string& path);
+  static Status open_directly(env::FileSystem& files, SegmentFile& segment);
 
  private:
   Result<std::string> zeroed_file(uint64_t id);
@@ -48,7 +50,7 @@ class SegmentMaker {
   std::string directory_;
   uint64_t segment_bytes_;
   uint64_t log_id_;
-  bool direct_;
+  bool direct_ = false;
   std::vector<std::string> spares_;
 };
 

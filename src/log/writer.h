@@ -7,6 +7,7 @@
 
 #include "base/status.h"
 #include "env/clock.h"
+#include "env/posix/uring_writer.h"
 #include "log/batch.h"
 #include "log/segment_table.h"
 
@@ -19,7 +20,7 @@ struct WriteJob {
     std::shared_ptr<SegmentFile> segment;
   };
   std::vector<Item> items;
-  bool sync = true;
+  bool sync = true;  ///< Also set by a writer that makes all durable anyway.
   env::MonotonicTime submitted;
   uint64_t pending_bytes = 0;
 
@@ -40,15 +41,23 @@ struct ChainPosition {
 /// Used by one thread at a time: the log thread, and the owner once that has ended.
 class BatchWriter {
  public:
-  BatchWriter(env::Clock& clock, const ChainPosition& start)
-      : clock_(clock), epoch_(start.epoch), previous_(start.checksum), synced_(start.sequence) {}
+  /// Without `uring` it writes and syncs through env::File.
+  BatchWriter(env::Clock& clock, const ChainPosition& start,
+              std::unique_ptr<env::UringWriter> uring)
+      : clock_(clock),
+        epoch_(start.epoch),
+        previous_(start.checksum),
+        synced_(start.sequence),
+        uring_(std::move(uring)) {}
 
   /// Fills the job's outcome. After a failure every later job fails too, without touching the disk
   /// (trap 30).
   void write(WriteJob& job);
 
  private:
+  void finish(WriteJob& job, WriteJob::Item& item);
   Status write_all(WriteJob& job);
+  Status write_directly(WriteJob& job);
   Status sync(SegmentFile& segment);
 
   env::Clock& clock_;
@@ -57,6 +66,7 @@ class BatchWriter {
   uint64_t synced_;
   /// Written to since its last sync.
   std::shared_ptr<SegmentFile> dirty_;
+  std::unique_ptr<env::UringWriter> uring_;
   Status failure_;
 };
 
