@@ -45,8 +45,7 @@ Status from_rocks(const rocksdb::Status& status, std::string_view what) {
 }
 
 RocksEngine::RocksEngine(const RocksOptions& options)
-    : options_(options),
-      rocks_options_(make_rocks_options(options, make_flush_listener(tracker_))) {}
+    : options_(options), rocks_options_(make_rocks_options(options, listener_)) {}
 
 RocksEngine::~RocksEngine() { MR_ASSERT_MSG(open_groups_.empty(), "state machines outlive it"); }
 
@@ -161,7 +160,7 @@ Status RocksEngine::write(RocksBatch& batch, bool no_slowdown) {
     }
     return from_rocks(written, "write to " + options_.directory);
   }
-  const uint64_t epoch = tracker_.open_epoch();
+  const uint64_t epoch = tracker().open_epoch();
   for (const auto& state : batch.dirty) {
     const std::lock_guard lock(state->mutex);
     state->durability.written(epoch, state->applied.index);
@@ -208,7 +207,7 @@ Result<Position> RocksEngine::read_position(GroupId group, const rocksdb::Snapsh
 
 void RocksEngine::request_flush() {
   // Each flush seals a memtable. One is kept free to write into and one for the next request.
-  if (tracker_.sealed_count() + 2 >= static_cast<size_t>(options_.write_buffers_max)) return;
+  if (tracker().sealed_count() + 2 >= static_cast<size_t>(options_.write_buffers_max)) return;
   rocksdb::FlushOptions options;
   options.wait = false;
   options.allow_write_stall = true;  // Otherwise this would wait for the stall to pass.
@@ -221,7 +220,7 @@ Status RocksEngine::flush() {
   options.allow_write_stall = true;
   MR_RETURN_IF_ERROR(from_rocks(db_->Flush(options), "flush " + options_.directory));
   // The database may say so a moment before its listeners hear of it.
-  tracker_.wait_for_sealed();
+  tracker().wait_for_sealed();
   return Status::ok();
 }
 

@@ -14,10 +14,10 @@
 #include <vector>
 
 #include "kv/durability.h"
-#include "kv/flush_tracker.h"
 #include "kv/kv_engine.h"
 #include "kv/record.h"
 #include "kv/rocks_keys.h"
+#include "kv/rocks_listener.h"
 
 namespace multiraft::kv {
 
@@ -25,10 +25,8 @@ class RocksEngine;
 
 /// `what` says what was tried.
 Status from_rocks(const rocksdb::Status& status, std::string_view what);
-/// `flushes` hears of sealed and flushed memtables.
 rocksdb::Options make_rocks_options(const RocksOptions& options,
                                     std::shared_ptr<rocksdb::EventListener> listener);
-std::shared_ptr<rocksdb::EventListener> make_flush_listener(FlushTracker& tracker);
 
 /// What a state machine, its readers and its snapshot writers share.
 class RocksState final : public KvReader {
@@ -90,7 +88,8 @@ class RocksEngine final : public KvEngine {
 
   rocksdb::DB& db() { return *db_; }
   const rocksdb::Options& rocks_options() const { return rocks_options_; }
-  FlushTracker& tracker() { return tracker_; }
+  FlushTracker& tracker() { return listener_->tracker(); }
+  RocksListener& listener() { return *listener_; }
   /// The calling thread's.
   RocksBatch& batch_of_thread();
   /// Writes the group's pending effects, waiting out a write stall. kUnavailable where they are
@@ -111,7 +110,7 @@ class RocksEngine final : public KvEngine {
   Status write(RocksBatch& batch, bool no_slowdown);
 
   const RocksOptions options_;
-  FlushTracker tracker_;
+  const std::shared_ptr<RocksListener> listener_ = std::make_shared<RocksListener>();
   rocksdb::Options rocks_options_;
   std::unique_ptr<rocksdb::DB> db_;
   std::atomic<uint64_t> staged_files_{0};

@@ -327,6 +327,21 @@ TEST_F(RocksTest, Destroy_PowerLostAfterwards_StaysDone) {
   EXPECT_THAT(contents_of(*machine_), IsEmpty());
 }
 
+TEST_F(RocksTest, Destroy_Flushed_FreesTheSpaceSoon) {
+  machine_ = open_group(*engine_, 1);
+  auto neighbour = open_group(*engine_, 2);
+  for (int i = 0; i < 5; ++i) {
+    fill(*machine_, 1'000);
+    fill(*neighbour, 10);
+    ASSERT_TRUE(engine_->flush().is_ok());
+  }
+  EXPECT_GT(engine_->stats().disk_bytes, 200'000u);
+  machine_.reset();
+  ASSERT_TRUE(engine_->destroy(GroupId(1)).is_ok());
+  while (engine_->stats().disk_bytes > 20'000) std::this_thread::yield();
+  EXPECT_EQ(contents_of(*neighbour).size(), 10u);
+}
+
 // Power fails before every single change that a restore makes to the disk.
 TEST_F(RocksTest, Restore_PowerLostAtEveryChange_LeavesOldOrNewNeverAMixture) {
   machine_ = open_group(*engine_, 1);

@@ -1,6 +1,5 @@
 #include <rocksdb/cache.h>
 #include <rocksdb/filter_policy.h>
-#include <rocksdb/listener.h>
 #include <rocksdb/table.h>
 
 #include "kv/rocks_engine.h"
@@ -18,22 +17,6 @@ constexpr size_t kInfoLogBytesMax = 1 * limits::kMiB;
 constexpr size_t kInfoLogFilesMax = 3;
 constexpr uint64_t kManifestBytesMax = 16 * limits::kMiB;
 
-class FlushListener final : public rocksdb::EventListener {
- public:
-  explicit FlushListener(FlushTracker& tracker) : tracker_(tracker) {}
-
-  void OnMemTableSealed(const rocksdb::MemTableInfo& info) override {
-    tracker_.sealed(info.first_seqno);
-  }
-  // Comes once the table file and the manifest that names it are synced, in memtable order.
-  void OnFlushCompleted(rocksdb::DB*, const rocksdb::FlushJobInfo& info) override {
-    tracker_.flushed(info.largest_seqno);
-  }
-
- private:
-  FlushTracker& tracker_;
-};
-
 std::shared_ptr<rocksdb::TableFactory> table_factory(const RocksOptions& options) {
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = rocksdb::NewLRUCache(options.block_cache_bytes);
@@ -47,10 +30,6 @@ std::shared_ptr<rocksdb::TableFactory> table_factory(const RocksOptions& options
 }
 
 }  // namespace
-
-std::shared_ptr<rocksdb::EventListener> make_flush_listener(FlushTracker& tracker) {
-  return std::make_shared<FlushListener>(tracker);
-}
 
 rocksdb::Options make_rocks_options(const RocksOptions& options,
                                     std::shared_ptr<rocksdb::EventListener> listener) {

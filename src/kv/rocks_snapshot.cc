@@ -206,7 +206,9 @@ Result<std::unique_ptr<SnapshotWriter>> make_rocks_writer(std::shared_ptr<RocksS
 Status erase_group(RocksEngine& engine, GroupId group, bool in_memtable) {
   Replacement nothing(engine, group);
   MR_RETURN_IF_ERROR(nothing.seal());
-  return nothing.install(in_memtable);
+  MR_RETURN_IF_ERROR(nothing.install(in_memtable));
+  engine.listener().group_erased(engine.db(), group);
+  return Status::ok();
 }
 
 }  // namespace multiraft::kv
