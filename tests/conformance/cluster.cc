@@ -91,22 +91,33 @@ Status Cluster::add_nodes(size_t count, const Config& config, const MachineSnaps
     }
     node.history.push_back(bootstrap);
     nodes_.push_back(std::move(node));
-    restart(nodes_.back());
+    start(nodes_.back());
   }
   return Status::ok();
 }
 
-void Cluster::restart(Node& node) {
+void Cluster::start(Node& node) {
   const size_t at = node.config.id.value - 1;
   node.storage->set_snapshot_source([this, at]() -> Result<std::shared_ptr<const Snapshot>> {
     return nodes_[at].history.back().position;
   });
-  node.append_work.clear();
-  node.apply_work.clear();
-  node.core.reset();
   MR_ASSERT(Raft::check_start(node.config, *node.storage).is_ok());
   node.core = std::make_unique<Raft>(node.config, *node.storage);
   node.shown = node.core->status().hard_state;
+}
+
+void Cluster::restart(Node& node) {
+  node.core.reset();
+  node.append_work.clear();
+  node.apply_work.clear();
+  const MachineSnapshot& state = node.history.back();
+  const LogIndex mark = node.storage->first_index() - 1;
+  node.config.applied = mark;
+  if (state.position->index >= mark) {
+    node.config.applied = state.position->index;
+    node.storage->set_conf_state(state.position->conf_state);
+  }
+  start(node);
 }
 
 void Cluster::show_ready(Node& node, const Ready& ready, const std::vector<Message>& messages) {

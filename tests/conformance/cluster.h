@@ -72,7 +72,7 @@ class Cluster {
 
   /// `bootstrap` is what the new nodes start from; blank where it is empty.
   Status add_nodes(size_t count, const raft::Config& config, const MachineSnapshot& bootstrap);
-  /// The same node from what its storage holds; everything volatile is lost.
+  /// The same node from what its storage and state machine hold; everything else is lost.
   void restart(Node& node);
 
   /// Takes and handles one Ready.
@@ -89,6 +89,7 @@ class Cluster {
   Output& out() { return out_; }
 
  private:
+  void start(Node& node);
   void show_ready(Node& node, const raft::Ready& ready, const std::vector<raft::Message>& messages);
   Status persist(Node& node, const raft::HardState& state,
                  const std::shared_ptr<const raft::Snapshot>& snapshot,
