@@ -18,6 +18,12 @@ inline constexpr size_t kProposalBytesMax = kValueBytesMax + kKeyBytesMax + 4 * 
 // Identities. ReplicaId packs the node into 32 bits; its two topmost values name local threads.
 inline constexpr uint64_t kNodeIdMax = 0xffff'fffe;
 
+// The registry.
+inline constexpr size_t kNodesMax = 1'024;
+inline constexpr size_t kGroupsMax = 100'000;
+inline constexpr size_t kGroupMembersMax = 64;
+inline constexpr size_t kAddressBytesMax = 256;
+
 // The core.
 inline constexpr size_t kMessageBytesMax = 1 * kMiB;  ///< Entries in one append message.
 inline constexpr size_t kInflightMessagesMax = 256;   ///< Appends under way to one member.

@@ -1,0 +1,65 @@
+#pragma once
+// Who this node is: the file `state_dir/node`, and the lock that keeps a second process away
+// (format: docs/formats/meta.md).
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/ids.h"
+#include "base/status.h"
+#include "env/env.h"
+#include "meta/registry_types.h"
+
+namespace multiraft::meta {
+
+enum class NodePhase : uint8_t {
+  kJoining = 1,   ///< Not answered yet, or its replica of group 0 may not exist yet.
+  kMember = 2,    ///< Its replica of group 0 is in the log.
+  kRemoved = 3,   ///< Not part of the cluster any more, for good.
+  kFounding = 4,  ///< Makes a new cluster; its replica of group 0 may not exist yet.
+};
+
+struct NodeFacts {
+  ClusterId cluster;  ///< 0 while the node joins and has no answer yet.
+  NodeId node;
+  NodeUuid uuid;
+  /// A replica with a serial up to this that is not in the log must never be created here: it was
+  /// destroyed, or belonged to a disk that is gone (trap 27).
+  uint32_t serial_floor = 0;
+  NodePhase phase = NodePhase::kJoining;
+  friend bool operator==(const NodeFacts&, const NodeFacts&) = default;
+};
+
+/// The file's content.
+std::string encode_facts(const NodeFacts& facts);
+/// kCorruption; the message says where, not in which file.
+Result<NodeFacts> decode_facts(std::string_view bytes);
+
+/// Owns the state directory while it lives. Not thread-safe; all calls block.
+class NodeIdentity {
+ public:
+  /// Locks `state_dir`, which is made where there is none, and reads who lives there. A new one
+  /// gets a uuid, and with `found_cluster` a cluster id; a node that has not begun to join may
+  /// still change its mind. Every error is one to end with status 3 on: in use, another id,
+  /// corrupt.
+  static Result<std::unique_ptr<NodeIdentity>> open(env::Environment& env,
+                                                    const std::string& state_dir, NodeId node,
+                                                    bool found_cluster);
+
+  const NodeFacts& facts() const { return facts_; }
+  /// Durable when it returns ok. Node and uuid never change.
+  Status save(const NodeFacts& facts);
+
+ private:
+  NodeIdentity(env::FileSystem& fs, std::string path, std::unique_ptr<env::FileLock> lock)
+      : fs_(fs), path_(std::move(path)), lock_(std::move(lock)) {}
+  Status load(NodeId node);
+
+  env::FileSystem& fs_;
+  const std::string path_;
+  std::unique_ptr<env::FileLock> lock_;
+  NodeFacts facts_;
+};
+
+}  // namespace multiraft::meta

@@ -1,0 +1,430 @@
+#include "meta/registry.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.h"
+#include "base/limits.h"
+
+namespace multiraft::meta {
+namespace {
+
+RegistryOutcome refuse(RegistryCode code, std::string text) {
+  RegistryOutcome outcome;
+  outcome.code = code;
+  outcome.text = std::move(text);
+  return outcome;
+}
+RegistryOutcome invalid(std::string text) {
+  return refuse(RegistryCode::kInvalid, std::move(text));
+}
+RegistryOutcome not_found(std::string text) {
+  return refuse(RegistryCode::kNotFound, std::move(text));
+}
+RegistryOutcome conflict(std::string text) {
+  return refuse(RegistryCode::kConflict, std::move(text));
+}
+RegistryOutcome exhausted(std::string text) {
+  return refuse(RegistryCode::kExhausted, std::move(text));
+}
+RegistryOutcome done(ReplicaId replica = {}) {
+  RegistryOutcome outcome;
+  outcome.replica = replica;
+  outcome.changed = true;
+  return outcome;
+}
+/// It is as asked already.
+RegistryOutcome nothing_to_do(ReplicaId replica = {}) {
+  RegistryOutcome outcome;
+  outcome.replica = replica;
+  return outcome;
+}
+
+std::string node_text(NodeId node) { return "node " + to_string(node); }
+std::string group_text(GroupId group) { return "group " + to_string(group); }
+RegistryOutcome no_such_group(GroupId group) {
+  return not_found(group_text(group) + " does not exist");
+}
+RegistryOutcome serials_used_up() {
+  return exhausted("all replica ids of this cluster are used up");
+}
+
+bool valid_node_id(NodeId node) { return node.value >= 1 && node.value <= limits::kNodeIdMax; }
+bool valid_address(const std::string& address) {
+  return !address.empty() && address.size() <= limits::kAddressBytesMax;
+}
+
+/// What is wrong with a node that wants to be registered; nothing if it is fine.
+template <class Registration>
+std::string fault_of(const Registration& command) {
+  if (!valid_node_id(command.node)) return "node id " + to_string(command.node) + " is not valid";
+  if (command.uuid.empty()) return "the node has no uuid";
+  if (!valid_address(command.raft_address) || !valid_address(command.api_address)) {
+    return "an address is empty or longer than " + std::to_string(limits::kAddressBytesMax) +
+           " bytes";
+  }
+  if (command.initial_group == kRegistryGroup) return "group 0 is the registry: name another group";
+  return {};
+}
+
+void add_member(GroupRecord& group, ReplicaId replica, bool voter) {
+  const auto at =
+      std::lower_bound(group.members.begin(), group.members.end(), replica,
+                       [](const MemberRecord& m, ReplicaId wanted) { return m.replica < wanted; });
+  group.members.insert(at, MemberRecord{replica, voter, false});
+}
+
+MemberRecord* find_member(GroupRecord& group, ReplicaId replica) {
+  return const_cast<MemberRecord*>(std::as_const(group).member(replica));
+}
+
+/// Voters that stay if `without` goes.
+size_t voters_without(const GroupRecord& group, ReplicaId without) {
+  return static_cast<size_t>(std::count_if(
+      group.members.begin(), group.members.end(),
+      [&](const MemberRecord& m) { return m.voter && !m.leaving && m.replica != without; }));
+}
+
+bool has_replica_on(const GroupRecord& group, NodeId node) {
+  return std::any_of(group.members.begin(), group.members.end(),
+                     [&](const MemberRecord& m) { return m.replica.node() == node; });
+}
+
+GroupRecord founded(GroupId id, std::vector<ReplicaId> founders) {
+  GroupRecord group;
+  group.id = id;
+  std::sort(founders.begin(), founders.end());
+  for (ReplicaId replica : founders) group.members.push_back({replica, true, false});
+  group.founders = std::move(founders);
+  return group;
+}
+
+/// The group is made of exactly these nodes (ascending), now or when it was founded and nobody has
+/// left since: then asking for it again is no contradiction.
+bool is_made_of(const GroupRecord& group, const std::vector<NodeId>& nodes) {
+  std::vector<NodeId> now;
+  for (const MemberRecord& m : group.members) {
+    if (!m.leaving) now.push_back(m.replica.node());
+  }
+  if (now == nodes) return true;
+  std::vector<NodeId> then;
+  for (ReplicaId founder : group.founders) {
+    const MemberRecord* m = group.member(founder);
+    if (!m || m->leaving) return false;
+    then.push_back(founder.node());
+  }
+  return then == nodes;
+}
+
+}  // namespace
+
+size_t registry_voters_for(size_t nodes) { return nodes >= 5 ? 5 : nodes >= 3 ? 3 : 1; }
+
+Registry::Registry(RegistryView state) : view_(std::make_shared<RegistryView>(std::move(state))) {}
+
+RegistryOutcome Registry::apply(const RegistryCommand& command, LogIndex index) {
+  RegistryOutcome outcome = std::visit([&](const auto& c) { return run(c); }, command);
+  if (outcome.changed) edit().version_ = index;
+  return outcome;
+}
+
+RegistryView& Registry::edit() {
+  if (shared_) view_ = std::make_shared<RegistryView>(*view_);
+  shared_ = false;
+  return *view_;
+}
+
+bool Registry::serials_left(size_t count) const {
+  return count < UINT32_MAX - uint64_t{view_->next_serial_};
+}
+
+ReplicaId Registry::take_serial(NodeId node) {
+  const uint32_t serial = edit().next_serial_++;
+  MR_ASSERT(serial != 0);
+  return ReplicaId::make(node, serial);
+}
+
+// -- Nodes.
+
+RegistryOutcome Registry::run(const Bootstrap& c) {
+  if (!view_->empty()) return conflict("the registry is not empty");
+  if (std::string fault = fault_of(c); !fault.empty()) return invalid(std::move(fault));
+  if (c.cluster == ClusterId{}) return invalid("the cluster has no id");
+  RegistryView& view = edit();
+  view.cluster_ = c.cluster;
+  view.put_node({c.node, c.uuid, NodeState::kMember, 0, c.raft_address, c.api_address});
+  view.put_group(founded(kRegistryGroup, {take_serial(c.node)}));
+  view.put_group(founded(c.initial_group, {take_serial(c.node)}));
+  return done();
+}
+
+RegistryOutcome Registry::run(const RegisterNode& c) {
+  if (std::string fault = fault_of(c); !fault.empty()) return invalid(std::move(fault));
+  if (view_->empty()) {
+    return refuse(RegistryCode::kJudgeAgain, "the cluster has not been made yet");
+  }
+  const NodeRecord* before = view_->node(c.node);
+  if (before && before->uuid == c.uuid) return register_again(*before, c);
+  if (!view_->group(c.initial_group)) {
+    return invalid(group_text(c.initial_group) + " does not exist: make it before a node joins it");
+  }
+  if (before ? before->uuid != c.replaces : !c.replaces.empty()) {
+    return refuse(RegistryCode::kJudgeAgain, "another " + node_text(c.node) + " was registered");
+  }
+  if (!before && view_->nodes().size() >= limits::kNodesMax) {
+    return exhausted("the cluster has " + std::to_string(limits::kNodesMax) + " nodes, its limit");
+  }
+  if (!serials_left(view_->groups_of(c.node).size() + 2)) return serials_used_up();
+
+  RegistryOutcome outcome = done();
+  outcome.serial_floor = view_->next_serial_ - 1;
+  const bool replaced = before != nullptr;
+  edit().put_node(
+      {c.node, c.uuid, NodeState::kMember, outcome.serial_floor, c.raft_address, c.api_address});
+  if (replaced) replace_replicas(c.node);
+  GroupRecord registry = *view_->group(kRegistryGroup);
+  if (!registry.member_on(c.node)) {
+    add_member(registry, take_serial(c.node), false);
+    edit().put_group(registry);
+  }
+  outcome.replica = registry.member_on(c.node)->replica;
+  GroupRecord initial = *view_->group(c.initial_group);
+  if (!initial.member_on(c.node)) {
+    add_member(initial, take_serial(c.node), true);
+    edit().put_group(std::move(initial));
+  }
+  elect_registry_voters();
+  return outcome;
+}
+
+/// The answer got lost and the node asks again.
+RegistryOutcome Registry::register_again(const NodeRecord& node, const RegisterNode& c) {
+  const MemberRecord* member = view_->group(kRegistryGroup)->member_on(node.id);
+  if (node.state == NodeState::kLeaving || !member) {
+    return conflict(node_text(node.id) +
+                    " was removed from the cluster: to join again it needs an empty -state_dir");
+  }
+  RegistryOutcome outcome = nothing_to_do(member->replica);
+  outcome.serial_floor = node.serial_floor;
+  if (node.raft_address != c.raft_address || node.api_address != c.api_address) {
+    NodeRecord changed = node;
+    changed.raft_address = c.raft_address;
+    changed.api_address = c.api_address;
+    edit().put_node(std::move(changed));
+    outcome.changed = true;
+  }
+  return outcome;
+}
+
+/// The node's disk was wiped: what it promised is forgotten, so its replicas must not count any
+/// more. Each is replaced by a new one that starts as a learner and catches up (trap 27).
+void Registry::replace_replicas(NodeId node) {
+  std::vector<GroupId> affected = view_->groups_of(node);
+  affected.insert(affected.begin(), kRegistryGroup);
+  for (GroupId id : affected) {
+    GroupRecord group = *view_->group(id);
+    const MemberRecord* old = group.member_on(node);
+    if (!old) continue;
+    const bool voter = old->voter;
+    find_member(group, old->replica)->leaving = true;
+    add_member(group, take_serial(node), voter);
+    edit().put_group(std::move(group));
+  }
+}
+
+RegistryOutcome Registry::run(const UpdateNode& c) {
+  const NodeRecord* node = view_->node(c.node);
+  if (!node || node->uuid != c.uuid) return not_found(node_text(c.node) + " is not registered");
+  if (!valid_address(c.raft_address) || !valid_address(c.api_address)) {
+    return invalid("an address is empty or too long");
+  }
+  NodeRecord changed = *node;
+  changed.raft_address = c.raft_address;
+  changed.api_address = c.api_address;
+  if (changed == *node) return nothing_to_do();
+  edit().put_node(std::move(changed));
+  return done();
+}
+
+RegistryOutcome Registry::run(const MarkNodeLeaving& c) {
+  const NodeRecord* node = view_->node(c.node);
+  if (!node) return not_found(node_text(c.node) + " is not registered");
+  if (node->state == NodeState::kLeaving) return nothing_to_do();
+  const std::vector<GroupId> groups = view_->groups_of(c.node);
+  for (GroupId id : groups) {
+    const GroupRecord& group = *view_->group(id);
+    const MemberRecord* member = group.member_on(c.node);
+    if (member && voters_without(group, member->replica) == 0) {
+      return conflict(node_text(c.node) + " has the last voter of " + group_text(id));
+    }
+  }
+  NodeRecord leaving = *node;
+  leaving.state = NodeState::kLeaving;
+  edit().put_node(std::move(leaving));
+  for (GroupId id : groups) {
+    GroupRecord group = *view_->group(id);
+    if (const MemberRecord* member = group.member_on(c.node)) {
+      find_member(group, member->replica)->leaving = true;
+      edit().put_group(std::move(group));
+    }
+  }
+  finish_departure(c.node);
+  return done();
+}
+
+/// A node without user groups has nothing to do in the cluster: it leaves group 0, and once that is
+/// confirmed it is forgotten.
+void Registry::finish_departure(NodeId id) {
+  const NodeRecord* node = view_->node(id);
+  if (!node || !view_->groups_of(id).empty()) return;
+  GroupRecord registry = *view_->group(kRegistryGroup);
+  if (!has_replica_on(registry, id)) {
+    edit().erase_node(id);
+    return;
+  }
+  if (node->state != NodeState::kLeaving) {
+    NodeRecord leaving = *node;
+    leaving.state = NodeState::kLeaving;
+    edit().put_node(std::move(leaving));
+  }
+  if (const MemberRecord* member = registry.member_on(id)) {
+    find_member(registry, member->replica)->leaving = true;
+    edit().put_group(std::move(registry));
+    elect_registry_voters();
+  }
+}
+
+/// Decides who votes in group 0: those who do, and then the oldest.
+void Registry::elect_registry_voters() {
+  GroupRecord registry = *view_->group(kRegistryGroup);
+  std::vector<MemberRecord*> candidates;
+  for (MemberRecord& m : registry.members) {
+    if (!m.leaving) candidates.push_back(&m);
+  }
+  std::sort(candidates.begin(), candidates.end(), [](const MemberRecord* a, const MemberRecord* b) {
+    if (a->voter != b->voter) return a->voter;
+    return a->replica.serial() < b->replica.serial();
+  });
+  const size_t voters = registry_voters_for(candidates.size());
+  bool changed = false;
+  for (size_t i = 0; i < candidates.size(); ++i) {
+    const bool voter = i < voters;
+    changed |= candidates[i]->voter != voter;
+    candidates[i]->voter = voter;
+  }
+  if (changed) edit().put_group(std::move(registry));
+}
+
+// -- Groups.
+
+RegistryOutcome Registry::run(const CreateGroup& c) {
+  if (c.group == kRegistryGroup) return invalid("group 0 is the registry");
+  if (c.nodes.empty()) return invalid("a group needs at least one node");
+  if (c.nodes.size() > limits::kGroupMembersMax) {
+    return invalid("a group has at most " + std::to_string(limits::kGroupMembersMax) + " members");
+  }
+  std::vector<NodeId> nodes = c.nodes;
+  std::sort(nodes.begin(), nodes.end());
+  if (std::adjacent_find(nodes.begin(), nodes.end()) != nodes.end()) {
+    return invalid("a node is listed twice");
+  }
+  if (const GroupRecord* group = view_->group(c.group)) {
+    if (is_made_of(*group, nodes)) return nothing_to_do();
+    return conflict(group_text(c.group) + " exists with other members");
+  }
+  for (NodeId id : nodes) {
+    const NodeRecord* node = view_->node(id);
+    if (!node) return invalid(node_text(id) + " is not a member of the cluster");
+    if (node->state == NodeState::kLeaving) return invalid(node_text(id) + " leaves the cluster");
+  }
+  if (view_->group_count() >= limits::kGroupsMax) {
+    return exhausted("the cluster has " + std::to_string(limits::kGroupsMax) +
+                     " groups, its limit");
+  }
+  if (!serials_left(nodes.size())) return serials_used_up();
+  std::vector<ReplicaId> founders;
+  for (NodeId id : nodes) founders.push_back(take_serial(id));
+  edit().put_group(founded(c.group, std::move(founders)));
+  return done();
+}
+
+RegistryOutcome Registry::run(const AddMember& c) {
+  if (c.group == kRegistryGroup) return conflict("group 0 has a member on every node already");
+  const GroupRecord* found = view_->group(c.group);
+  if (!found) return no_such_group(c.group);
+  const NodeRecord* node = view_->node(c.node);
+  if (!node) return not_found(node_text(c.node) + " is not a member of the cluster");
+  if (node->state == NodeState::kLeaving)
+    return conflict(node_text(c.node) + " leaves the cluster");
+  if (const MemberRecord* member = found->member_on(c.node)) {
+    if (member->voter == c.voter) return nothing_to_do(member->replica);
+    return conflict(node_text(c.node) + " is a member of " + group_text(c.group) +
+                    " in another role");
+  }
+  if (found->members.size() >= limits::kGroupMembersMax) {
+    return exhausted(group_text(c.group) + " has " + std::to_string(limits::kGroupMembersMax) +
+                     " members, its limit");
+  }
+  if (!serials_left(1)) return serials_used_up();
+  GroupRecord group = *found;
+  const ReplicaId replica = take_serial(c.node);
+  add_member(group, replica, c.voter);
+  edit().put_group(std::move(group));
+  return done(replica);
+}
+
+RegistryOutcome Registry::run(const RemoveMember& c) {
+  if (c.group == kRegistryGroup) {
+    return conflict("a node leaves group 0 with its last group, or when the node is removed");
+  }
+  const GroupRecord* found = view_->group(c.group);
+  if (!found) return no_such_group(c.group);
+  const MemberRecord* member = found->member_on(c.node);
+  if (!member) {
+    for (const MemberRecord& m : found->members) {
+      if (m.replica.node() == c.node) return nothing_to_do(m.replica);  // On its way already.
+    }
+    return not_found(node_text(c.node) + " is not a member of " + group_text(c.group));
+  }
+  if (member->voter && voters_without(*found, member->replica) == 0) {
+    return conflict(node_text(c.node) + " has the last voter of " + group_text(c.group));
+  }
+  GroupRecord group = *found;
+  const ReplicaId replica = member->replica;
+  find_member(group, replica)->leaving = true;
+  edit().put_group(std::move(group));
+  return done(replica);
+}
+
+RegistryOutcome Registry::run(const ReplicaRemoved& c) {
+  const GroupRecord* found = view_->group(c.group);
+  if (!found) return no_such_group(c.group);
+  const MemberRecord* member = found->member(c.replica);
+  if (!member) return nothing_to_do();
+  if (!member->leaving) return conflict("the replica is not on its way out");
+  GroupRecord group = *found;
+  std::erase_if(group.members, [&](const MemberRecord& m) { return m.replica == c.replica; });
+  edit().put_group(std::move(group));
+  finish_departure(c.replica.node());
+  return done();
+}
+
+RegistryOutcome Registry::run(const SetRole& c) {
+  if (c.group == kRegistryGroup) return conflict("the voters of group 0 follow from its nodes");
+  const GroupRecord* found = view_->group(c.group);
+  if (!found) return no_such_group(c.group);
+  const MemberRecord* member = found->member(c.replica);
+  if (!member || member->leaving) {
+    return not_found("the replica is not a member of " + group_text(c.group));
+  }
+  if (member->voter == c.voter) return nothing_to_do(c.replica);
+  if (!c.voter && voters_without(*found, c.replica) == 0) {
+    return conflict("it is the last voter of " + group_text(c.group));
+  }
+  GroupRecord group = *found;
+  find_member(group, c.replica)->voter = c.voter;
+  edit().put_group(std::move(group));
+  return done(c.replica);
+}
+
+}  // namespace multiraft::meta

@@ -1,0 +1,61 @@
+#pragma once
+// The registry's state and what each command does to it. Deterministic; no I/O.
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.h"
+#include "meta/registry_command.h"
+#include "meta/registry_view.h"
+
+namespace multiraft::meta {
+
+/// How many voters group 0 has when that many nodes could be: 1, 3 from three on, 5 from five on.
+size_t registry_voters_for(size_t nodes);
+
+/// Belongs to one thread; hands out immutable views of itself.
+class Registry {
+ public:
+  Registry() = default;
+  explicit Registry(RegistryView state);
+
+  /// Carries out one command, whole or not at all. `index` is its place in group 0's log.
+  RegistryOutcome apply(const RegistryCommand& command, LogIndex index);
+
+  const RegistryView& state() const { return *view_; }
+  /// The present state, to be shared with any thread. Later commands leave it alone.
+  std::shared_ptr<const RegistryView> share() {
+    shared_ = true;
+    return view_;
+  }
+
+ private:
+  RegistryOutcome run(const Bootstrap& command);
+  RegistryOutcome run(const RegisterNode& command);
+  RegistryOutcome run(const CreateGroup& command);
+  RegistryOutcome run(const AddMember& command);
+  RegistryOutcome run(const RemoveMember& command);
+  RegistryOutcome run(const ReplicaRemoved& command);
+  RegistryOutcome run(const SetRole& command);
+  RegistryOutcome run(const UpdateNode& command);
+  RegistryOutcome run(const MarkNodeLeaving& command);
+
+  RegistryOutcome register_again(const NodeRecord& node, const RegisterNode& command);
+  void replace_replicas(NodeId node);
+  void finish_departure(NodeId node);
+  void elect_registry_voters();
+  ReplicaId take_serial(NodeId node);
+  bool serials_left(size_t count) const;
+
+  /// The state as something to change; a copy if it was handed out.
+  RegistryView& edit();
+
+  std::shared_ptr<RegistryView> view_ = std::make_shared<RegistryView>();
+  /// Not the use count: that may be down to one while another thread's last read is not yet
+  /// visible.
+  bool shared_ = false;
+};
+
+}  // namespace multiraft::meta

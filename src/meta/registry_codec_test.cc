@@ -1,0 +1,216 @@
+#include "meta/registry_codec.h"
+
+#include <gtest/gtest.h>
+
+#include "base/prng.h"
+#include "meta/registry_command.h"
+#include "meta/testing/commands.h"
+
+namespace multiraft::meta {
+namespace {
+
+using namespace testing;
+
+std::vector<RegistryCommand> one_of_each() {
+  return {bootstrap(),
+          join(2, 3, 4, uuid_of(2, 3)),
+          create(9, {1, 2, 3}),
+          AddMember{GroupId(1), NodeId(2), false},
+          remove(1, 2),
+          ReplicaRemoved{GroupId(1), ReplicaId::make(NodeId(2), 7)},
+          SetRole{GroupId(1), ReplicaId::make(NodeId(2), 7), true},
+          UpdateNode{NodeId(2), uuid_of(2), "a:1", "b:2"},
+          MarkNodeLeaving{NodeId(5)}};
+}
+
+std::string encoded_state() {
+  Applied apply;
+  apply(bootstrap());
+  apply(join(2));
+  apply(create(400, {1, 2}));
+  apply(remove(400, 2));
+  RegistryWriter writer(apply.registry.share());
+  std::string all;
+  for (std::string piece;;) {
+    writer.next(50, piece);
+    if (piece.empty()) return all;
+    all += piece;
+  }
+}
+
+std::string hex(std::string_view bytes) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string out;
+  for (const char c : bytes) {
+    out += kDigits[static_cast<unsigned char>(c) >> 4];
+    out += kDigits[static_cast<unsigned char>(c) & 15];
+  }
+  return out;
+}
+
+TEST(RegistryCommandCodec, EveryCommand_ComesBackEqual) {
+  for (const RegistryCommand& command : one_of_each()) {
+    auto decoded = decode_command(encode_command(command).view());
+    ASSERT_TRUE(decoded) << decoded.status().to_string();
+    EXPECT_EQ(*decoded, command) << "kind " << command.index();
+  }
+}
+
+TEST(RegistryCommandCodec, Bytes_AreTheDocumentedOnes) {
+  EXPECT_EQ(hex(encode_command(remove(1, 2)).view()),
+            "0105"
+            "0100000000000000"
+            "0200000000000000");
+  EXPECT_EQ(hex(encode_command(AddMember{GroupId(3), NodeId(4), true}).view()),
+            "0104"
+            "0300000000000000"
+            "0400000000000000"
+            "01");
+  EXPECT_EQ(hex(encode_command(create(2, {1, 3})).view()),
+            "0103"
+            "0200000000000000"
+            "02000000"
+            "0100000000000000"
+            "0300000000000000");
+  EXPECT_EQ(hex(encode_command(UpdateNode{NodeId(5), {1, 2}, "a:1", "b"}).view()),
+            "0108"
+            "0500000000000000"
+            "01000000000000000200000000000000"
+            "03000000613a31"
+            "0100000062");
+}
+
+TEST(RegistryCommandCodec, CutOrExtended_IsCorrupt) {
+  for (const RegistryCommand& command : one_of_each()) {
+    const std::string bytes(encode_command(command).view());
+    for (size_t size = 0; size < bytes.size(); ++size) {
+      EXPECT_FALSE(decode_command(std::string_view(bytes).substr(0, size)));
+    }
+    EXPECT_FALSE(decode_command(bytes + "x"));
+  }
+}
+
+TEST(RegistryCommandCodec, RandomBytes_NeverCrash) {
+  Prng random(1);
+  for (int i = 0; i < 20'000; ++i) {
+    std::string bytes = "\1";
+    bytes += static_cast<char>(random.below(12));
+    for (uint64_t n = random.below(80); n > 0; --n) {
+      bytes += static_cast<char>(random.chance(0.6) ? 0 : random.below(256));
+    }
+    if (auto decoded = decode_command(bytes)) {
+      EXPECT_EQ(encode_command(*decoded).view(), bytes);
+    }
+  }
+}
+
+TEST(RegistryOutcomeCodec, ComesBackEqual) {
+  RegistryOutcome ok;
+  ok.replica = ReplicaId::make(NodeId(3), 9);
+  ok.serial_floor = 8;
+  auto decoded = decode_outcome(encode_outcome(ok));
+  ASSERT_TRUE(decoded);
+  EXPECT_EQ(decoded->replica, ok.replica);
+  EXPECT_EQ(decoded->serial_floor, 8u);
+
+  RegistryOutcome refused;
+  refused.code = RegistryCode::kConflict;
+  refused.text = "no";
+  decoded = decode_outcome(encode_outcome(refused));
+  ASSERT_TRUE(decoded);
+  EXPECT_EQ(decoded->status(), Status(StatusCode::kConflict, "no"));
+  EXPECT_FALSE(decode_outcome(ApplyResult{}));
+  EXPECT_EQ(decode_outcome(ApplyResult{99, {}})->status().code(), StatusCode::kInternal);
+}
+
+TEST(RegistrySnapshot, State_ComesBackEqual) {
+  const std::string bytes = encoded_state();
+  auto view = RegistryReader::read(bytes);
+  ASSERT_TRUE(view) << view.status().to_string();
+  EXPECT_EQ(view->nodes().size(), 2u);
+  EXPECT_EQ(view->group(GroupId(400))->founders.size(), 2u);
+  EXPECT_EQ(view->version(), LogIndex(5));
+  RegistryWriter writer(std::make_shared<const RegistryView>(std::move(*view)));
+  std::string again;
+  writer.next(1 << 20, again);
+  EXPECT_EQ(again, bytes);
+}
+
+TEST(RegistrySnapshot, Bytes_AreTheDocumentedOnes) {
+  Applied apply;
+  Bootstrap first = bootstrap(1, 2);
+  first.raft_address = "a:1";
+  first.api_address = "b";
+  apply(first);
+  RegistryWriter writer(apply.registry.share());
+  std::string bytes;
+  writer.next(1000, bytes);
+  EXPECT_EQ(hex(bytes),
+            "01000000"
+            "4d00000000000000"
+            "03000000"
+            "0200000000000000"
+            "01000000"
+            "02000000"
+            // The node.
+            "0100000000000000"
+            "01000000000000000100000000000000"
+            "01"
+            "00000000"
+            "03000000613a31"
+            "0100000062"
+            // Group 0.
+            "0000000000000000"
+            "01000000"
+            "0100000001000000"
+            "01"
+            "01000000"
+            "0100000001000000"
+            // Group 2.
+            "0200000000000000"
+            "01000000"
+            "0200000001000000"
+            "01"
+            "01000000"
+            "0200000001000000");
+}
+
+TEST(RegistrySnapshot, EmptyState_ComesBackEmpty) {
+  RegistryWriter writer(std::make_shared<const RegistryView>());
+  std::string bytes;
+  writer.next(1000, bytes);
+  auto view = RegistryReader::read(bytes);
+  ASSERT_TRUE(view);
+  EXPECT_TRUE(view->empty());
+}
+
+TEST(RegistrySnapshot, CutOrExtended_IsCorrupt) {
+  const std::string bytes = encoded_state();
+  for (size_t size = 0; size < bytes.size(); ++size) {
+    EXPECT_EQ(RegistryReader::read(std::string_view(bytes).substr(0, size)).status().code(),
+              StatusCode::kCorruption);
+  }
+  EXPECT_FALSE(RegistryReader::read(bytes + "x"));
+}
+
+TEST(RegistrySnapshot, FlippedBytes_NeverCrash) {
+  const std::string bytes = encoded_state();
+  Prng random(2);
+  for (int i = 0; i < 20'000; ++i) {
+    std::string damaged = bytes;
+    for (uint64_t n = random.between(1, 4); n > 0; --n) {
+      damaged[random.below(damaged.size())] = static_cast<char>(random.below(256));
+    }
+    // Whatever is accepted must be fit to work with.
+    if (auto view = RegistryReader::read(damaged)) {
+      Applied apply;
+      apply.registry = Registry(std::move(*view));
+      apply(join(9, 1));
+      apply(remove(400, 1));
+      apply.confirm_all();
+    }
+  }
+}
+
+}  // namespace
+}  // namespace multiraft::meta

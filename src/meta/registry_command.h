@@ -1,0 +1,123 @@
+#pragma once
+// The commands of the registry, and how they travel in group 0's log (docs/formats/meta.md).
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/shared_bytes.h"
+#include "base/status.h"
+#include "meta/registry_types.h"
+#include "multiraft/state_machine.h"
+
+namespace multiraft::meta {
+
+/// The first command of a cluster: its first node and first group. Only on an empty registry.
+struct Bootstrap {
+  ClusterId cluster;
+  NodeId node;
+  NodeUuid uuid;
+  std::string raft_address;
+  std::string api_address;
+  GroupId initial_group;
+  friend bool operator==(const Bootstrap&, const Bootstrap&) = default;
+};
+
+/// A node enters the cluster and one of its groups. Idempotent for the same uuid. The same id with
+/// another uuid is taken for a wiped disk: its old replicas leave, new ones take their places.
+struct RegisterNode {
+  NodeId node;
+  NodeUuid uuid;
+  /// The registered uuid of this id that the proposer found dead; empty where it saw none. Another
+  /// one in the registry means that the proposer judged an older state (kJudgeAgain).
+  NodeUuid replaces;
+  std::string raft_address;
+  std::string api_address;
+  GroupId initial_group;
+  friend bool operator==(const RegisterNode&, const RegisterNode&) = default;
+};
+
+struct CreateGroup {
+  GroupId group;
+  std::vector<NodeId> nodes;  ///< In any order.
+  friend bool operator==(const CreateGroup&, const CreateGroup&) = default;
+};
+
+struct AddMember {
+  GroupId group;
+  NodeId node;
+  bool voter = true;
+  friend bool operator==(const AddMember&, const AddMember&) = default;
+};
+
+struct RemoveMember {
+  GroupId group;
+  NodeId node;
+  friend bool operator==(const RemoveMember&, const RemoveMember&) = default;
+};
+
+/// The group's leader confirms that its configuration no longer has the replica.
+struct ReplicaRemoved {
+  GroupId group;
+  ReplicaId replica;
+  friend bool operator==(const ReplicaRemoved&, const ReplicaRemoved&) = default;
+};
+
+struct SetRole {
+  GroupId group;
+  ReplicaId replica;
+  bool voter = true;
+  friend bool operator==(const SetRole&, const SetRole&) = default;
+};
+
+struct UpdateNode {
+  NodeId node;
+  NodeUuid uuid;
+  std::string raft_address;
+  std::string api_address;
+  friend bool operator==(const UpdateNode&, const UpdateNode&) = default;
+};
+
+/// The node leaves all of its groups and then the cluster.
+struct MarkNodeLeaving {
+  NodeId node;
+  friend bool operator==(const MarkNodeLeaving&, const MarkNodeLeaving&) = default;
+};
+
+using RegistryCommand = std::variant<Bootstrap, RegisterNode, CreateGroup, AddMember, RemoveMember,
+                                     ReplicaRemoved, SetRole, UpdateNode, MarkNodeLeaving>;
+
+/// How a command ended; ApplyResult::code. Part of the replicated outcome: values stay.
+enum class RegistryCode : uint64_t {
+  kOk = 0,
+  kInvalid = 1,  ///< The request makes no sense, whatever the state.
+  kNotFound = 2,
+  kConflict = 3,
+  kExhausted = 4,   ///< A limit of base/limits.h.
+  kJudgeAgain = 5,  ///< RegisterNode::replaces is not what is registered.
+};
+
+/// The text of an error, or what a successful command returns.
+struct RegistryOutcome {
+  RegistryCode code = RegistryCode::kOk;
+  std::string text;  ///< Error: for people.
+  ReplicaId
+      replica;  ///< RegisterNode: the node's replica of group 0. Add/RemoveMember: the member.
+  uint32_t serial_floor = 0;  ///< RegisterNode.
+  bool changed = false;       ///< Not part of the answer.
+
+  Status status() const;
+};
+
+SharedBytes encode_command(const RegistryCommand& command);
+/// kCorruption where it is malformed or of an unknown version.
+Result<RegistryCommand> decode_command(std::string_view bytes);
+
+ApplyResult encode_outcome(const RegistryOutcome& outcome);
+/// kInternal where it is malformed, which only another version could cause.
+Result<RegistryOutcome> decode_outcome(const ApplyResult& result);
+
+}  // namespace multiraft::meta

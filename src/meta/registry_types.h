@@ -1,0 +1,64 @@
+#pragma once
+// What the registry knows: nodes, groups and their wanted members.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+
+namespace multiraft::meta {
+
+/// Group 0, whose state machine is the registry itself.
+inline constexpr GroupId kRegistryGroup{0};
+
+/// One life of a node's state directory: drawn before anything else is written there. The same node
+/// id with another uuid is a wiped disk.
+struct NodeUuid {
+  uint64_t high = 0;
+  uint64_t low = 0;
+
+  bool empty() const { return high == 0 && low == 0; }
+  friend bool operator==(const NodeUuid&, const NodeUuid&) = default;
+};
+
+enum class NodeState : uint8_t {
+  kMember = 1,
+  kLeaving = 2,  ///< Gets no new replicas; gone once its last replica has left its group.
+};
+
+struct NodeRecord {
+  NodeId id;
+  NodeUuid uuid;
+  NodeState state = NodeState::kMember;
+  /// Replicas of this node with a serial up to this belonged to an earlier disk.
+  uint32_t serial_floor = 0;
+  std::string raft_address;
+  std::string api_address;
+  friend bool operator==(const NodeRecord&, const NodeRecord&) = default;
+};
+
+/// What a member is to become; the group's own configuration says what it is.
+struct MemberRecord {
+  ReplicaId replica;
+  bool voter = true;
+  /// On its way out, for good: a replica id never comes back. The record goes once the group's
+  /// leader has confirmed that the configuration is without it.
+  bool leaving = false;
+  friend bool operator==(const MemberRecord&, const MemberRecord&) = default;
+};
+
+struct GroupRecord {
+  GroupId id;
+  std::vector<MemberRecord> members;  ///< Replica ids ascend.
+  /// The voters that the group was made of, ids ascending; they all start with this configuration.
+  std::vector<ReplicaId> founders;
+
+  const MemberRecord* member(ReplicaId replica) const;
+  /// The member of that node that is not leaving; null where there is none.
+  const MemberRecord* member_on(NodeId node) const;
+  bool is_founder(ReplicaId replica) const;
+  friend bool operator==(const GroupRecord&, const GroupRecord&) = default;
+};
+
+}  // namespace multiraft::meta
