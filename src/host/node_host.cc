@@ -393,28 +393,25 @@ void NodeHostImpl::status(GroupId group, env::Executor& reply_on,
 }
 
 void NodeHostImpl::list(env::Executor& reply_on, Callback<void(std::vector<ReplicaStatus>)> done) {
-  struct Gathering {
-    std::mutex mutex;
-    std::vector<ReplicaStatus> statuses;
-    size_t missing = 0;
-    Callback<void(std::vector<ReplicaStatus>)> done;
-  };
-  auto gathering = std::make_shared<Gathering>();
-  gathering->missing = workers_.size();
-  gathering->done = std::move(done);
-  for (auto& worker : workers_) {
-    worker->executor().post([&worker = *worker, gathering, &reply_on] {
-      std::vector<ReplicaStatus> mine;
-      worker.for_each_group([&](Group& group) { mine.push_back(group.status()); });
-      std::unique_lock lock(gathering->mutex);
-      std::move(mine.begin(), mine.end(), std::back_inserter(gathering->statuses));
-      if (--gathering->missing > 0) return;
-      lock.unlock();
-      std::sort(gathering->statuses.begin(), gathering->statuses.end(),
-                [](const ReplicaStatus& a, const ReplicaStatus& b) { return a.group < b.group; });
-      reply(reply_on, std::move(gathering->done), std::move(gathering->statuses));
-    });
-  }
+  gather<std::vector<ReplicaStatus>>(
+      reply_on,
+      [](Worker& worker, std::vector<ReplicaStatus>& all) {
+        worker.for_each_group([&](Group& group) { all.push_back(group.status()); });
+      },
+      [done = std::move(done)](std::vector<ReplicaStatus> all) mutable {
+        std::sort(all.begin(), all.end(),
+                  [](const ReplicaStatus& a, const ReplicaStatus& b) { return a.group < b.group; });
+        done(std::move(all));
+      });
+}
+
+void NodeHostImpl::stats(env::Executor& reply_on, Callback<void(HostStats)> done) {
+  gather<HostStats>(
+      reply_on, [](Worker& worker, HostStats& sum) { add(worker.stats(), sum); },
+      [this, done = std::move(done)](HostStats sum) mutable {
+        if (transport_) sum.transport = transport_->stats();
+        done(std::move(sum));
+      });
 }
 
 void NodeHostImpl::ask(NodeId node, wire::RequestKind kind, SharedBytes payload, int64_t timeout_ns,

@@ -1,0 +1,369 @@
+#include "server/backend.h"
+
+#include <algorithm>
+
+#include "server/metrics.h"
+
+namespace multiraft::server {
+namespace {
+
+using rest::Error;
+using rest::ErrorKind;
+using rest::Reply;
+
+template <class T>
+Reply<T> failure(Error error, rest::Position position = {}) {
+  return {std::move(error), position};
+}
+
+/// Runs `task` on `executor`: at once if this is its thread.
+template <class F>
+void on(env::Executor& executor, F task) {
+  if (executor.in_executor()) {
+    task();
+  } else {
+    executor.post(std::move(task));
+  }
+}
+
+ErrorKind kind_of(StatusCode code) {
+  switch (code) {
+    case StatusCode::kInvalidArgument:
+      return ErrorKind::kBadRequest;
+    case StatusCode::kNotFound:
+      return ErrorKind::kNoSuchMember;
+    case StatusCode::kAlreadyExists:
+    case StatusCode::kConflict:
+      return ErrorKind::kConflict;
+    case StatusCode::kUnavailable:
+    case StatusCode::kNotLeader:
+    case StatusCode::kCancelled:
+      return ErrorKind::kUnavailable;
+    case StatusCode::kUnknownOutcome:
+      return ErrorKind::kUnknownOutcome;
+    case StatusCode::kOverloaded:
+      return ErrorKind::kOverloaded;
+    case StatusCode::kTooLarge:
+      return ErrorKind::kTooLarge;
+    case StatusCode::kNoSpace:
+      return ErrorKind::kNoSpace;
+    case StatusCode::kOk:
+    case StatusCode::kCorruption:
+    case StatusCode::kIoError:
+    case StatusCode::kInternal:
+      return ErrorKind::kInternal;
+  }
+  return ErrorKind::kInternal;
+}
+
+Error to_error(const Status& status) { return {kind_of(status.code()), status.message(), {}}; }
+
+std::string_view role_word(raft::Role role, bool learner) {
+  switch (role) {
+    case raft::Role::kLeader:
+      return "leader";
+    case raft::Role::kCandidate:
+    case raft::Role::kPreCandidate:
+      return "candidate";
+    case raft::Role::kFollower:
+      return learner ? "learner" : "follower";
+  }
+  return "follower";
+}
+
+std::string_view progress_word(raft::ProgressState state) {
+  switch (state) {
+    case raft::ProgressState::kProbe:
+      return "probe";
+    case raft::ProgressState::kReplicate:
+      return "replicate";
+    case raft::ProgressState::kSnapshot:
+      return "snapshot";
+  }
+  return "";
+}
+
+bool contains(const std::vector<ReplicaId>& ids, ReplicaId id) {
+  return std::binary_search(ids.begin(), ids.end(), id);
+}
+
+void set_addresses(const meta::RegistryView& view, rest::MemberInfo& member) {
+  if (const meta::NodeRecord* node = view.node(member.id)) {
+    member.raft_address = node->raft_address;
+    member.api_address = node->api_address;
+  }
+}
+
+}  // namespace
+
+// -- Data.
+
+void NodeBackend::write(GroupId group, SharedBytes command,
+                        Callback<void(Reply<rest::WriteAnswer>)> done) {
+  context_.host->write(
+      group, std::move(command), executor_,
+      [this, group, done = std::move(done)](host::WriteResult result) mutable {
+        const rest::Position position{result.term, result.index, result.leader.node()};
+        if (result.status) {
+          done({rest::WriteAnswer{result.result.code, result.index}, position});
+        } else if (result.status.code() == StatusCode::kNotFound) {
+          find_elsewhere(group, [done = std::move(done)](Error error) mutable {
+            done(failure<rest::WriteAnswer>(std::move(error)));
+          });
+        } else {
+          done(failure<rest::WriteAnswer>(to_error(result.status), position));
+        }
+      });
+}
+
+void NodeBackend::read(GroupId group, std::string key, rest::Consistency consistency,
+                       Callback<void(Reply<rest::ReadAnswer>)> done) {
+  const bool linearizable = consistency != rest::Consistency::kLocal;
+  context_.host->read(
+      group, linearizable,
+      [this, group, key = std::move(key),
+       done = std::move(done)](const host::ReadPermit& permit) mutable {
+        // On the group's worker's thread.
+        if (!permit.status) {
+          const Status status = permit.status;
+          const rest::Position position{permit.term, permit.applied_index, permit.leader.node()};
+          on(executor_, [this, group, status, position, done = std::move(done)]() mutable {
+            if (status.code() != StatusCode::kNotFound) {
+              done(failure<rest::ReadAnswer>(to_error(status), position));
+              return;
+            }
+            find_elsewhere(group, [done = std::move(done)](Error error) mutable {
+              done(failure<rest::ReadAnswer>(std::move(error)));
+            });
+          });
+          return;
+        }
+        const auto& machine = static_cast<const kv::KvStateMachine&>(*permit.state_machine);
+        auto value = machine.get(key);
+        Reply<rest::ReadAnswer> reply;
+        reply.position = {permit.term, permit.applied_index, permit.leader.node()};
+        if (!value) {
+          reply.result = to_error(value.status());
+        } else if (*value) {
+          reply.result = rest::ReadAnswer{std::move((*value)->value), (*value)->modified_index};
+        } else {
+          reply.result = rest::ReadAnswer{};
+        }
+        on(executor_, [reply = std::move(reply), done = std::move(done)]() mutable {
+          done(std::move(reply));
+        });
+      });
+}
+
+rest::Error NodeBackend::not_here(const meta::GroupRecord& group) const {
+  const auto view = context_.controller->view();
+  Error error{
+      ErrorKind::kNotHere,
+      "node " + to_string(context_.node) + " has no replica of group " + to_string(group.id),
+      {}};
+  for (const meta::MemberRecord& member : group.members) {
+    const meta::NodeRecord* node = view->node(member.replica.node());
+    if (!node || member.leaving || member.replica.node() == context_.node) continue;
+    error.members.push_back({node->id, node->api_address});
+  }
+  const meta::MemberRecord* own = group.member_on(context_.node);
+  if (own || error.members.empty()) {
+    // It is to be here, and is on its way.
+    error.kind = ErrorKind::kUnavailable;
+    error.detail = "group " + to_string(group.id) + " is being set up on node " +
+                   to_string(context_.node) + ": try again";
+  }
+  return error;
+}
+
+void NodeBackend::find_elsewhere(GroupId group, Callback<void(Error)> done) {
+  if (const meta::GroupRecord* record = context_.controller->view()->group(group)) {
+    done(not_here(*record));
+    return;
+  }
+  // Nobody we know of; make sure that what we know is not old.
+  context_.host->read(
+      GroupId{}, true,
+      [this, group, done = std::move(done)](const host::ReadPermit& permit) mutable {
+        const Status status = permit.status;
+        on(executor_, [this, group, status, done = std::move(done)]() mutable {
+          if (!status) {
+            done({ErrorKind::kUnavailable,
+                  "whether group " + to_string(group) +
+                      " exists cannot be told: the registry (group 0) has no leader",
+                  {}});
+          } else if (const meta::GroupRecord* record = context_.controller->view()->group(group)) {
+            done(not_here(*record));
+          } else {
+            done({ErrorKind::kNoSuchGroup,
+                  "there is no group " + to_string(group) + ": PUT /mgmt/groups makes one",
+                  {}});
+          }
+        });
+      });
+}
+
+// -- What there is.
+
+rest::GroupInfo NodeBackend::describe(const meta::RegistryView& view,
+                                      const meta::GroupRecord& group) const {
+  rest::GroupInfo info;
+  info.id = group.id;
+  for (const meta::MemberRecord& member : group.members) {
+    if (member.leaving) continue;
+    rest::MemberInfo m;
+    m.id = member.replica.node();
+    m.replica = member.replica.value;
+    m.voter = member.voter;
+    set_addresses(view, m);
+    info.members.push_back(std::move(m));
+  }
+  return info;
+}
+
+void NodeBackend::add_status(const meta::RegistryView& view, const host::ReplicaStatus& status,
+                             rest::GroupInfo& info) const {
+  const raft::RaftStatus& raft = status.raft;
+  const raft::ConfState& conf = raft.conf_state;
+  info.hosted = true;
+  info.role = role_word(raft.soft_state.role, contains(conf.learners, raft.id));
+  info.leader = raft.soft_state.leader.node();
+  info.term = raft.hard_state.term;
+  info.commit = raft.hard_state.commit;
+  info.applied = raft.applied_index;
+  info.first = status.first_index;
+  info.last = status.last_index;
+  // What is in force is the group's own configuration, not what the registry wants.
+  info.members.clear();
+  auto add = [&](const std::vector<ReplicaId>& ids, bool voter) {
+    for (ReplicaId id : ids) {
+      rest::MemberInfo m;
+      m.id = id.node();
+      m.replica = id.value;
+      m.voter = voter;
+      m.leader = id == raft.soft_state.leader;
+      set_addresses(view, m);
+      for (const raft::MemberProgress& progress : raft.members) {
+        if (progress.id != id) continue;
+        m.match = progress.match_index.value;
+        m.next = progress.next_index.value;
+        m.lag = status.last_index.value - std::min(status.last_index, progress.match_index).value;
+        m.active = progress.recent_active;
+        m.progress = progress_word(progress.state);
+      }
+      info.members.push_back(std::move(m));
+    }
+  };
+  add(conf.voters, true);
+  add(conf.learners, false);
+  std::sort(info.members.begin(), info.members.end(),
+            [](const auto& a, const auto& b) { return a.id < b.id; });
+}
+
+void NodeBackend::list_groups(Callback<void(Reply<std::vector<rest::GroupInfo>>)> done) {
+  context_.host->list(
+      executor_, [this, done = std::move(done)](std::vector<host::ReplicaStatus> statuses) mutable {
+        const auto view = context_.controller->view();
+        std::vector<rest::GroupInfo> groups;
+        for (const meta::GroupRecord* record : view->groups()) {
+          rest::GroupInfo info = describe(*view, *record);
+          for (const host::ReplicaStatus& status : statuses) {
+            if (status.group == record->id) add_status(*view, status, info);
+          }
+          groups.push_back(std::move(info));
+        }
+        done({std::move(groups), {}});
+      });
+}
+
+void NodeBackend::group_info(GroupId group, Callback<void(Reply<rest::GroupInfo>)> done) {
+  context_.host->status(
+      group, executor_,
+      [this, group, done = std::move(done)](Result<host::ReplicaStatus> status) mutable {
+        const auto view = context_.controller->view();
+        const meta::GroupRecord* record = view->group(group);
+        if (status) {
+          rest::GroupInfo info = record ? describe(*view, *record) : rest::GroupInfo{};
+          info.id = group;
+          add_status(*view, *status, info);
+          const rest::Position position{info.term, info.applied, info.leader};
+          done({std::move(info), position});
+        } else if (record) {
+          done({describe(*view, *record), {}});
+        } else {
+          find_elsewhere(group, [this, group, done = std::move(done)](Error error) mutable {
+            const auto fresh = context_.controller->view();
+            if (const meta::GroupRecord* found = fresh->group(group)) {
+              done({describe(*fresh, *found), {}});
+            } else {
+              done(failure<rest::GroupInfo>(std::move(error)));
+            }
+          });
+        }
+      });
+}
+
+void NodeBackend::list_nodes(Callback<void(Reply<std::vector<rest::NodeInfo>>)> done) {
+  const auto view = context_.controller->view();
+  std::vector<rest::NodeInfo> nodes;
+  for (const meta::NodeRecord& record : view->nodes()) {
+    rest::NodeInfo info;
+    info.id = record.id;
+    info.raft_address = record.raft_address;
+    info.api_address = record.api_address;
+    info.state = record.state == meta::NodeState::kLeaving ? "leaving" : "member";
+    info.self = record.id == context_.node;
+    info.groups = view->groups_of(record.id);
+    nodes.push_back(std::move(info));
+  }
+  done({std::move(nodes), {}});
+}
+
+// -- Changes of the cluster.
+
+void NodeBackend::create_group(GroupId group, std::vector<NodeId> nodes,
+                               Callback<void(Reply<rest::Done>)> done) {
+  context_.controller->create_group(group, std::move(nodes), executor_,
+                                    [done = std::move(done)](Status status) mutable {
+                                      if (status) {
+                                        done({rest::Done{}, {}});
+                                      } else {
+                                        done(failure<rest::Done>(to_error(status)));
+                                      }
+                                    });
+}
+
+void NodeBackend::remove_member(GroupId group, NodeId node,
+                                Callback<void(Reply<rest::Done>)> done) {
+  context_.controller->remove_member(group, node, executor_,
+                                     [done = std::move(done)](Status status) mutable {
+                                       if (status) {
+                                         done({rest::Done{}, {}});
+                                       } else {
+                                         done(failure<rest::Done>(to_error(status)));
+                                       }
+                                     });
+}
+
+// -- Probes and metrics.
+
+std::vector<rest::ReadinessCheck> NodeBackend::readiness() {
+  const bool draining = context_.draining.load();
+  const bool member = context_.controller->ready();
+  return {{"accepting", !draining, draining ? "this node is shutting down" : ""},
+          {"registry", member,
+           member ? "" : "this node has not caught up with the cluster's registry yet"}};
+}
+
+void NodeBackend::metrics(Callback<void(std::string)> done) {
+  context_.host->stats(executor_, [this, done = std::move(done)](host::HostStats stats) mutable {
+    MetricsInput input;
+    input.node = context_.node;
+    input.host = stats;
+    input.engine = context_.engine->stats();
+    input.uptime_ns = context_.clock->now() - context_.started;
+    done(render_metrics(input));
+  });
+}
+
+}  // namespace multiraft::server

@@ -1,0 +1,60 @@
+#pragma once
+// rest::Backend on the node's parts: data goes to the host, the registry's view answers who is
+// where, the controller changes the cluster. One instance a worker, on that worker's thread.
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "host/node_host.h"
+#include "kv/kv_engine.h"
+#include "meta/controller.h"
+#include "rest/backend.h"
+
+namespace multiraft::server {
+
+/// Shared by the backends of all workers; outlives them.
+struct BackendContext {
+  NodeId node;
+  host::NodeHost* host = nullptr;
+  meta::Controller* controller = nullptr;
+  kv::KvEngine* engine = nullptr;
+  env::Clock* clock = nullptr;
+  env::MonotonicTime started;
+  std::atomic<bool> draining{false};
+};
+
+class NodeBackend final : public rest::Backend {
+ public:
+  NodeBackend(const BackendContext& context, env::Executor& executor)
+      : context_(context), executor_(executor) {}
+
+  NodeId node() const override { return context_.node; }
+  void write(GroupId group, SharedBytes command,
+             Callback<void(rest::Reply<rest::WriteAnswer>)> done) override;
+  void read(GroupId group, std::string key, rest::Consistency consistency,
+            Callback<void(rest::Reply<rest::ReadAnswer>)> done) override;
+  void list_groups(Callback<void(rest::Reply<std::vector<rest::GroupInfo>>)> done) override;
+  void group_info(GroupId group, Callback<void(rest::Reply<rest::GroupInfo>)> done) override;
+  void list_nodes(Callback<void(rest::Reply<std::vector<rest::NodeInfo>>)> done) override;
+  void create_group(GroupId group, std::vector<NodeId> nodes,
+                    Callback<void(rest::Reply<rest::Done>)> done) override;
+  void remove_member(GroupId group, NodeId node,
+                     Callback<void(rest::Reply<rest::Done>)> done) override;
+  std::vector<rest::ReadinessCheck> readiness() override;
+  void metrics(Callback<void(std::string)> done) override;
+
+ private:
+  /// Who serves a group that has no replica here; asks group 0 before it says "nobody".
+  void find_elsewhere(GroupId group, Callback<void(rest::Error)> done);
+  rest::Error not_here(const meta::GroupRecord& group) const;
+  rest::GroupInfo describe(const meta::RegistryView& view, const meta::GroupRecord& group) const;
+  void add_status(const meta::RegistryView& view, const host::ReplicaStatus& status,
+                  rest::GroupInfo& info) const;
+
+  const BackendContext& context_;
+  env::Executor& executor_;
+};
+
+}  // namespace multiraft::server
