@@ -4,7 +4,6 @@
 #include <cerrno>
 
 #include "base/assert.h"
-#include "base/coverage.h"
 #include "env/posix/errno_text.h"
 #include "env/posix/posix_clock.h"
 #include "env/posix/posix_stream.h"
@@ -98,7 +97,6 @@ class Connector final : public ExecutorResident, public std::enable_shared_from_
     // Connecting to a port of this machine on which nobody listens may, by chance, choose that very
     // port as its own and connect the socket to itself.
     if (error == 0 && SocketAddress::local_of(socket_->fd()).same_as(remote)) {
-      MR_COVERAGE("connected to itself");
       error = ECONNREFUSED;
     }
     if (error != 0) {

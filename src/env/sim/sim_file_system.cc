@@ -105,7 +105,8 @@ class SimFile final : public File {
     uint64_t fitting = size;
     if (attempt.fault) fitting = *attempt.fault == SimFault::kIoError ? 0 : size / 2;
     const uint64_t before = node_->content.current().size;
-    const uint64_t growth = offset + fitting > before ? offset + fitting - before : 0;
+    const bool grows = fitting > 0 && offset + fitting > before;
+    const uint64_t growth = grows ? offset + fitting - before : 0;
     const uint64_t missing = growth - disk_->grant(growth);
     fitting -= std::min(fitting, missing);
     if (fitting > 0) apply(attempt.number, fitting);

@@ -3,7 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
+
+#include "base/prng.h"
 
 namespace multiraft::env {
 namespace {
@@ -339,6 +342,79 @@ TEST(SimFileSystem, Damage_ChangesDurableAndVolatileBytes) {
   EXPECT_EQ(content(*fs.crash_image(CrashMode::kKeepNone, 1), "a"), "cbcD");
   EXPECT_EQ(fs.flip_bit("a", 4, 0).code(), StatusCode::kInvalidArgument);
   EXPECT_EQ(fs.flip_bit("x", 0, 0).code(), StatusCode::kNotFound);
+}
+
+/// The sector of a file's content that begins at `at`, with zeros beyond the end.
+std::string sector_of(const std::string& bytes, size_t at) {
+  std::string sector = at < bytes.size() ? bytes.substr(at, 512) : "";
+  sector.resize(512, '\0');
+  return sector;
+}
+
+// A file as a plain string, with every state it had since its last sync.
+TEST(SimFileSystem, RandomOperations_MatchAPlainString_AndCrashesKeepOnlyWhatWasThere) {
+  for (uint64_t seed = 0; seed < 300; ++seed) {
+    Prng random(seed);
+    SimFileSystem fs;
+    auto file = durable_file(fs, "a");
+    std::vector<std::string> states{""};
+    const uint64_t steps = random.between(1, 25);
+    for (uint64_t i = 0; i < steps; ++i) {
+      std::string now = states.back();
+      const uint64_t offset = random.below(12'000);
+      const uint64_t size = random.chance(0.5) ? random.below(300) : random.below(9'000);
+      const bool grows = size > 0 && offset + size > now.size();
+      switch (random.below(5)) {
+        case 0:
+        case 1: {
+          const std::string bytes(size, static_cast<char>('a' + random.below(26)));
+          ASSERT_TRUE(write(*file, offset, bytes));
+          if (grows) now.resize(offset + size, '\0');
+          if (size > 0) now.replace(offset, size, bytes);
+          break;
+        }
+        case 2:
+          ASSERT_TRUE(file->zero(offset, size));
+          if (grows) now.resize(offset + size, '\0');
+          if (size > 0) now.replace(offset, size, std::string(size, '\0'));
+          break;
+        case 3:
+          ASSERT_TRUE(file->truncate(offset));
+          now.resize(offset, '\0');
+          break;
+        case 4:
+          ASSERT_TRUE(file->sync_data());
+          states.clear();
+          break;
+      }
+      states.push_back(now);
+    }
+    ASSERT_EQ(content(fs, "a"), states.back()) << seed;
+    ASSERT_EQ(content(*fs.crash_image(CrashMode::kKeepAll, 1), "a"), states.back()) << seed;
+    ASSERT_EQ(content(*fs.crash_image(CrashMode::kKeepNone, 1), "a"), states.front()) << seed;
+    for (uint64_t crash = 0; crash < 5; ++crash) {
+      const std::string found = content(*fs.crash_image(CrashMode::kRandomSubset, crash), "a");
+      const auto has_size = [&](const std::string& state) { return state.size() == found.size(); };
+      ASSERT_TRUE(std::any_of(states.begin(), states.end(), has_size)) << seed;
+      for (size_t at = 0; at < found.size(); at += 512) {
+        const std::string sector = sector_of(found, at);
+        // The end of the file cuts its last sector.
+        const auto has_sector = [&](const std::string& state) {
+          return sector_of(state.substr(0, found.size()), at) == sector;
+        };
+        ASSERT_TRUE(std::any_of(states.begin(), states.end(), has_sector)) << seed << " " << at;
+      }
+    }
+    // A tear at a page's end is also one at a sector's: each sector is as it once was.
+    const std::string torn = content(*fs.crash_image(CrashMode::kTornPage, 3), "a");
+    for (size_t at = 0; at < torn.size(); at += 512) {
+      const auto has_sector = [&](const std::string& state) {
+        return sector_of(state, at) == sector_of(torn, at) ||
+               sector_of(state.substr(0, torn.size()), at) == sector_of(torn, at);
+      };
+      ASSERT_TRUE(std::any_of(states.begin(), states.end(), has_sector)) << seed << " " << at;
+    }
+  }
 }
 
 TEST(SimFileSystem, CrashImage_WithTheSameSeed_IsTheSame) {
