@@ -307,6 +307,29 @@ TEST(Membership43, AutoLeave_AfterTheLeaderIsLost_IsDoneByTheNextOne) {
   for (uint64_t id : {2, 3}) EXPECT_EQ(group[id]->conf_state(), conf_of({2, 3})) << id;
 }
 
+// trap 24
+TEST(Membership43, AutoLeave_ByANewLeader_WaitsForACommitOfItsOwn) {
+  Replica leader(testing::test_config(2), joint({2, 3}, {1, 2, 3}, true));
+  Message append = message_of(MessageType::kApp, 1, 2, 1);
+  append.entries.push_back({Term(1), LogIndex(1), EntryType::kNormal, bytes("a")});
+  append.commit = LogIndex(1);
+  leader.hold_applies = true;
+  (void)leader.receive(append);
+  leader->campaign();
+  leader.pump();
+  (void)leader.receive(message_of(MessageType::kVoteResp, 3, 2, 2));
+  ASSERT_EQ(leader->role(), Role::kLeader);
+  leader.hold_applies = false;
+  leader.complete_apply();
+  EXPECT_EQ(leader->applied_index(), LogIndex(1));
+  EXPECT_EQ(leader->last_index(), LogIndex(2)) << "everything inherited is applied, but...";
+  Message ack = message_of(MessageType::kAppResp, 3, 2, 2);
+  ack.index = LogIndex(2);
+  (void)leader.receive(ack);
+  EXPECT_EQ(leader->last_index(), LogIndex(3));
+  EXPECT_EQ(leader.entry(3).type, EntryType::kConfChangeV2);
+}
+
 TEST(Membership43, AutoLeave_RefusedDuringATransfer_IsTriedAgain) {
   Group group(3);
   group.elect(1);

@@ -368,6 +368,19 @@ TEST(Commit362, SingleVoter_CommitsOnlyWhatIsDurable) {
   EXPECT_EQ(payloads(group[1]).size(), 1u);
 }
 
+TEST(Commit1021, Leader_WithoutItsOwnWrite_IsNotPartOfTheMajority) {
+  Replica leader = lone_leader(3);
+  elect(leader, 3);
+  (void)leader.receive(ack_of(2, 1, 1, 1));
+  leader.hold_appends = true;
+  ASSERT_TRUE(leader->propose({bytes("a")}).is_ok());
+  leader.pump();
+  (void)leader.receive(ack_of(2, 1, 1, 2));
+  EXPECT_EQ(leader->commit_index(), LogIndex(1)) << "one durable copy of three";
+  while (!leader.appends.empty()) leader.complete_append();
+  EXPECT_EQ(leader->commit_index(), LogIndex(2));
+}
+
 // 10.2.1: the leader's disk may be the slowest.
 TEST(Commit1021, Leader_WithoutItsOwnWrite_CommitsByTheOthersAndAppliesLater) {
   Group group(3);

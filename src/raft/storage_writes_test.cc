@@ -209,24 +209,27 @@ TEST(Snapshots, Member_BehindTheCompactedLog_IsSentOneAndGoesOnFromThere) {
 
 // FORMAT 5.3: snapshot sent to an inactive peer.
 TEST(Snapshots, Member_NotHeardFrom_IsNotSentOne) {
-  Group group(3);
+  Group group(3, [](Config& config) { config.check_quorum = true; });
   group.elect(1);
-  for (const char* data : {"a", "b"}) group.propose(1, data);
-  ASSERT_TRUE(group[1].storage().compact(LogIndex(3)).is_ok());
-  group[1].storage().set_snapshot_source([] {
-    return std::make_shared<const Snapshot>(Snapshot{LogIndex(3), Term(1), conf_of({1, 2, 3})});
-  });
-  group[1].restart();
+  group.propose(1, "a");
   group.isolate(3);
-  group[1]->campaign();
-  group.settle();
-  ASSERT_EQ(group[1]->role(), Role::kLeader);
-  Message rejection = message_of(MessageType::kAppResp, 3, 1, group[1]->term().value);
-  EXPECT_FALSE(group[1]->status().members[2].recent_active);
+  for (const char* data : {"b", "c"}) group.propose(1, data);
+  for (int i = 0; i < 20; ++i) {
+    group[1].tick();
+    group.settle();
+  }
+  ASSERT_FALSE(group[1]->status().members[2].recent_active);
+  ASSERT_TRUE(group[1].storage().compact(LogIndex(4)).is_ok());
+  group[1].storage().set_snapshot_source([] {
+    return std::make_shared<const Snapshot>(Snapshot{LogIndex(4), Term(1), conf_of({1, 2, 3})});
+  });
+  group[1]->report_unreachable(ReplicaId(3));
+  ASSERT_FALSE(group[1]->status().members[2].paused);
+  ASSERT_TRUE(group[1]->propose({bytes("d")}).is_ok());
+  group[1].pump();
+  EXPECT_TRUE(group[1].take_sent(MessageType::kSnap).empty());
   EXPECT_EQ(group[1]->status().members[2].state, ProgressState::kProbe);
-  rejection.reject = true;
-  rejection.index = LogIndex(3);
-  (void)group[1].receive(rejection);
+  (void)group[1].receive(message_of(MessageType::kHeartbeatResp, 3, 1, 1));
   EXPECT_EQ(group[1].take_sent(MessageType::kSnap).size(), 1u) << "now it has shown up";
 }
 
@@ -297,6 +300,8 @@ TEST(Snapshots, Receiver_OfAnOldOne_SaysWhatIsCommitted) {
 
 TEST(Snapshots, Receiver_AcknowledgesOnceItIsInstalled) {
   Group group(3);
+  (void)group[2].receive(message_of(MessageType::kHeartbeat, 1, 2, 1));
+  group[2].take_sent();
   group[2].hold_appends = true;
   (void)group[2].receive(snapshot_of(1, 2, 1, {Term(1), LogIndex(9)}, conf_of({1, 2, 3})));
   ASSERT_EQ(group[2].appends.size(), 1u);
