@@ -3,7 +3,8 @@
 // connections of their own for snapshots.
 //
 // Delivery is at most once and in order per (sending worker, receiving node) while a connection
-// lives; what is queued when it breaks is lost, and Raft copes. Nothing is ever queued without bound.
+// lives; what is queued when it breaks is lost, and Raft copes. Nothing is ever queued without
+// bound.
 
 #include <cstdint>
 #include <functional>
@@ -22,7 +23,7 @@ namespace multiraft::transport {
 
 /// Who we are to others. Sent in every handshake, and checked by the other side.
 struct Identity {
-  ClusterId cluster;         ///< 0: not a member yet; only requests of kind kJoin pass.
+  ClusterId cluster;  ///< 0: not a member yet; only requests of kind kJoin pass.
   NodeId node;
   uint64_t incarnation = 0;  ///< Drawn at every start; tells a restart from a pause.
 };
@@ -79,20 +80,30 @@ class SnapshotReceiver {
 struct TransportOptions {
   Identity identity;
   env::Address listen;
-  std::vector<env::Executor*> workers;        ///< One WorkerTransport each.
-  std::vector<Receiver*> receivers;           ///< In the order of workers.
+  std::vector<env::Executor*> workers;  ///< One WorkerTransport each.
+  std::vector<Receiver*> receivers;     ///< In the order of workers.
   SnapshotReceiver* snapshot_receiver = nullptr;
-  env::Executor* snapshot_executor = nullptr; ///< For chunk sources and sinks, which may block.
+  env::Executor* snapshot_executor = nullptr;  ///< For chunk sources and sinks, which may block.
   int64_t connect_timeout_ns = 1'000 * env::kMillisecond;
   int64_t reconnect_backoff_max_ns = 500 * env::kMillisecond;
-  uint64_t snapshot_bytes_per_second = 0;     ///< 0: no throttle.
+  int64_t handshake_timeout_ns = 5 * env::kSecond;  ///< For those who connect to us.
+  /// A node that takes none of what is sent to it for so long is connected to anew. A network that
+  /// comes back is noticed by a new connection within a second, but by an old one only when TCP
+  /// tries again, which may be a minute later.
+  int64_t peer_silence_max_ns = 3 * env::kSecond;
+  /// A snapshot stream on which nothing moves for so long is given up.
+  int64_t snapshot_silence_max_ns = 60 * env::kSecond;
+  uint64_t snapshot_bytes_per_second = 0;  ///< 0: no throttle. Of each stream, uncompressed.
+  /// Told what people should know: who was refused, or refuses us, and why. Any thread. Not called
+  /// for every repetition. May be empty.
+  std::function<void(const Status&)> on_problem;
 };
 
 struct TransportStats {
   uint64_t frames_sent = 0, frames_received = 0, bytes_sent = 0, bytes_received = 0;
   uint64_t messages_sent = 0, messages_received = 0, messages_dropped = 0;
-  uint64_t frames_rejected = 0;               ///< Garbage, oversized, wrong checksum or version.
-  uint64_t connections_refused = 0;           ///< Handshakes of strangers.
+  uint64_t frames_rejected = 0;      ///< Garbage, oversized, wrong checksum or version.
+  uint64_t connections_refused = 0;  ///< Handshakes of strangers.
 };
 
 class Transport {

@@ -1,0 +1,86 @@
+#pragma once
+// What every part of a transport knows: who we are, the options, the environment, the counters.
+
+#include <atomic>
+#include <cstdint>
+#include <vector>
+
+#include "env/env.h"
+#include "transport/transport.h"
+#include "wire/handshake.h"
+
+namespace multiraft::transport {
+
+/// Of one thread, read by others. Nobody else writes, so that counting costs no locked instruction.
+class Counter {
+ public:
+  void add(uint64_t n = 1) {
+    value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  }
+  uint64_t get() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<uint64_t> value_{0};
+};
+
+struct alignas(64) Counters {
+  Counter frames_sent, frames_received, bytes_sent, bytes_received;
+  Counter messages_sent, messages_received, messages_dropped;
+  Counter frames_rejected, connections_refused;
+
+  void add_to(TransportStats& stats) const {
+    stats.frames_sent += frames_sent.get();
+    stats.frames_received += frames_received.get();
+    stats.bytes_sent += bytes_sent.get();
+    stats.bytes_received += bytes_received.get();
+    stats.messages_sent += messages_sent.get();
+    stats.messages_received += messages_received.get();
+    stats.messages_dropped += messages_dropped.get();
+    stats.frames_rejected += frames_rejected.get();
+    stats.connections_refused += connections_refused.get();
+  }
+};
+
+/// Immutable but for the cluster and the counters. Outlives all parts, some of which outlive the
+/// transport by a callback.
+struct Context {
+  Context(TransportOptions o, env::Environment& e)
+      : options(std::move(o)),
+        env(e),
+        worker_counters(options.workers.size()),
+        cluster_(options.identity.cluster.value) {}
+
+  const TransportOptions options;
+  env::Environment& env;
+  std::vector<Counters> worker_counters;  ///< One for each worker's thread.
+  Counters snapshot_counters;             ///< For the snapshot thread.
+
+  ClusterId cluster() const { return ClusterId(cluster_.load(std::memory_order_acquire)); }
+  void set_cluster(ClusterId cluster) { cluster_.store(cluster.value, std::memory_order_release); }
+  NodeId self() const { return options.identity.node; }
+  uint32_t workers() const { return static_cast<uint32_t>(options.workers.size()); }
+  env::MonotonicTime now() const { return env.clock().now(); }
+
+  wire::Hello hello(wire::ConnectionKind kind, uint32_t worker, NodeId to) const {
+    wire::Hello hello;
+    hello.kind = kind;
+    hello.worker = static_cast<uint16_t>(worker);
+    hello.workers = static_cast<uint16_t>(workers());
+    hello.cluster = cluster();
+    hello.node = self();
+    hello.incarnation = options.identity.incarnation;
+    hello.to = to;
+    return hello;
+  }
+  wire::HelloReply reply(const Status& verdict) const {
+    return {verdict.code(), cluster(), self(), options.identity.incarnation, verdict.message()};
+  }
+  void problem(const Status& status) const {
+    if (options.on_problem) options.on_problem(status);
+  }
+
+ private:
+  std::atomic<uint64_t> cluster_;
+};
+
+}  // namespace multiraft::transport

@@ -1,0 +1,128 @@
+#include "transport/dialer.h"
+
+#include <array>
+#include <utility>
+
+namespace multiraft::transport {
+namespace {
+
+constexpr size_t kBufferBytes = 4 * limits::kKiB;
+
+}  // namespace
+
+std::shared_ptr<Dialer> Dialer::start(std::shared_ptr<Context> context, env::Executor& executor,
+                                      const env::Address& address, const wire::Hello& hello,
+                                      int64_t timeout_ns, Done done) {
+  auto dialer =
+      std::make_shared<Dialer>(std::move(context), executor, address, hello, std::move(done));
+  dialer->connect(timeout_ns);
+  return dialer;
+}
+
+Dialer::Dialer(std::shared_ptr<Context> context, env::Executor& executor,
+               const env::Address& address, const wire::Hello& hello, Done done)
+    : context_(std::move(context)),
+      executor_(executor),
+      address_(address),
+      hello_(hello),
+      done_(std::move(done)),
+      timer_(executor) {}
+
+void Dialer::connect(int64_t timeout_ns) {
+  timer_.set(context_->now() + timeout_ns, [weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (!self) return;
+    self->timer_.fired();
+    self->finish(
+        Status(StatusCode::kUnavailable, self->whom() + " does not answer the handshake in time"));
+  });
+  context_->env.network().connect(
+      executor_, address_, timeout_ns,
+      [weak = weak_from_this()](Result<std::unique_ptr<env::Stream>> stream) {
+        const auto self = weak.lock();
+        if (!self || !self->done_) return;
+        if (!stream) return self->finish(stream.status());
+        self->say_hello(std::move(*stream));
+      });
+}
+
+void Dialer::say_hello(std::unique_ptr<env::Stream> stream) {
+  stream_ = std::move(stream);
+  hello_frame_ = wire::encode(hello_);
+  reader_ = std::make_unique<FrameReader>(*stream_, *this, kBufferBytes,
+                                          wire::payload_bytes_max(wire::FrameKind::kHelloReply));
+  const std::array<std::string_view, 1> parts = {hello_frame_};
+  stream_->write(parts, [weak = weak_from_this()](Status status) {
+    const auto self = weak.lock();
+    // After an error the reader knows more: perhaps we were refused before all was sent.
+    if (!self || !self->done_ || !status) return;
+    self->hello_sent_ = true;
+    self->welcome_if_complete();
+  });
+  reader_->start(weak_from_this());
+}
+
+bool Dialer::on_frame(const wire::FrameHeader& header, SharedBytes payload) {
+  if (header.kind != wire::FrameKind::kHelloReply) {
+    finish(Status(StatusCode::kCorruption, whom() + " answers the handshake with something else"));
+    return false;
+  }
+  wire::HelloReply reply;
+  Status status = wire::decode(payload, reply);
+  if (status) status = judge(reply);
+  if (status && reader_->unread_bytes() > 0) {
+    status = Status(StatusCode::kCorruption, whom() + " sends more than its part of the handshake");
+  }
+  if (!status) {
+    finish(std::move(status));
+  } else {
+    welcome_ = std::move(reply);
+    welcome_if_complete();
+  }
+  return false;
+}
+
+void Dialer::welcome_if_complete() {
+  // The answer may overtake the news that the question was sent; the stream is handed on only when
+  // neither a read nor a write is under way.
+  if (!welcome_ || !hello_sent_) return;
+  finish(Dialed{std::move(stream_), std::move(*welcome_)});
+}
+
+Status Dialer::judge(const wire::HelloReply& reply) const {
+  if (reply.code != StatusCode::kOk) return {reply.code, whom() + " refuses: " + reply.text};
+  if (hello_.to && reply.node != hello_.to) {
+    return {StatusCode::kConflict, whom() + " is node " + to_string(reply.node)};
+  }
+  if (hello_.cluster && reply.cluster != hello_.cluster) {
+    return {StatusCode::kConflict, whom() + " belongs to another cluster"};
+  }
+  return Status::ok();
+}
+
+void Dialer::on_end(const Status& status) {
+  const StatusCode code =
+      status.code() == StatusCode::kIoError ? StatusCode::kUnavailable : status.code();
+  finish(Status(code, whom() + ": " + status.message()));
+}
+
+std::string Dialer::whom() const {
+  return (hello_.to ? "node " + to_string(hello_.to) + " at " : "the node at ") +
+         address_.to_string();
+}
+
+void Dialer::finish(Result<Dialed> result) {
+  if (!done_) return;
+  Done done = std::exchange(done_, nullptr);
+  timer_.cancel();
+  if (stream_) stream_->close();
+  done(std::move(result));
+}
+
+void Dialer::close() {
+  const Done dropped = std::exchange(done_, nullptr);
+  timer_.cancel();
+  if (stream_) stream_->close();
+}
+
+}  // namespace multiraft::transport

@@ -1,0 +1,237 @@
+#include "transport/doorman.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/coverage.h"
+#include "transport/farewell.h"
+
+namespace multiraft::transport {
+namespace {
+
+/// Connections that have not said who they are yet.
+constexpr size_t kGuestsMax = 1024;
+constexpr size_t kBufferBytes = 4 * limits::kKiB;
+/// A refused guest may still be sending.
+constexpr size_t kDiscardBytesMax = 256 * limits::kKiB;
+constexpr size_t kIncarnationsRemembered = 8;
+/// Beyond it, nodes are not remembered: a second one with the same id goes unnoticed.
+constexpr size_t kNodesRemembered = 16'384;
+/// Strangers must not fill the log.
+constexpr int64_t kReportIntervalNs = env::kSecond;
+
+std::string name(NodeId node) { return "node " + to_string(node); }
+
+}  // namespace
+
+// -- GuestBook.
+
+Status GuestBook::judge(uint16_t version, const wire::Hello& hello, const Context& context) const {
+  const NodeId self = context.self();
+  const ClusterId cluster = context.cluster();
+  if (version != wire::kProtocolVersion) {
+    return {StatusCode::kInvalidArgument, name(self) + " speaks protocol version " +
+                                              std::to_string(wire::kProtocolVersion) + ", not " +
+                                              std::to_string(version)};
+  }
+  if (hello.node.value == 0 || hello.node.value > limits::kNodeIdMax) {
+    return {StatusCode::kInvalidArgument, to_string(hello.node) + " is no node id"};
+  }
+  if (hello.node == self) {
+    if (hello.incarnation == context.options.identity.incarnation) {
+      return {StatusCode::kConflict, "the address leads back to " + name(self) +
+                                         " itself; check which raft address each node advertises"};
+    }
+    return {StatusCode::kConflict, "the id " + to_string(self) + " is taken by this node"};
+  }
+  if (hello.to && hello.to != self) {
+    return {StatusCode::kConflict, "this is " + name(self) + ", not " + name(hello.to)};
+  }
+  const bool newcomer = hello.kind == wire::ConnectionKind::kCall && !hello.cluster;
+  if (!cluster) {
+    return {StatusCode::kUnavailable, name(self) + " is not a member of a cluster yet"};
+  }
+  if (newcomer) return Status::ok();
+  if (hello.cluster != cluster) {
+    return {StatusCode::kConflict,
+            name(self) + " belongs to another cluster than " + name(hello.node)};
+  }
+  if (forgotten_.contains(hello.node.value)) {
+    return {StatusCode::kNotFound, name(hello.node) + " was removed from the cluster"};
+  }
+  const auto found = known_.find(hello.node.value);
+  if (found != known_.end() && std::count(found->second.earlier.begin(),
+                                          found->second.earlier.end(), hello.incarnation) > 0) {
+    return {StatusCode::kConflict, "another process with the id " + to_string(hello.node) +
+                                       " has connected since: two nodes have the same id"};
+  }
+  return Status::ok();
+}
+
+void GuestBook::note(const wire::Hello& hello) {
+  // Who calls need not be a member: anybody may claim any id.
+  if (hello.kind == wire::ConnectionKind::kCall) return;
+  if (known_.size() >= kNodesRemembered && !known_.contains(hello.node.value)) return;
+  const auto [entry, is_new] = known_.try_emplace(hello.node.value);
+  Known& known = entry->second;
+  if (!is_new && known.incarnation != hello.incarnation) {
+    known.earlier.push_back(known.incarnation);
+    if (known.earlier.size() > kIncarnationsRemembered) known.earlier.erase(known.earlier.begin());
+  }
+  known.incarnation = hello.incarnation;
+}
+
+// -- Guest.
+
+/// Somebody at the door: from accept to the handover or the refusal.
+class Doorman::Guest final : public FrameReader::Handler,
+                             public std::enable_shared_from_this<Guest> {
+ public:
+  Guest(Doorman& doorman, std::unique_ptr<env::Stream> stream)
+      : doorman_(doorman),
+        stream_(std::move(stream)),
+        reader_(*stream_, *this, kBufferBytes, wire::payload_bytes_max(wire::FrameKind::kHello)),
+        writer_(*stream_),
+        timer_(*doorman.context_->options.workers[0]),
+        farewell_(*stream_, writer_, kDiscardBytesMax) {}
+
+  void start() {
+    timer_.set(doorman_.context_->now() + doorman_.context_->options.handshake_timeout_ns,
+               [weak = weak_from_this()] {
+                 if (const auto self = weak.lock()) self->timed_out();
+               });
+    writer_.start(weak_from_this());
+    reader_.start(weak_from_this());
+  }
+
+  void close() {
+    timer_.cancel();
+    if (stream_) stream_->close();
+  }
+
+  bool on_frame(const wire::FrameHeader& header, SharedBytes payload) override {
+    wire::Hello hello;
+    Status verdict = judge(header, payload, hello);
+    if (!verdict) {
+      refuse(std::move(verdict));
+      return false;
+    }
+    doorman_.book_.note(hello);
+    writer_.send(wire::encode(doorman_.context_->reply(Status::ok())));
+    writer_.when_idle([weak = weak_from_this(), hello] {
+      if (const auto self = weak.lock()) self->admitted(hello);
+    });
+    return false;
+  }
+
+  void on_end(const Status& status) override {
+    if (status.code() == StatusCode::kUnavailable || status.code() == StatusCode::kIoError) {
+      if (reader_.bytes_read() > 0) doorman_.refused(status, stream_->remote_address());
+      leave();
+      return;
+    }
+    doorman_.context_->worker_counters[0].frames_rejected.add();
+    refuse(status);
+  }
+
+ private:
+  Status judge(const wire::FrameHeader& header, std::string_view payload,
+               wire::Hello& hello) const {
+    if (header.kind != wire::FrameKind::kHello) {
+      return {StatusCode::kInvalidArgument, "a connection begins with a hello"};
+    }
+    // In another version there may be more in it than we know.
+    if (header.version == wire::kProtocolVersion) {
+      MR_RETURN_IF_ERROR(wire::decode(payload, hello));
+      if (reader_.unread_bytes() > 0) {
+        return {StatusCode::kInvalidArgument, "nothing may be sent before the hello is answered"};
+      }
+    }
+    return doorman_.book_.judge(header.version, hello, *doorman_.context_);
+  }
+
+  void refuse(const Status& verdict) {
+    doorman_.refused(verdict, stream_->remote_address());
+    writer_.send(wire::encode(doorman_.context_->reply(verdict)));
+    farewell_.begin(weak_from_this(), [this] { leave(); });
+  }
+
+  void admitted(const wire::Hello& hello) {
+    timer_.cancel();
+    const auto self = shared_from_this();
+    Doorman& doorman = doorman_;
+    std::unique_ptr<env::Stream> stream = std::move(stream_);
+    doorman.gone(*this);
+    doorman.admit_(hello, std::move(stream));
+  }
+
+  void timed_out() {
+    timer_.fired();
+    if (!farewell_.begun()) {
+      MR_COVERAGE("slow handshake");
+      doorman_.refused({StatusCode::kUnavailable, "no hello in time"}, stream_->remote_address());
+    }
+    leave();
+  }
+
+  void leave() {
+    close();
+    doorman_.gone(*this);
+  }
+
+  Doorman& doorman_;
+  std::unique_ptr<env::Stream> stream_;
+  FrameReader reader_;
+  FrameWriter writer_;
+  Timer timer_;
+  Farewell farewell_;
+};
+
+// -- Doorman.
+
+Doorman::Doorman(std::shared_ptr<Context> context, Admit admit)
+    : context_(std::move(context)), admit_(std::move(admit)) {}
+
+Doorman::~Doorman() = default;
+
+Status Doorman::listen() {
+  auto listener = context_->env.network().listen(
+      *context_->options.workers[0], context_->options.listen,
+      [weak = weak_from_this()](std::unique_ptr<env::Stream> stream) {
+        if (const auto self = weak.lock()) self->accepted(std::move(stream));
+      });
+  if (!listener) return listener.status();
+  listener_ = std::move(*listener);
+  return Status::ok();
+}
+
+void Doorman::accepted(std::unique_ptr<env::Stream> stream) {
+  if (closed_) return;
+  if (guests_.size() >= kGuestsMax) {
+    MR_COVERAGE("too many guests");
+    refused({StatusCode::kOverloaded, "too many connections that have not said who they are"},
+            stream->remote_address());
+    return;
+  }
+  auto guest = std::make_shared<Guest>(*this, std::move(stream));
+  guests_.emplace(guest.get(), guest);
+  guest->start();
+}
+
+void Doorman::gone(Guest& guest) { guests_.erase(&guest); }
+
+void Doorman::refused(const Status& why, const std::string& whom) {
+  context_->worker_counters[0].connections_refused.add();
+  const env::MonotonicTime now = context_->now();
+  if (now - reported_at_ < kReportIntervalNs) return;
+  reported_at_ = now;
+  context_->problem({why.code(), "refused " + whom + ": " + why.message()});
+}
+
+void Doorman::close() {
+  closed_ = true;
+  if (listener_) listener_->close();
+  for (auto& [guest, held] : std::exchange(guests_, {})) held->close();
+}
+
+}  // namespace multiraft::transport

@@ -1,0 +1,108 @@
+#include "transport/incoming.h"
+
+#include <utility>
+
+#include "wire/batch.h"
+
+namespace multiraft::transport {
+namespace {
+
+constexpr size_t kReadBufferBytes = 64 * limits::kKiB;
+/// Acknowledgements within the time after which silence counts as death.
+constexpr int64_t kAcksPerSilence = 6;
+
+}  // namespace
+
+Incoming::Incoming(std::shared_ptr<Context> context, uint32_t worker, NodeId from,
+                   std::unique_ptr<env::Stream> stream, Callback<void(Incoming&)> on_gone)
+    : context_(std::move(context)),
+      receiver_(*context_->options.receivers[worker]),
+      counters_(context_->worker_counters[worker]),
+      from_(from),
+      stream_(std::move(stream)),
+      on_gone_(std::move(on_gone)),
+      reader_(*stream_, *this, kReadBufferBytes),
+      writer_(*stream_),
+      ack_timer_(*context_->options.workers[worker]) {}
+
+void Incoming::start() {
+  writer_.start(weak_from_this());
+  reader_.start(weak_from_this());
+}
+
+void Incoming::close() {
+  open_ = false;
+  ack_timer_.cancel();
+  stream_->close();
+}
+
+bool Incoming::on_frame(const wire::FrameHeader& header, SharedBytes payload) {
+  if (header.kind != wire::FrameKind::kBatch) {
+    return reject({StatusCode::kCorruption, "a " + std::string(wire::frame_kind_name(header.kind)) +
+                                                " frame among batches"});
+  }
+  counters_.frames_received.add();
+  counters_.bytes_received.add(wire::kFrameHeaderBytes + payload.size());
+  acknowledge_later();
+  wire::BatchReader records(std::move(payload));
+  uint64_t count = 0;
+  wire::BatchReader::Item item;
+  // The receiver may do anything but wait; what it does may end this connection.
+  while (open_ && (item = records.next()) != wire::BatchReader::Item::kEnd) {
+    switch (item) {
+      case wire::BatchReader::Item::kMessage:
+        receiver_.on_message(from_, std::move(records.message()));
+        break;
+      case wire::BatchReader::Item::kRequest:
+        receiver_.on_request(from_, std::move(records.request()));
+        break;
+      case wire::BatchReader::Item::kResponse:
+        receiver_.on_response(from_, std::move(records.response()));
+        break;
+      case wire::BatchReader::Item::kMalformed:
+      case wire::BatchReader::Item::kEnd:
+        break;
+    }
+    if (item == wire::BatchReader::Item::kMalformed) break;
+    ++count;
+  }
+  counters_.messages_received.add(count);
+  receiver_.on_batch_end(from_);
+  if (!records.status().is_ok()) return reject(records.status());
+  return open_;
+}
+
+void Incoming::on_end(const Status& status) {
+  // An end is nothing special; bytes that are not what they should be are.
+  if (status.code() != StatusCode::kUnavailable && status.code() != StatusCode::kIoError) {
+    reject(status);
+    return;
+  }
+  close();
+  on_gone_(*this);
+}
+
+bool Incoming::reject(const Status& why) {
+  counters_.frames_rejected.add();
+  context_->problem({why.code(), "from node " + to_string(from_) + " at " +
+                                     stream_->remote_address() + ": " + why.message()});
+  close();
+  on_gone_(*this);
+  return false;
+}
+
+void Incoming::acknowledge_later() {
+  if (ack_timer_.is_set()) return;
+  ack_timer_.set(context_->now() + context_->options.peer_silence_max_ns / kAcksPerSilence,
+                 [weak = weak_from_this()] {
+                   const auto self = weak.lock();
+                   if (!self) return;
+                   self->ack_timer_.fired();
+                   // Behind one that is stuck there is no use for another.
+                   if (self->writer_.idle()) {
+                     self->writer_.send(wire::encode(wire::Received{self->reader_.bytes_read()}));
+                   }
+                 });
+}
+
+}  // namespace multiraft::transport

@@ -1,0 +1,44 @@
+#pragma once
+// A connection on which another node's worker sends its batches to one of ours.
+
+#include <memory>
+
+#include "env/network.h"
+#include "transport/context.h"
+#include "transport/frame_reader.h"
+#include "transport/frame_writer.h"
+#include "transport/timer.h"
+
+namespace multiraft::transport {
+
+/// Hands the batches to the worker's receiver, and says now and then how much has come.
+class Incoming final : public FrameReader::Handler, public std::enable_shared_from_this<Incoming> {
+ public:
+  /// `on_gone` runs when the connection has ended by itself, as the last thing.
+  Incoming(std::shared_ptr<Context> context, uint32_t worker, NodeId from,
+           std::unique_ptr<env::Stream> stream, Callback<void(Incoming&)> on_gone);
+
+  void start();
+  void close();
+
+  // -- FrameReader::Handler
+  bool on_frame(const wire::FrameHeader& header, SharedBytes payload) override;
+  void on_end(const Status& status) override;
+
+ private:
+  bool reject(const Status& why);
+  void acknowledge_later();
+
+  const std::shared_ptr<Context> context_;
+  Receiver& receiver_;
+  Counters& counters_;
+  const NodeId from_;
+  const std::unique_ptr<env::Stream> stream_;
+  Callback<void(Incoming&)> on_gone_;
+  FrameReader reader_;
+  FrameWriter writer_;
+  Timer ack_timer_;
+  bool open_ = true;
+};
+
+}  // namespace multiraft::transport

@@ -1,0 +1,256 @@
+#include "transport/peer.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/coverage.h"
+
+namespace multiraft::transport {
+namespace {
+
+constexpr int64_t kBackoffMinNs = 20 * env::kMillisecond;
+/// For frames that say how much was read.
+constexpr size_t kReadBufferBytes = 512;
+constexpr size_t kPayloadBytesMax = 64;
+
+}  // namespace
+
+Peer::Peer(std::shared_ptr<Context> context, uint32_t worker, NodeId node,
+           const env::Address& address, uint64_t seed)
+    : context_(std::move(context)),
+      worker_(worker),
+      node_(node),
+      executor_(*context_->options.workers[worker]),
+      counters_(context_->worker_counters[worker]),
+      address_(address),
+      random_(seed),
+      retry_timer_(executor_),
+      backoff_ns_(kBackoffMinNs),
+      silence_timer_(executor_) {}
+
+// -- The queue.
+
+bool Peer::make_room(size_t record_bytes) {
+  if (state_ == State::kClosed) return false;
+  if (queued_bytes_ + record_bytes > limits::kPeerSendQueueBytesMax) {
+    MR_COVERAGE("peer queue full");
+    counters_.messages_dropped.add();
+    return false;
+  }
+  if (gathering_ && gathering_->frame_bytes() >= limits::kFrameBatchBytesTarget) {
+    full_.push_back(std::move(gathering_));
+    flushed_ = false;
+    if (state_ == State::kReady && !writing_) write_next();
+  }
+  if (!gathering_) {
+    gathering_ = spare_ ? std::move(spare_) : std::make_unique<wire::BatchEncoder>();
+  }
+  if (gathering_->fits(record_bytes)) return true;
+  // A batch below the target holds every record within the limits; this one is beyond them.
+  MR_COVERAGE("record larger than a frame");
+  counters_.messages_dropped.add();
+  if (gathering_->empty()) spare_ = std::move(gathering_);
+  return false;
+}
+
+void Peer::flush() {
+  if (!gathering_) return;
+  flushed_ = true;
+  if (state_ == State::kReady && !writing_) write_next();
+}
+
+void Peer::write_next() {
+  if (!full_.empty()) {
+    writing_ = std::move(full_.front());
+    full_.pop_front();
+  } else if (gathering_ && flushed_) {
+    writing_ = std::move(gathering_);
+    flushed_ = false;
+  } else {
+    return;
+  }
+  bytes_sent_ += writing_->frame_bytes();
+  watch_silence();
+  stream_->write(writing_->finish(), [weak = weak_from_this()](Status status) {
+    if (const auto self = weak.lock()) self->written(status);
+  });
+}
+
+void Peer::written(const Status& status) {
+  if (state_ != State::kReady) return;
+  if (!status) return failed(status);
+  counters_.frames_sent.add();
+  counters_.bytes_sent.add(writing_->frame_bytes());
+  counters_.messages_sent.add(writing_->records());
+  queued_bytes_ -= writing_->frame_bytes() - wire::kFrameHeaderBytes;
+  writing_->clear();
+  spare_ = std::move(writing_);
+  write_next();
+}
+
+// -- The connection.
+
+void Peer::connect() {
+  state_ = State::kConnecting;
+  dialer_ = Dialer::start(context_, executor_, address_,
+                          context_->hello(wire::ConnectionKind::kMessages, worker_, node_),
+                          context_->options.connect_timeout_ns,
+                          [weak = weak_from_this()](Result<Dialed> dialed) {
+                            const auto self = weak.lock();
+                            if (!self || self->state_ != State::kConnecting) return;
+                            if (!dialed) return self->failed(dialed.status());
+                            self->welcomed(std::move(*dialed));
+                          });
+}
+
+void Peer::welcomed(Dialed dialed) {
+  dialer_.reset();
+  stream_ = std::move(dialed.stream);
+  incarnation_ = dialed.reply.incarnation;
+  state_ = State::kReady;
+  backoff_ns_ = kBackoffMinNs;
+  reported_.clear();
+  bytes_sent_ = bytes_received_ = 0;
+  reader_ = std::make_unique<FrameReader>(*stream_, *this, kReadBufferBytes, kPayloadBytesMax);
+  reader_->start(weak_from_this());
+  // What gathered while there was no connection has waited long enough.
+  flush();
+}
+
+bool Peer::on_frame(const wire::FrameHeader& header, SharedBytes payload) {
+  wire::Received received;
+  if (header.kind != wire::FrameKind::kReceived || !wire::decode(payload, received) ||
+      received.bytes > bytes_sent_) {
+    counters_.frames_rejected.add();
+    failed(Status(StatusCode::kCorruption,
+                  "node " + to_string(node_) + " sends what does not belong on the connection"));
+    return false;
+  }
+  if (received.bytes > bytes_received_) {
+    bytes_received_ = received.bytes;
+    progress_at_ = context_->now();
+  }
+  return true;
+}
+
+void Peer::on_end(const Status& status) { failed(status); }
+
+void Peer::watch_silence() {
+  if (silence_timer_.is_set()) return;
+  progress_at_ = context_->now();
+  silence_timer_.set(progress_at_ + context_->options.peer_silence_max_ns / 2,
+                     [weak = weak_from_this()] {
+                       if (const auto self = weak.lock()) self->check_silence();
+                     });
+}
+
+void Peer::check_silence() {
+  silence_timer_.fired();
+  if (state_ != State::kReady || bytes_received_ == bytes_sent_) return;
+  const int64_t silence_ns = context_->now() - progress_at_;
+  if (silence_ns >= context_->options.peer_silence_max_ns) {
+    MR_COVERAGE("silent peer");
+    failed(Status(StatusCode::kUnavailable, "node " + to_string(node_) + " at " +
+                                                address_.to_string() + " has taken nothing for " +
+                                                std::to_string(silence_ns / env::kMillisecond) +
+                                                " ms"));
+    return;
+  }
+  const env::MonotonicTime progress_at = progress_at_;
+  watch_silence();
+  progress_at_ = progress_at;
+}
+
+/// Ends what there is of a connection, and with it the queue. Whether there was one.
+bool Peer::drop_connection() {
+  const bool connected = state_ == State::kReady;
+  if (dialer_) dialer_->close();
+  dialer_.reset();
+  // Not destroyed yet: this may be its callback.
+  if (stream_) stream_->close();
+  retry_timer_.cancel();
+  silence_timer_.cancel();
+  uint64_t lost = 0;
+  for (const Batch& batch : full_) lost += batch->records();
+  if (gathering_) lost += gathering_->records();
+  if (writing_) lost += writing_->records();
+  counters_.messages_dropped.add(lost);
+  full_.clear();
+  gathering_.reset();
+  writing_.reset();
+  queued_bytes_ = 0;
+  flushed_ = false;
+  return connected;
+}
+
+void Peer::failed(const Status& why) {
+  if (state_ != State::kConnecting && state_ != State::kReady) return;
+  report(why);
+  const bool connected = drop_connection();
+  wait_and_retry();
+  // Last: the receiver may send again, and even have this node forgotten.
+  context_->options.receivers[worker_]->on_disconnected(node_, connected);
+}
+
+void Peer::report(const Status& why) {
+  if (why.message() == reported_) return;
+  reported_ = why.message();
+  context_->problem(why);
+}
+
+void Peer::wait_and_retry() {
+  state_ = State::kWaiting;
+  const auto most = static_cast<uint64_t>(backoff_ns_);
+  const auto delay_ns = static_cast<int64_t>(random_.between(most / 2, most));
+  backoff_ns_ = std::min(2 * backoff_ns_,
+                         std::max(context_->options.reconnect_backoff_max_ns, kBackoffMinNs));
+  retry_timer_.set(context_->now() + delay_ns, [weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (!self) return;
+    self->retry_timer_.fired();
+    self->retry();
+  });
+}
+
+void Peer::retry() {
+  state_ = State::kIdle;
+  if (anything_queued()) connect();
+}
+
+void Peer::node_is_alive(uint64_t incarnation) {
+  if (state_ == State::kWaiting) {
+    MR_COVERAGE("reconnect because the node connected");
+    retry_timer_.cancel();
+    backoff_ns_ = kBackoffMinNs;
+    retry();
+  } else if (state_ == State::kReady && incarnation != incarnation_) {
+    // It has started anew: the connection to its predecessor leads nowhere, though a machine that
+    // lost its power cannot say so.
+    MR_COVERAGE("connection to an earlier incarnation");
+    failed(Status(StatusCode::kUnavailable, "node " + to_string(node_) + " has started anew"));
+  }
+}
+
+void Peer::set_address(const env::Address& address) {
+  if (address == address_ || state_ == State::kClosed) return;
+  address_ = address;
+  const bool live = state_ != State::kIdle;
+  const bool connected = drop_connection();
+  state_ = State::kIdle;
+  backoff_ns_ = kBackoffMinNs;
+  if (live) context_->options.receivers[worker_]->on_disconnected(node_, connected);
+}
+
+void Peer::forget() {
+  const bool live = state_ != State::kIdle && state_ != State::kClosed;
+  const bool connected = drop_connection();
+  state_ = State::kClosed;
+  if (live) context_->options.receivers[worker_]->on_disconnected(node_, connected);
+}
+
+void Peer::close() {
+  drop_connection();
+  state_ = State::kClosed;
+}
+
+}  // namespace multiraft::transport

@@ -1,0 +1,231 @@
+#include "transport/transport.h"
+
+#include <absl/container/flat_hash_map.h>
+#include <absl/container/flat_hash_set.h>
+
+#include <latch>
+#include <mutex>
+#include <utility>
+
+#include "base/assert.h"
+#include "transport/call_client.h"
+#include "transport/call_desk.h"
+#include "transport/context.h"
+#include "transport/doorman.h"
+#include "transport/snapshot_desk.h"
+#include "transport/worker_transport.h"
+
+namespace multiraft::transport {
+namespace {
+
+/// Runs `task` on the executor's thread and returns when it has run, or never will.
+void run_and_wait(env::Executor& executor, Task task) {
+  std::latch done(1);
+  // Counts when the task is destroyed: also one that an executor that has ended drops.
+  struct Guard {
+    std::latch* latch;
+    void operator()(std::latch* l) const { l->count_down(); }
+  };
+  std::unique_ptr<std::latch, Guard> guard(&done, Guard{&done});
+  executor.post([guard = std::move(guard), task = std::move(task)]() mutable { task(); });
+  done.wait();
+}
+
+class TransportImpl final : public Transport {
+ public:
+  TransportImpl(TransportOptions options, env::Environment& env)
+      : context_(std::make_shared<Context>(std::move(options), env)) {}
+  ~TransportImpl() override { stop(); }
+
+  Status open();
+
+  WorkerTransport& worker(uint32_t index) override { return *workers_[index]; }
+  uint16_t port() const override { return port_; }
+  void set_address(NodeId node, const env::Address& address) override;
+  void forget(NodeId node) override;
+  void set_cluster(ClusterId cluster) override { context_->set_cluster(cluster); }
+  void send_snapshot(NodeId to, const wire::SnapshotHeader& header,
+                     std::unique_ptr<ChunkSource> source, env::Executor& executor,
+                     Callback<void(Status)> done) override;
+  void call(const env::Address& address, wire::Request request, int64_t timeout_ns,
+            env::Executor& executor, Callback<void(Result<wire::Response>)> done) override;
+  TransportStats stats() const override;
+  void stop() override;
+
+ private:
+  env::Executor& executor(uint32_t index) { return *context_->options.workers[index]; }
+  void admit(const wire::Hello& hello, std::unique_ptr<env::Stream> stream);
+  bool answer_call(uint32_t worker, NodeId to, wire::Response response);
+
+  const std::shared_ptr<Context> context_;
+  std::vector<std::shared_ptr<WorkerTransportImpl>> workers_;
+  std::shared_ptr<Doorman> doorman_;
+  std::shared_ptr<CallDesk> call_desk_;
+  std::shared_ptr<SnapshotDesk> snapshots_;
+  uint16_t port_ = 0;
+
+  mutable std::mutex mutex_;  ///< Guards what follows.
+  absl::flat_hash_map<uint64_t, env::Address> addresses_;
+  std::vector<std::weak_ptr<CallClient>> calls_;
+  bool stopped_ = false;
+};
+
+Status TransportImpl::open() {
+  const TransportOptions& options = context_->options;
+  MR_ASSERT(!options.workers.empty() && options.workers.size() <= UINT16_MAX);
+  MR_ASSERT(options.workers.size() == options.receivers.size());
+  MR_ASSERT(options.identity.node && options.identity.node.value <= limits::kNodeIdMax);
+  MR_ASSERT(!options.snapshot_receiver || options.snapshot_executor);
+  call_desk_ = std::make_shared<CallDesk>(context_);
+  snapshots_ = std::make_shared<SnapshotDesk>(context_);
+  for (uint32_t i = 0; i < context_->workers(); ++i) {
+    workers_.push_back(std::make_shared<WorkerTransportImpl>(
+        context_, i, [this, i](NodeId to, wire::Response response) {
+          return answer_call(i, to, std::move(response));
+        }));
+  }
+  doorman_ = std::make_shared<Doorman>(
+      context_, [this](const wire::Hello& hello, std::unique_ptr<env::Stream> stream) {
+        admit(hello, std::move(stream));
+      });
+  MR_RETURN_IF_ERROR(doorman_->listen());
+  port_ = doorman_->port();
+  return Status::ok();
+}
+
+/// On worker 0.
+void TransportImpl::admit(const wire::Hello& hello, std::unique_ptr<env::Stream> stream) {
+  switch (hello.kind) {
+    case wire::ConnectionKind::kCall:
+      call_desk_->adopt(hello, std::move(stream));
+      return;
+    case wire::ConnectionKind::kSnapshot:
+      stream->move_to(*context_->options.snapshot_executor,
+                      [desk = snapshots_, hello](std::unique_ptr<env::Stream> moved) {
+                        desk->adopt(hello, std::move(moved));
+                      });
+      return;
+    case wire::ConnectionKind::kMessages:
+      break;
+  }
+  // The same group lives on the same worker everywhere if all have the same number of them.
+  const uint32_t index = hello.worker % context_->workers();
+  if (index == 0) {
+    workers_[0]->adopt(hello, std::move(stream));
+  } else {
+    stream->move_to(executor(index),
+                    [worker = workers_[index], hello](std::unique_ptr<env::Stream> moved) {
+                      worker->adopt(hello, std::move(moved));
+                    });
+  }
+  for (uint32_t i = 0; i < context_->workers(); ++i) {
+    executor(i).post([worker = workers_[i], node = hello.node, incarnation = hello.incarnation] {
+      worker->node_is_alive(node, incarnation);
+    });
+  }
+}
+
+bool TransportImpl::answer_call(uint32_t worker, NodeId to, wire::Response response) {
+  if (worker == 0) return call_desk_->answer(to, std::move(response));
+  executor(0).post([desk = call_desk_, to, response = std::move(response)]() mutable {
+    desk->answer(to, std::move(response));
+  });
+  return true;
+}
+
+void TransportImpl::set_address(NodeId node, const env::Address& address) {
+  if (node == context_->self()) return;
+  std::lock_guard lock(mutex_);  // So that all threads see changes in the same order.
+  if (stopped_) return;
+  addresses_[node.value] = address;
+  executor(0).post([doorman = doorman_, node] { doorman->book().remember(node); });
+  for (uint32_t i = 0; i < context_->workers(); ++i) {
+    // Who sends next on this very thread finds the node; a change of an address ends connections,
+    // of which the receiver must not be told from within its own call.
+    if (executor(i).in_executor() && !workers_[i]->knows(node)) {
+      workers_[i]->set_address(node, address);
+    }
+    executor(i).post([worker = workers_[i], node, address] { worker->set_address(node, address); });
+  }
+}
+
+void TransportImpl::forget(NodeId node) {
+  std::lock_guard lock(mutex_);
+  if (stopped_) return;
+  addresses_.erase(node.value);
+  executor(0).post([doorman = doorman_, node] { doorman->book().forget(node); });
+  for (uint32_t i = 0; i < context_->workers(); ++i) {
+    executor(i).post([worker = workers_[i], node] { worker->forget(node); });
+  }
+}
+
+void TransportImpl::send_snapshot(NodeId to, const wire::SnapshotHeader& header,
+                                  std::unique_ptr<ChunkSource> source, env::Executor& executor,
+                                  Callback<void(Status)> done) {
+  Callback<void(Status)> report = [&executor, done = std::move(done)](Status status) mutable {
+    executor.post([done = std::move(done), status = std::move(status)]() mutable {
+      done(std::move(status));
+    });
+  };
+  std::lock_guard lock(mutex_);
+  const auto found = addresses_.find(to.value);
+  if (stopped_) return report(Status(StatusCode::kCancelled, "this node stops"));
+  if (found == addresses_.end()) {
+    return report(
+        Status(StatusCode::kUnavailable, "the address of node " + to_string(to) + " is not known"));
+  }
+  context_->options.snapshot_executor->post([desk = snapshots_, to, address = found->second, header,
+                                             source = std::move(source),
+                                             report = std::move(report)]() mutable {
+    desk->send(to, address, header, std::move(source), std::move(report));
+  });
+}
+
+void TransportImpl::call(const env::Address& address, wire::Request request, int64_t timeout_ns,
+                         env::Executor& executor, Callback<void(Result<wire::Response>)> done) {
+  auto client =
+      std::make_shared<CallClient>(context_, executor, std::move(request), std::move(done));
+  executor.post([client, address, timeout_ns] { client->start(address, timeout_ns); });
+  std::lock_guard lock(mutex_);
+  std::erase_if(calls_, [](const auto& call) { return call.expired(); });
+  calls_.push_back(client);
+  if (stopped_) client->cancel();
+}
+
+TransportStats TransportImpl::stats() const {
+  TransportStats stats;
+  for (const Counters& counters : context_->worker_counters) counters.add_to(stats);
+  context_->snapshot_counters.add_to(stats);
+  return stats;
+}
+
+void TransportImpl::stop() {
+  {
+    std::lock_guard lock(mutex_);
+    if (std::exchange(stopped_, true)) return;
+    for (const auto& call : calls_) {
+      if (const auto client = call.lock()) client->cancel();
+    }
+  }
+  run_and_wait(executor(0), [this] {
+    doorman_->close();
+    call_desk_->close();
+  });
+  for (uint32_t i = 0; i < context_->workers(); ++i) {
+    run_and_wait(executor(i), [this, i] { workers_[i]->close(); });
+  }
+  if (context_->options.snapshot_executor) {
+    run_and_wait(*context_->options.snapshot_executor, [this] { snapshots_->close(); });
+  }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Transport>> Transport::start(TransportOptions options,
+                                                    env::Environment& env) {
+  auto transport = std::make_unique<TransportImpl>(std::move(options), env);
+  MR_RETURN_IF_ERROR(transport->open());
+  return std::unique_ptr<Transport>(std::move(transport));
+}
+
+}  // namespace multiraft::transport

@@ -1,0 +1,103 @@
+#include "transport/worker_transport.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/coverage.h"
+
+namespace multiraft::transport {
+
+WorkerTransportImpl::WorkerTransportImpl(std::shared_ptr<Context> context, uint32_t worker,
+                                         AnswerCall answer_call)
+    : context_(std::move(context)),
+      worker_(worker),
+      answer_call_(std::move(answer_call)),
+      random_(context_->env.random_u64()) {}
+
+template <class Record>
+bool WorkerTransportImpl::queue(NodeId to, const Record& record) {
+  const auto found = peers_.find(to.value);
+  if (found == peers_.end() || !found->second->queue(record)) return false;
+  // A turn speaks to few nodes, many times to each.
+  if (std::find(to_flush_.rbegin(), to_flush_.rend(), found->second) == to_flush_.rend()) {
+    to_flush_.push_back(found->second);
+  }
+  return true;
+}
+
+bool WorkerTransportImpl::send(NodeId to, const wire::GroupMessage& message) {
+  return queue(to, message);
+}
+
+bool WorkerTransportImpl::send(NodeId to, wire::Request request) { return queue(to, request); }
+
+bool WorkerTransportImpl::send(NodeId to, wire::Response response) {
+  if ((response.id & kCallIdBit) != 0) return answer_call_(to, std::move(response));
+  return queue(to, response);
+}
+
+void WorkerTransportImpl::flush() {
+  for (const auto& peer : to_flush_) peer->flush();
+  to_flush_.clear();
+}
+
+void WorkerTransportImpl::set_address(NodeId node, const env::Address& address) {
+  if (closed_) return;
+  const auto [entry, is_new] = peers_.try_emplace(node.value);
+  if (is_new) {
+    entry->second = std::make_shared<Peer>(context_, worker_, node, address, random_.next());
+    return;
+  }
+  const std::shared_ptr<Peer> peer = entry->second;
+  peer->set_address(address);
+}
+
+void WorkerTransportImpl::forget(NodeId node) {
+  std::vector<std::shared_ptr<Incoming>> ended;
+  absl::erase_if(incoming_, [&](auto& entry) {
+    if (entry.first.node != node) return false;
+    ended.push_back(std::move(entry.second));
+    return true;
+  });
+  for (const auto& connection : ended) connection->close();
+  const auto found = peers_.find(node.value);
+  if (found == peers_.end()) return;
+  const std::shared_ptr<Peer> peer = std::move(found->second);
+  peers_.erase(found);
+  std::erase(to_flush_, peer);
+  peer->forget();
+}
+
+void WorkerTransportImpl::node_is_alive(NodeId node, uint64_t incarnation) {
+  const auto found = peers_.find(node.value);
+  if (found == peers_.end()) return;
+  const std::shared_ptr<Peer> peer = found->second;
+  peer->node_is_alive(incarnation);
+}
+
+void WorkerTransportImpl::adopt(const wire::Hello& hello, std::unique_ptr<env::Stream> stream) {
+  if (closed_) return;
+  const Sender sender{hello.node, hello.worker};
+  auto connection = std::make_shared<Incoming>(
+      context_, worker_, hello.node, std::move(stream), [this, sender](Incoming& gone) {
+        const auto found = incoming_.find(sender);
+        if (found != incoming_.end() && found->second.get() == &gone) incoming_.erase(found);
+      });
+  std::shared_ptr<Incoming>& place = incoming_[sender];
+  if (place) {
+    // The other side has given it up; what it still holds is older than what comes now.
+    MR_COVERAGE("incoming connection replaced");
+    place->close();
+  }
+  place = connection;
+  connection->start();
+}
+
+void WorkerTransportImpl::close() {
+  closed_ = true;
+  to_flush_.clear();
+  for (auto& [node, peer] : std::exchange(peers_, {})) peer->close();
+  for (auto& [sender, connection] : std::exchange(incoming_, {})) connection->close();
+}
+
+}  // namespace multiraft::transport
