@@ -11,6 +11,7 @@ namespace {
 using testing::change_of;
 using testing::conf_of;
 using testing::Group;
+using testing::Ids;
 using testing::Replica;
 using testing::test_config;
 
@@ -79,7 +80,7 @@ TEST(Election34, Candidate_RejectedByAMajority_BecomesFollowerOfTheSameTerm) {
   Group group(3);
   group[1]->campaign();
   group[1].pump();
-  for (uint64_t voter : {2, 3}) {
+  for (uint64_t voter : Ids{2, 3}) {
     Message rejection = message_of(MessageType::kVoteResp, voter, 1, 1);
     rejection.reject = true;
     (void)group[1].receive(rejection);
@@ -255,7 +256,7 @@ TEST(Election96, StuckAtAHigherTerm_ThroughAnswersToTheStaleLeader_RejoinsTheGro
   group[3].take_sent();
   for (int i = 0; i < 60; ++i) group.tick();
   int leaders = 0;
-  for (uint64_t id : {1, 2, 3}) {
+  for (uint64_t id : Ids{1, 2, 3}) {
     leaders += group[id]->role() == Role::kLeader ? 1 : 0;
     EXPECT_NE(group[id]->leader(), kNoReplica);
     EXPECT_GE(group[id]->term(), Term(8));
@@ -273,7 +274,7 @@ TEST(Election62, VoteRequest_WhileALeaderIsHeard_IsIgnoredAndAnsweredByAHeartbea
     config.heartbeat_ticks = 3;
   });
   group.elect(1);
-  for (uint64_t id : {1, 2}) {
+  for (uint64_t id : Ids{1, 2}) {
     (void)group[id].receive(vote_request(MessageType::kVote, 3, id, 9, 9, 9));
     EXPECT_TRUE(group[id].take_sent().empty());
     EXPECT_EQ(group[id]->term(), Term(1));
@@ -286,7 +287,7 @@ TEST(Election62, Leader_WithoutAQuorumForAnElectionTimeout_StepsDown) {
   Group group(5, [](Config& config) { config.check_quorum = true; });
   group.elect(1);
   group.tick(10);
-  for (uint64_t id : {2, 3, 4}) group.isolate(id);
+  for (uint64_t id : Ids{2, 3, 4}) group.isolate(id);
   group.tick(20);
   EXPECT_EQ(group[1]->role(), Role::kFollower);
   EXPECT_EQ(group[1]->term(), Term(1));
@@ -298,13 +299,14 @@ TEST(Election62, Leader_InAJointConfiguration_NeedsAQuorumOfBothHalves) {
   conf.voters_outgoing = conf_of({1, 2, 3}).voters;
   Group group(conf, [](Config& config) { config.check_quorum = true; });
   for (int i = 0; i < 2; ++i) (void)group.add_blank();
-  for (uint64_t id : {2, 3, 4, 5}) {
+  for (uint64_t id : Ids{2, 3, 4, 5}) {
     (void)group[1].receive(message_of(MessageType::kVoteResp, id, 1, 1));
   }
   group[1]->campaign();
   group[1].pump();
   group[1].take_sent();
-  for (uint64_t id : {4, 5}) (void)group[1].receive(message_of(MessageType::kVoteResp, id, 1, 2));
+  for (uint64_t id : Ids{4, 5})
+    (void)group[1].receive(message_of(MessageType::kVoteResp, id, 1, 2));
   EXPECT_EQ(group[1]->role(), Role::kCandidate) << "the outgoing half has not voted";
   (void)group[1].receive(message_of(MessageType::kVoteResp, 2, 1, 2));
   EXPECT_EQ(group[1]->role(), Role::kLeader);
@@ -462,7 +464,7 @@ TEST(Transfer310, Target_RemovedFromTheVoters_IsGivenUp) {
 TEST(Transfer310, Target_NoVoterOrItself_ChangesNothing) {
   Group group(conf_of({1, 2}, {3}));
   group.elect(1);
-  for (uint64_t target : {1, 3, 7}) {
+  for (uint64_t target : Ids{1, 3, 7}) {
     group[1]->transfer_leadership(ReplicaId(target));
     EXPECT_EQ(group[1]->status().transfer_target, kNoReplica) << target;
   }

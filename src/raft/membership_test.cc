@@ -12,6 +12,7 @@ using testing::bytes;
 using testing::change_of;
 using testing::conf_of;
 using testing::Group;
+using testing::Ids;
 using testing::Replica;
 
 constexpr auto kImplicit = ConfChangeTransition::kJointImplicit;
@@ -215,7 +216,7 @@ TEST(Membership43, TwoVoters_ReplacedAtOnce_GoThroughAJointConfigurationAndOutOf
   });
   group.change(1, change_of({add(4), add(5), remove(2), remove(3)}));
   group.tick(3);
-  for (uint64_t id : {1, 4, 5}) EXPECT_EQ(group[id]->conf_state(), conf_of({1, 4, 5})) << id;
+  for (uint64_t id : Ids{1, 4, 5}) EXPECT_EQ(group[id]->conf_state(), conf_of({1, 4, 5})) << id;
 }
 
 TEST(Membership43, Commit_WhileJoint_NeedsBothHalves) {
@@ -223,7 +224,8 @@ TEST(Membership43, Commit_WhileJoint_NeedsBothHalves) {
   for (int i = 0; i < 2; ++i) (void)group.add_blank();
   group[1]->campaign();
   group[1].pump();
-  for (uint64_t id : {2, 4}) (void)group[1].receive(message_of(MessageType::kVoteResp, id, 1, 1));
+  for (uint64_t id : Ids{2, 4})
+    (void)group[1].receive(message_of(MessageType::kVoteResp, id, 1, 1));
   ASSERT_EQ(group[1]->role(), Role::kLeader);
   const auto ack = [&](uint64_t id) {
     Message message = message_of(MessageType::kAppResp, id, 1, 1);
@@ -298,13 +300,13 @@ TEST(Membership43, AutoLeave_AfterTheLeaderIsLost_IsDoneByTheNextOne) {
   };
   ASSERT_TRUE(group[1]->propose_conf_change(change_of({remove(1)}, kImplicit)).is_ok());
   group.settle();
-  for (uint64_t id : {2, 3}) {
+  for (uint64_t id : Ids{2, 3}) {
     ASSERT_EQ(group[id]->conf_state(), joint({2, 3}, {1, 2, 3}, true));
   }
   group.isolate(1);
   group.lose = nullptr;
   group.elect(2);
-  for (uint64_t id : {2, 3}) EXPECT_EQ(group[id]->conf_state(), conf_of({2, 3})) << id;
+  for (uint64_t id : Ids{2, 3}) EXPECT_EQ(group[id]->conf_state(), conf_of({2, 3})) << id;
 }
 
 // trap 24

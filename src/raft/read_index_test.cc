@@ -11,6 +11,7 @@ namespace {
 using testing::bytes;
 using testing::conf_of;
 using testing::Group;
+using testing::Ids;
 using testing::Replica;
 
 Message message_of(MessageType type, uint64_t from, uint64_t to, uint64_t term) {
@@ -151,8 +152,9 @@ TEST(ReadIndex64, JointConfiguration_NeedsAQuorumOfBothHalves) {
   (void)group.add_blank();
   group[1]->campaign();
   group[1].pump();
-  for (uint64_t id : {2, 4}) (void)group[1].receive(message_of(MessageType::kVoteResp, id, 1, 1));
-  for (uint64_t id : {2, 4}) {
+  for (uint64_t id : Ids{2, 4})
+    (void)group[1].receive(message_of(MessageType::kVoteResp, id, 1, 1));
+  for (uint64_t id : Ids{2, 4}) {
     Message ack = message_of(MessageType::kAppResp, id, 1, 1);
     ack.index = LogIndex(1);
     (void)group[1].receive(ack);
@@ -306,7 +308,7 @@ TEST(ReadIndex64, Read_WhoseMessagesAreLost_FailsAfterAnElectionTimeout) {
 TEST(ReadIndex64, Reads_BeyondTheLimit_AreRefused) {
   Group group(3, [](Config& config) { config.pending_reads_max = 2; });
   group.elect(1);
-  for (uint64_t id : {1, 3}) {
+  for (uint64_t id : Ids{1, 3}) {
     for (uint64_t read = 1; read <= 3; ++read) group[id]->read_index(ReadId(read));
     group[id].pump();
     ASSERT_EQ(group[id].reads.size(), 1u);

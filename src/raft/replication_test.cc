@@ -11,6 +11,7 @@ namespace {
 using testing::bytes;
 using testing::conf_of;
 using testing::Group;
+using testing::Ids;
 using testing::Replica;
 using testing::test_config;
 
@@ -93,7 +94,7 @@ TEST(Replication35, Proposal_OnceAMajorityHasIt_IsAppliedEverywhereInOrder) {
   group.elect(1);
   for (const char* data : {"a", "b", "c"}) group.propose(1, data);
   const std::vector<std::string> expected = {"a", "b", "c"};
-  for (uint64_t id : {1, 2, 3}) EXPECT_EQ(payloads(group[id]), expected);
+  for (uint64_t id : Ids{1, 2, 3}) EXPECT_EQ(payloads(group[id]), expected);
 }
 
 TEST(Replication35, Proposal_AtAFollower_IsForwardedUnlessThatIsOff) {
@@ -147,7 +148,7 @@ TEST(Replication35, Followers_WithAnyLog_ConvergeToTheLeaders) {
     (void)group[1].receive(append_of(3, 1, 7, 0, 0, leader_terms));
     (void)group[2].receive(append_of(3, 2, 7, 0, 0, terms));
     (void)group[3].receive(append_of(1, 3, 7, 0, 0, leader_terms));
-    for (uint64_t id : {1, 2, 3}) group[id].take_sent();
+    for (uint64_t id : Ids{1, 2, 3}) group[id].take_sent();
     group.elect(1);
     group.tick(2);
     ASSERT_EQ(group[2]->last_index(), group[1]->last_index());
@@ -345,12 +346,12 @@ TEST(Commit362, EntryOfAnEarlierTerm_OnAMajority_IsNotCommittedByCounting) {
   leader.take_sent();
   leader->campaign();
   leader.pump();
-  for (uint64_t id : {2, 3}) (void)leader.receive(message_of(MessageType::kVoteResp, id, 1, 3));
+  for (uint64_t id : Ids{2, 3}) (void)leader.receive(message_of(MessageType::kVoteResp, id, 1, 3));
   ASSERT_EQ(leader->role(), Role::kLeader);
   ASSERT_EQ(leader->term(), Term(3));
-  for (uint64_t id : {2, 3}) (void)leader.receive(ack_of(id, 1, 3, 2));
+  for (uint64_t id : Ids{2, 3}) (void)leader.receive(ack_of(id, 1, 3, 2));
   EXPECT_EQ(leader->commit_index(), LogIndex()) << "a leader of term 4 could still replace it";
-  for (uint64_t id : {2, 3}) (void)leader.receive(ack_of(id, 1, 3, 3));
+  for (uint64_t id : Ids{2, 3}) (void)leader.receive(ack_of(id, 1, 3, 3));
   EXPECT_EQ(leader->commit_index(), LogIndex(3)) << "its own entry commits all before it";
 }
 

@@ -11,6 +11,7 @@ namespace {
 using testing::bytes;
 using testing::conf_of;
 using testing::Group;
+using testing::Ids;
 using testing::Replica;
 using testing::test_config;
 
@@ -141,7 +142,7 @@ TEST(Memory, IdleGroup_IsSmall) {
   group.elect(1);
   for (int i = 0; i < 1000; ++i) group.propose(1, "x");
   group.tick();
-  for (uint64_t id : {1, 2, 3}) EXPECT_LT(group[id]->core().memory_bytes(), 2048u) << id;
+  for (uint64_t id : Ids{1, 2, 3}) EXPECT_LT(group[id]->core().memory_bytes(), 2048u) << id;
 }
 
 }  // namespace

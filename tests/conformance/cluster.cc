@@ -91,22 +91,26 @@ Status Cluster::add_nodes(size_t count, const Config& config, const MachineSnaps
     }
     node.history.push_back(bootstrap);
     nodes_.push_back(std::move(node));
-    start(nodes_.back());
+    if (const Status started = start(nodes_.back()); !started.is_ok()) {
+      nodes_.pop_back();
+      return started;
+    }
   }
   return Status::ok();
 }
 
-void Cluster::start(Node& node) {
+Status Cluster::start(Node& node) {
   const size_t at = node.config.id.value - 1;
   node.storage->set_snapshot_source([this, at]() -> Result<std::shared_ptr<const Snapshot>> {
     return nodes_[at].history.back().position;
   });
-  MR_ASSERT(Raft::check_start(node.config, *node.storage).is_ok());
+  MR_RETURN_IF_ERROR(Raft::check_start(node.config, *node.storage));
   node.core = std::make_unique<Raft>(node.config, *node.storage);
   node.shown = node.core->status().hard_state;
+  return Status::ok();
 }
 
-void Cluster::restart(Node& node) {
+Status Cluster::restart(Node& node) {
   node.core.reset();
   node.append_work.clear();
   node.apply_work.clear();
@@ -117,7 +121,7 @@ void Cluster::restart(Node& node) {
     node.config.applied = state.position->index;
     node.storage->set_conf_state(state.position->conf_state);
   }
-  start(node);
+  return start(node);
 }
 
 void Cluster::show_ready(Node& node, const Ready& ready, const std::vector<Message>& messages) {

@@ -73,7 +73,7 @@ class Cluster {
   /// `bootstrap` is what the new nodes start from; blank where it is empty.
   Status add_nodes(size_t count, const raft::Config& config, const MachineSnapshot& bootstrap);
   /// The same node from what its storage and state machine hold; everything else is lost.
-  void restart(Node& node);
+  Status restart(Node& node);
 
   /// Takes and handles one Ready.
   Status process_ready(Node& node);
@@ -89,7 +89,7 @@ class Cluster {
   Output& out() { return out_; }
 
  private:
-  void start(Node& node);
+  Status start(Node& node);
   void show_ready(Node& node, const raft::Ready& ready, const std::vector<raft::Message>& messages);
   Status persist(Node& node, const raft::HardState& state,
                  const std::shared_ptr<const raft::Snapshot>& snapshot,

@@ -434,9 +434,7 @@ Status Interaction::read_index() {
 
 Status Interaction::restart() {
   Node* target = node();
-  if (target == nullptr) return no_node();
-  cluster_.restart(*target);
-  return Status::ok();
+  return target == nullptr ? no_node() : cluster_.restart(*target);
 }
 
 }  // namespace

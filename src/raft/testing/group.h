@@ -4,6 +4,7 @@
 
 #include <deque>
 #include <functional>
+#include <initializer_list>
 #include <iosfwd>
 #include <memory>
 #include <set>
@@ -21,6 +22,9 @@ namespace multiraft::raft {
 void PrintTo(const ConfState& conf, std::ostream* out);
 
 namespace testing {
+
+/// `for (uint64_t id : Ids{1, 2})`
+using Ids = std::initializer_list<uint64_t>;
 
 /// Timeouts of 10 and 1 ticks; pre-vote and check-quorum off, so that a test turns on what it is
 /// about.
