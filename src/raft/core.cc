@@ -126,7 +126,7 @@ bool Core::committed_in_term() const {
   return log_.matches({term_, log_.committed()});
 }
 
-// ---------------------------------------------------------------------------------- messages in --
+// -- Messages in.
 
 Status Core::check(const Message& message) const {
   switch (message.type) {
@@ -350,8 +350,7 @@ void Core::applied_to(LogIndex index) {
   }
 }
 
-// ----------------------------------------------------------------------------------------- roles
-// --
+// -- Roles.
 
 void Core::enter_term(Term term) {
   if (term == term_) return;
@@ -423,8 +422,7 @@ void Core::become_leader() {
   MR_ASSERT(appended.is_ok());
 }
 
-// ------------------------------------------------------------------------------------------ time
-// --
+// -- Time.
 
 void Core::tick() {
   ++ticks_;

@@ -34,8 +34,7 @@ bool has_granted(const Ballot& ballot, ReplicaId voter) {
 
 }  // namespace
 
-// ------------------------------------------------------------------------------------ candidates
-// --
+// -- Candidates.
 
 void Core::campaign() { start_campaign(config_.pre_vote ? Campaign::kPreVote : Campaign::kVote); }
 
@@ -144,8 +143,7 @@ void Core::handle_vote_response(const Message& message) {
   }
 }
 
-// ---------------------------------------------------------------------------------------- voters
-// --
+// -- Voters.
 
 bool Core::keeps_its_leader() const {
   if (!config_.check_quorum) return false;
@@ -178,8 +176,7 @@ void Core::handle_vote_request(const Message& message) {
   }
 }
 
-// -------------------------------------------------------------------------- leadership and quorum
-// --
+// -- Leadership and quorum.
 
 void Core::check_quorum_active(LeaderRole& leader) {
   const VoteResult active = quorum_vote(conf_, [&](ReplicaId voter) {

@@ -32,8 +32,7 @@ Message vote_request(MessageType type, uint64_t from, uint64_t to, uint64_t term
   return message;
 }
 
-// ------------------------------------------------------------------------------ 3.4 leader
-// election
+// -- 3.4 leader election.
 
 TEST(Election34, Follower_AfterARandomTimeout_BecomesCandidateOfTheNextTerm) {
   std::set<uint32_t> timeouts;
@@ -170,6 +169,21 @@ TEST(Election34, OwnVote_BeforeItIsDurable_DoesNotCount) {
   EXPECT_EQ(group[1]->role(), Role::kLeader);
 }
 
+// Even where the others' votes suffice: a leader that forgets its term in a crash could win the
+// same term again, with the same votes, and write other entries at the same places.
+TEST(Election34, Candidate_WithEverybodyElsesVote_LeadsOnlyOnceItsTermIsDurable) {
+  Group group(3);
+  group[1].hold_appends = true;
+  group[1]->campaign();
+  group[1].pump();
+  for (uint64_t voter : Ids{2, 3}) {
+    (void)group[1].receive(message_of(MessageType::kVoteResp, voter, 1, 1));
+  }
+  EXPECT_EQ(group[1]->role(), Role::kCandidate);
+  group[1].complete_append();
+  EXPECT_EQ(group[1]->role(), Role::kLeader);
+}
+
 TEST(Election34, SingleVoter_CampaignsAndLeadsByItself) {
   Group group(1);
   group.tick(20);
@@ -177,8 +191,7 @@ TEST(Election34, SingleVoter_CampaignsAndLeadsByItself) {
   EXPECT_EQ(group[1]->commit_index(), LogIndex(1));
 }
 
-// -------------------------------------------------------------------------- 3.6.1 election
-// restriction
+// -- 3.6.1 election restriction.
 
 TEST(Election361, Voter_ComparesTermsFirstThenLength) {
   struct Case {
@@ -202,7 +215,7 @@ TEST(Election361, Voter_ComparesTermsFirstThenLength) {
   }
 }
 
-// ------------------------------------------------------------------------------------ 9.6 pre-vote
+// -- 9.6 pre-vote.
 
 // trap 7: the rejection tells the asker that the group has gone on.
 // FORMAT 5.3: no rejection of a low-term pre-vote.
@@ -264,8 +277,7 @@ TEST(Election96, StuckAtAHigherTerm_ThroughAnswersToTheStaleLeader_RejoinsTheGro
   EXPECT_EQ(leaders, 1);
 }
 
-// ------------------------------------------------------------------- 6.2 check-quorum and
-// stickiness
+// -- 6.2 check-quorum and stickiness.
 
 // traps 11, 12
 TEST(Election62, VoteRequest_WhileALeaderIsHeard_IsIgnoredAndAnsweredByAHeartbeat) {
@@ -312,8 +324,7 @@ TEST(Election62, Leader_InAJointConfiguration_NeedsAQuorumOfBothHalves) {
   EXPECT_EQ(group[1]->role(), Role::kLeader);
 }
 
-// ------------------------------------------------------------------------ who may vote and
-// campaign
+// -- Who may vote and campaign.
 
 // trap 22; FORMAT 5.3: learner campaigning.
 TEST(ElectionMembers, Learner_NeverCampaignsButVotesWhenAsked) {
@@ -377,7 +388,7 @@ TEST(ElectionMembers, Follower_WithASnapshotOnItsWayToStorage_DoesNotCampaign) {
   EXPECT_EQ(group[1]->role(), Role::kCandidate);
 }
 
-// ------------------------------------------------------------------------ 3.10 leadership transfer
+// -- 3.10 leadership transfer.
 
 TEST(Transfer310, Target_UpToDate_TakesOverAtOnce) {
   Group group(3);
@@ -472,8 +483,7 @@ TEST(Transfer310, Target_NoVoterOrItself_ChangesNothing) {
   EXPECT_EQ(group[2]->role(), Role::kFollower);
 }
 
-// -------------------------------------------------------------------------------- forgetting a
-// leader
+// -- Forgetting a leader.
 
 TEST(ForgetLeader, Follower_KeepsTermVoteAndTimersAndVotesAtOnce) {
   Group group(3, [](Config& config) { config.check_quorum = true; });

@@ -38,8 +38,7 @@ Message message_of(MessageType type, uint64_t from, uint64_t to, uint64_t term) 
   return message;
 }
 
-// ------------------------------------------------------------------------- 4.1 single-server
-// changes
+// -- 4.1 single-server changes.
 
 TEST(Membership41, AddingAVoter_CatchesItUpFromNothing) {
   Group group(3);
@@ -126,7 +125,7 @@ TEST(Membership41, NewMember_CountsAsAliveAndIsProbedAtTheLastEntry) {
   EXPECT_EQ(members[3].match_index, LogIndex());
 }
 
-// -------------------------------------------------------------------------------- 4.2.1 learners
+// -- 4.2.1 learners.
 
 TEST(Membership421, Learner_IsReplicatedToButNotCounted) {
   Group group(conf_of({1, 2, 3}, {4}));
@@ -148,7 +147,7 @@ TEST(Membership421, Promotion_OfALearner_MakesItAVoterWithItsProgress) {
   EXPECT_EQ(group[4]->conf_state(), conf_of({1, 2, 3, 4}));
 }
 
-// --------------------------------------------------------------------- 4.2.2 removing the leader
+// -- 4.2.2 removing the leader.
 
 // trap 26
 TEST(Membership422, Leader_Removed_StepsDownWhereThatIsOn) {
@@ -203,7 +202,7 @@ TEST(Membership422, Removal_OfASlowVoter_CommitsWhatTheOthersHave) {
   EXPECT_EQ(group[1]->commit_index(), LogIndex(2));
 }
 
-// ------------------------------------------------------------------------- 4.3 joint consensus
+// -- 4.3 joint consensus.
 
 TEST(Membership43, TwoVoters_ReplacedAtOnce_GoThroughAJointConfigurationAndOutOfIt) {
   Group group(3);

@@ -35,7 +35,7 @@ void lease_based(Config& config) {
   config.read_only = ReadOnlyOption::kLeaseBased;
 }
 
-// ------------------------------------------------------------------------------------ the leader
+// -- The leader.
 
 TEST(ReadIndex64, Leader_OnceAQuorumConfirmsIt_AnswersWithTheCommitIndexOfTheQuestion) {
   Group group(3);
@@ -192,7 +192,7 @@ TEST(ReadIndex64, DeposedLeader_NeverAnswers) {
   EXPECT_TRUE(group[1].reads[0].failed);
 }
 
-// ----------------------------------------------------------------------------------- followers
+// -- Followers.
 
 TEST(ReadIndex64, Follower_AsksItsLeader) {
   Group group(3);
@@ -334,7 +334,7 @@ TEST(ReadIndex64, Reads_DuringATransfer_AreRefused) {
   }
 }
 
-// ------------------------------------------------------------------------------------- leases
+// -- Leases.
 
 TEST(Lease64, Leader_WithALease_AnswersWithoutARound) {
   Group group(3, lease_based);

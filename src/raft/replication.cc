@@ -12,8 +12,7 @@ Status dropped(const char* why) { return Status(StatusCode::kUnavailable, why); 
 
 }  // namespace
 
-// ------------------------------------------------------------------------------------- proposals
-// --
+// -- Proposals.
 
 Result<ProposalPosition> Core::propose(std::vector<Entry> entries) {
   MR_ASSERT(!entries.empty());
@@ -87,8 +86,7 @@ Result<ProposalPosition> Core::append_own(LeaderRole& leader, std::vector<Entry>
   return first;
 }
 
-// --------------------------------------------------------------------------------------- sending
-// --
+// -- Sending.
 
 void Core::broadcast_appends(LeaderRole& leader) {
   for (Progress& member : leader.progress) {
@@ -167,8 +165,7 @@ void Core::broadcast_heartbeats(LeaderRole& leader) {
   }
 }
 
-// --------------------------------------------------------------------------------------- answers
-// --
+// -- Answers.
 
 void Core::handle_append_response(const Message& message) {
   LeaderRole* leader = leading();

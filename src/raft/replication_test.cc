@@ -87,7 +87,7 @@ void elect(Replica& replica, size_t n) {
   replica.take_sent();
 }
 
-// ---------------------------------------------------------------------------- 3.5 log replication
+// -- 3.5 log replication.
 
 TEST(Replication35, Proposal_OnceAMajorityHasIt_IsAppliedEverywhereInOrder) {
   Group group(3);
@@ -334,8 +334,7 @@ TEST(Replication35, UncommittedTail_Full_RefusesUntilSomethingIsApplied) {
   EXPECT_TRUE(group[1]->propose({bytes("x")}).is_ok());
 }
 
-// --------------------------------------------------------------------- 3.6.2 committing earlier
-// terms
+// -- 3.6.2 committing earlier terms.
 
 /// Figure 3.7 (Figure 8 of the paper).
 // trap 5; FORMAT 5.3: committing old-term entries by counting.
@@ -396,8 +395,7 @@ TEST(Commit1021, Leader_WithoutItsOwnWrite_CommitsByTheOthersAndAppliesLater) {
   EXPECT_EQ(payloads(group[1]).size(), 1u);
 }
 
-// --------------------------------------------------------------------------- limits on what is
-// applied
+// -- Limits on what is applied.
 
 // FORMAT 5.3: committed-size pause.
 TEST(Apply, Handed_OutInPortionsOfTheLimit_AndNotMoreUntilSomeIsApplied) {
@@ -424,7 +422,7 @@ TEST(Apply, EntryLargerThanTheLimit_IsHandedOutAlone) {
   EXPECT_EQ(payloads(group[1]).size(), 1u);
 }
 
-// --------------------------------------------------------------------------------- sick members
+// -- Sick members.
 
 TEST(Members, Unreachable_IsProbedAgain) {
   Replica leader = lone_leader(3);
@@ -448,7 +446,7 @@ TEST(Members, Follower_ThatLostItsLog_SaysSo) {
   EXPECT_EQ(group[2]->commit_index(), LogIndex());
 }
 
-// --------------------------------------------------------------------------------------- restart
+// -- Restart.
 
 TEST(Restart, Replica_WithItsLog_GoesOnWhereItWas) {
   Group group(3);

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/coverage.h"
 #include "raft/core.h"
 #include "raft/testing/group.h"
 
@@ -144,6 +145,26 @@ TEST(Memory, IdleGroup_IsSmall) {
   group.tick();
   for (uint64_t id : Ids{1, 2, 3}) EXPECT_LT(group[id]->core().memory_bytes(), 2048u) << id;
 }
+
+/// Every rare branch of the core that carries a mark is reached by the tests of this binary.
+class CoverageCheck final : public ::testing::Environment {
+ public:
+  void TearDown() override {
+    if (GTEST_FLAG_GET(filter) != "*") return;
+    for (const char* mark :
+         {"raft: append response of an earlier term ignored",
+          "raft: campaign with an unapplied configuration change refused",
+          "raft: configuration change overtaken by a snapshot",
+          "raft: elected before the own vote is durable",
+          "raft: joint configuration left by itself",
+          "raft: proposal refused, the uncommitted tail is full", "raft: read expired",
+          "raft: read refused during a transfer or beyond the limit",
+          "raft: snapshot of what the log holds", "raft: stale leader answered"}) {
+      EXPECT_GT(CoverageMark::hits_of(mark), 0u) << mark;
+    }
+  }
+};
+const auto* const kCoverageCheck = ::testing::AddGlobalTestEnvironment(new CoverageCheck);
 
 }  // namespace
 }  // namespace multiraft::raft

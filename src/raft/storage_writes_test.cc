@@ -51,7 +51,7 @@ const Message* storage_response(const StorageAppend& append) {
 
 constexpr LogPosition kStart{};
 
-// ------------------------------------------------------------------------------- what leaves when
+// -- What leaves when.
 
 // trap 1
 TEST(StorageWrites, Acknowledgement_LeavesOnlyWithTheWriteThatHoldsTheEntries) {
@@ -123,7 +123,7 @@ TEST(StorageWrites, CommittedEntries_AreAppliedOnceTheyAreDurableHere) {
   EXPECT_EQ(group[2].applied.size(), 2u);
 }
 
-// ------------------------------------------------------------------------------- ABA on the tail
+// -- ABA on the tail.
 
 // FORMAT 5.3: MsgStorageAppendResp names the last entry of the whole tail.
 TEST(StorageWrites, Response_NamesTheEndOfTheTailNotOfTheWrite) {
@@ -189,7 +189,7 @@ TEST(StorageWrites, AppendResponse_ForAReplacedEntryInTheSameTerm_IsReported) {
       "entry at (index,term)=(1,1) mismatched with entry at (1,2) in unstable log; ignoring"));
 }
 
-// ------------------------------------------------------------------------------------- snapshots
+// -- Snapshots.
 
 TEST(Snapshots, Member_BehindTheCompactedLog_IsSentOneAndGoesOnFromThere) {
   Group group(3);
@@ -354,7 +354,7 @@ TEST(Snapshots, OvertakingAnUnappliedChange_KeepTheirConfiguration) {
   EXPECT_EQ(group[2]->conf_state(), conf_of({1, 2}));
 }
 
-// ---------------------------------------------------------------------------- synchronous storage
+// -- Synchronous storage.
 
 TEST(SynchronousMode, Ready_HoldsEverythingAndAdvanceCountsIt) {
   Config config = test_config(1);
