@@ -2,9 +2,8 @@
 
 #include <algorithm>
 #include <atomic>
-#include <condition_variable>
-#include <mutex>
 
+#include "base/mutex.h"
 #include "host/worker.h"
 
 namespace multiraft::host {
@@ -21,22 +20,33 @@ void reply(env::Executor& executor, Done done, Args... args) {
       [done = std::move(done), ... args = std::move(args)]() mutable { done(std::move(args)...); });
 }
 
+/// Something that one thread waits for and another one does.
+class Latch {
+ public:
+  void count_down() {
+    MutexLock lock(mutex_);
+    done_ = true;
+    changed_.notify_one();
+  }
+  void wait() {
+    MutexLock lock(mutex_);
+    while (!done_) changed_.wait(mutex_);
+  }
+
+ private:
+  Mutex mutex_;
+  Condition changed_;
+  bool done_ MR_GUARDED_BY(mutex_) = false;
+};
+
 /// Runs `work` on `executor` and waits for it. Not from that executor's thread.
 void run_and_wait(env::Executor& executor, Task work) {
-  struct Shared {
-    std::mutex mutex;
-    std::condition_variable changed;
-    bool finished = false;
-  };
-  auto shared = std::make_shared<Shared>();
-  executor.post([shared, work = std::move(work)]() mutable {
+  Latch latch;
+  executor.post([&latch, work = std::move(work)]() mutable {
     work();
-    std::lock_guard lock(shared->mutex);
-    shared->finished = true;
-    shared->changed.notify_all();
+    latch.count_down();
   });
-  std::unique_lock lock(shared->mutex);
-  shared->changed.wait(lock, [&] { return shared->finished; });
+  latch.wait();
 }
 
 constexpr uint32_t kWorkersMax = 64;
@@ -157,6 +167,7 @@ class NodeHostImpl final : public NodeHost, public WorkerPeers {
   /// Calls visit(worker, sum) on every worker's thread in turn, then done(sum) on `reply_on`.
   template <class Sum, class Visit>
   void gather(env::Executor& reply_on, Visit visit, Callback<void(Sum)> done);
+  Status open_workers();
   void make_snapshot_store();
   Status start_transport();
   void check_drained(env::MonotonicTime deadline, std::shared_ptr<Callback<void()>> done);
@@ -189,16 +200,26 @@ Status NodeHostImpl::open() {
     workers_.push_back(
         std::make_unique<Worker>(i, options_, env_, *executors_[i], *this, observer_));
   }
-  for (auto& worker : workers_) {
-    Status status;
-    run_and_wait(worker->executor(), [&] {
-      status = worker->open();
-      if (!status) return;
-      for (const auto& replica : worker->replicas()) recovered_.push_back(replica);
-    });
-    MR_RETURN_IF_ERROR(status);
-  }
+  MR_RETURN_IF_ERROR(open_workers());
   return start_transport();
+}
+
+/// All at once: each has its own log to read.
+Status NodeHostImpl::open_workers() {
+  std::vector<Status> opened(workers_.size());
+  std::vector<Latch> latches(workers_.size());
+  for (size_t i = 0; i < workers_.size(); ++i) {
+    workers_[i]->executor().post([&, i] {
+      opened[i] = workers_[i]->open();
+      latches[i].count_down();
+    });
+  }
+  for (Latch& latch : latches) latch.wait();
+  for (size_t i = 0; i < workers_.size(); ++i) {
+    MR_RETURN_IF_ERROR(opened[i]);
+    for (const auto& replica : workers_[i]->replicas()) recovered_.push_back(replica);
+  }
+  return Status::ok();
 }
 
 void NodeHostImpl::make_snapshot_store() {
