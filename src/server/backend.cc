@@ -349,7 +349,7 @@ void NodeBackend::remove_member(GroupId group, NodeId node,
 
 std::vector<rest::ReadinessCheck> NodeBackend::readiness() {
   const bool draining = context_.draining.load();
-  const bool member = context_.controller->ready();
+  const bool member = context_.ready.load();
   return {{"accepting", !draining, draining ? "this node is shutting down" : ""},
           {"registry", member,
            member ? "" : "this node has not caught up with the cluster's registry yet"}};

@@ -1,0 +1,79 @@
+// multiraft: the server's process. Everything else is in Server.
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "env/posix/posix_env.h"
+#include "env/posix/process.h"
+#include "server/logging.h"
+#include "server/options.h"
+#include "server/server.h"
+
+namespace multiraft::server {
+namespace {
+
+int as_int(ExitStatus status) { return static_cast<int>(status); }
+
+/// A state directory that cannot be used is 3; a disk that fails is 5; an address that cannot be
+/// bound is a matter of the command line.
+ExitStatus status_of_failed_start(StatusCode code) {
+  switch (code) {
+    case StatusCode::kInvalidArgument:
+    case StatusCode::kAlreadyExists:
+      return ExitStatus::kUsage;
+    case StatusCode::kIoError:
+    case StatusCode::kNoSpace:
+      return ExitStatus::kDiskFailure;
+    default:
+      return ExitStatus::kStateDirectory;
+  }
+}
+
+int serve(const ServerOptions& options, env::Environment& env, env::StopSignal& stop_signal) {
+  start_logging(options.log_level, options.json_log);
+  Ending ending([&stop_signal] { stop_signal.notify(); });
+  auto server = Server::start(options, env, ending);
+  if (!server) {
+    log_event(Severity::kError, "not started", {{"reason", server.status().message()}});
+    flush_log();
+    return as_int(status_of_failed_start(server.status().code()));
+  }
+  std::string signal = stop_signal.wait();
+  while (signal.empty() && !ending.requested()) signal = stop_signal.wait();
+  if (!signal.empty()) log_event(Severity::kInfo, "stopping", {{"signal", signal}});
+  env::notify_service_manager("STOPPING=1");
+  (*server)->stop();
+  const ExitStatus status = ending.requested() ? ending.status() : ExitStatus::kOk;
+  log_event(Severity::kInfo, "stopped", {{"status", std::to_string(as_int(status))}});
+  flush_log();
+  return as_int(status);
+}
+
+int run(int argc, char** argv) {
+  env::StopSignal stop_signal;  // Before any other thread, which would not inherit the mask.
+  const auto env = env::make_posix_environment();
+  auto line = parse_command_line(argc, argv, env->file_system());
+  if (!line) {
+    std::fprintf(stderr, "multiraft: %s\n", line.status().message().c_str());
+    return as_int(ExitStatus::kUsage);
+  }
+  switch (line->action) {
+    case CommandLine::Action::kHelp:
+      std::fputs(help_text().c_str(), stdout);
+      return 0;
+    case CommandLine::Action::kVersion:
+      std::fputs(version_text().c_str(), stdout);
+      return 0;
+    case CommandLine::Action::kCheckConfig:
+      std::puts("the configuration is valid");
+      return 0;
+    case CommandLine::Action::kServe:
+      return serve(line->options, *env, stop_signal);
+  }
+  return as_int(ExitStatus::kUsage);
+}
+
+}  // namespace
+}  // namespace multiraft::server
+
+int main(int argc, char** argv) { return multiraft::server::run(argc, argv); }

@@ -1,0 +1,255 @@
+#include "server/server.h"
+
+#include <cstdlib>
+#include <vector>
+
+#include "base/mutex.h"
+#include "env/posix/process.h"
+#include "host/node_host.h"
+#include "kv/kv_engine.h"
+#include "meta/controller.h"
+#include "meta/node_identity.h"
+#include "meta/registry_machine.h"
+#include "rest/rest_server.h"
+#include "server/backend.h"
+#include "server/logging.h"
+
+namespace multiraft::server {
+namespace {
+
+constexpr int64_t kDrainTimeoutNs = 5 * env::kSecond;
+
+log::WriterKind writer_kind(const std::string& name) {
+  if (name == "pwrite") return log::WriterKind::kPwrite;
+  if (name == "uring") return log::WriterKind::kUring;
+  return log::WriterKind::kAuto;
+}
+
+Severity severity_of(raft::LogLevel level) {
+  switch (level) {
+    case raft::LogLevel::kDebug:
+      return Severity::kDebug;
+    case raft::LogLevel::kInfo:
+      return Severity::kInfo;
+    case raft::LogLevel::kWarn:
+      return Severity::kWarn;
+    case raft::LogLevel::kError:
+    case raft::LogLevel::kFatal:
+      return Severity::kError;
+  }
+  return Severity::kInfo;
+}
+
+class ServerImpl final : public Server {
+ public:
+  ServerImpl(const ServerOptions& options, env::Environment& env, Ending& ending)
+      : options_(options), env_(env), ending_(ending) {}
+  ~ServerImpl() override { stop(); }
+
+  Status start();
+  void stop() override;
+
+ private:
+  Status open_state();
+  Status start_host();
+  Status start_rest();
+  void start_controller();
+  void ready();
+  void drain();
+  void fail(const Status& status);
+
+  const ServerOptions options_;
+  env::Environment& env_;
+  Ending& ending_;
+  std::unique_ptr<meta::NodeIdentity> identity_;
+  meta::RegistryEngine registry_;
+  std::unique_ptr<kv::KvEngine> kv_;
+  std::unique_ptr<meta::Controller> controller_;
+  std::unique_ptr<host::NodeHost> host_;
+  BackendContext context_;
+  std::vector<std::unique_ptr<NodeBackend>> backends_;
+  std::unique_ptr<rest::RestServer> rest_;
+  bool stopped_ = false;
+};
+
+Status ServerImpl::start() {
+  context_.started = env_.clock().now();
+  log_event(Severity::kInfo, "starting",
+            {{"version", MULTIRAFT_VERSION},
+             {"node", to_string(options_.id)},
+             {"state_dir", options_.state_dir},
+             {"raft", options_.raft.to_string()},
+             {"api", options_.api.to_string()}});
+  MR_RETURN_IF_ERROR(open_state());
+  start_controller();
+  MR_RETURN_IF_ERROR(start_host());
+  MR_RETURN_IF_ERROR(start_rest());
+  return Status::ok();
+}
+
+Status ServerImpl::open_state() {
+  auto identity = meta::NodeIdentity::open(env_, options_.state_dir, options_.id, !options_.join);
+  if (!identity) return Status(StatusCode::kConflict, identity.status().message());
+  identity_ = std::move(*identity);
+  if (identity_->facts().phase == meta::NodePhase::kRemoved) {
+    return Status(StatusCode::kConflict,
+                  options_.state_dir + ": node " + to_string(options_.id) +
+                      " was removed from its cluster. Wipe the directory to join again");
+  }
+  if (options_.memory_engine) {
+    kv_ = kv::make_memory_engine();
+    return Status::ok();
+  }
+  kv::RocksOptions rocks;
+  rocks.directory = options_.state_dir + "/kv";
+  auto engine = kv::make_rocksdb_engine(rocks);
+  if (!engine) return engine.status();
+  kv_ = std::move(*engine);
+  return Status::ok();
+}
+
+void ServerImpl::fail(const Status& status) {
+  // A failed write is never retried and nothing more can be promised: the process ends at once,
+  // without a word to anybody that it could not keep (trap 30).
+  log_event(Severity::kError, "disk failure", {{"reason", status.to_string()}});
+  flush_log();
+  std::_Exit(static_cast<int>(ExitStatus::kDiskFailure));
+}
+
+void ServerImpl::start_controller() {
+  meta::ControllerOptions options;
+  options.raft_address = options_.advertise_raft.to_string();
+  options.api_address = options_.advertise_api.to_string();
+  options.join = options_.join;
+  options.initial_group = options_.initial_group;
+  options.heartbeat_ns = options_.heartbeat_ns;
+  options.election_ns = options_.election_ns;
+  meta::ControllerCallbacks callbacks;
+  callbacks.on_ready = [this] { ready(); };
+  callbacks.on_removed = [this] {
+    log_event(Severity::kInfo, "removed from the cluster");
+    ending_.request(ExitStatus::kOk);
+  };
+  callbacks.on_refused = [this](const Status& status) {
+    log_event(Severity::kError, "join refused", {{"reason", status.message()}});
+    ending_.request(ExitStatus::kJoinRefused);
+  };
+  callbacks.on_fatal = [this](const Status& status) { fail(status); };
+  callbacks.on_node_down = [](NodeId node) {
+    log_event(Severity::kWarn, "node down", {{"node", to_string(node)}});
+  };
+  callbacks.log = [](raft::LogLevel level, std::string_view text) {
+    log_event(severity_of(level), text);
+  };
+  controller_ = std::make_unique<meta::Controller>(*identity_, registry_, env_, std::move(options),
+                                                   std::move(callbacks));
+}
+
+Status ServerImpl::start_host() {
+  host::HostOptions options;
+  options.state_dir = options_.state_dir;
+  options.identity = {identity_->facts().cluster, options_.id, env_.random_u64()};
+  options.listen = options_.raft;
+  options.workers = options_.workers != 0 ? options_.workers : env::processor_count();
+  options.heartbeat_ns = options_.heartbeat_ns;
+  options.election_ns = options_.election_ns;
+  options.read_mode =
+      options_.lease_reads ? raft::ReadOnlyOption::kLeaseBased : raft::ReadOnlyOption::kSafe;
+  options.log_writer = writer_kind(options_.log_writer);
+  options.engine = [this](GroupId group) -> StateMachineEngine& {
+    if (group == meta::kRegistryGroup) return registry_;
+    return *kv_;
+  };
+  auto host = host::NodeHost::start(std::move(options), env_, *controller_);
+  if (!host) return host.status();
+  host_ = std::move(*host);
+  if (Status status = controller_->attach(*host_); !status) {
+    return Status(StatusCode::kConflict, status.message());
+  }
+  return Status::ok();
+}
+
+Status ServerImpl::start_rest() {
+  context_.node = options_.id;
+  context_.host = host_.get();
+  context_.controller = controller_.get();
+  context_.engine = kv_.get();
+  context_.clock = &env_.clock();
+  std::vector<env::Executor*> executors;
+  std::vector<rest::Backend*> backends;
+  for (uint32_t i = 0; i < host_->workers(); ++i) {
+    executors.push_back(&host_->executor(i));
+    backends_.push_back(std::make_unique<NodeBackend>(context_, host_->executor(i)));
+    backends.push_back(backends_.back().get());
+  }
+  rest::RestOptions options;
+  options.listen = options_.api;
+  options.redirect = options_.redirect;
+  if (options_.lease_reads) options.reads = rest::Consistency::kLease;
+  auto rest = rest::RestServer::start(options, env_, std::move(executors), std::move(backends));
+  if (!rest) return Status(StatusCode::kInvalidArgument, rest.status().message());
+  rest_ = std::move(*rest);
+  return Status::ok();
+}
+
+void ServerImpl::ready() {
+  context_.ready = true;
+  const int64_t took_ms = (env_.clock().now() - context_.started) / env::kMillisecond;
+  log_event(Severity::kInfo, "ready",
+            {{"node", to_string(options_.id)}, {"after_ms", std::to_string(took_ms)}});
+  env::notify_service_manager("READY=1");
+}
+
+void ServerImpl::drain() {
+  struct Waiting {
+    Mutex mutex;
+    Condition changed;
+    bool drained MR_GUARDED_BY(mutex) = false;
+  };
+  auto waiting = std::make_shared<Waiting>();
+  host_->drain(kDrainTimeoutNs, host_->executor(0), [waiting] {
+    MutexLock lock(waiting->mutex);
+    waiting->drained = true;
+    waiting->changed.notify_one();
+  });
+  MutexLock lock(waiting->mutex);
+  while (!waiting->drained) waiting->changed.wait(waiting->mutex);
+}
+
+void ServerImpl::stop() {
+  if (stopped_) return;
+  stopped_ = true;
+  context_.draining = true;
+  if (host_) {
+    // Leaderships go first, so that clients find the next leader while this node still answers.
+    drain();
+  }
+  if (rest_) {
+    rest_->begin_drain();
+    rest_->stop();
+  }
+  if (controller_) controller_->stop();
+  if (host_) host_->stop();
+  rest_.reset();
+  backends_.clear();
+  controller_.reset();
+  host_.reset();
+  if (kv_) (void)kv_->flush();  // Only shortens the next start: the log has what is not flushed.
+  kv_.reset();
+}
+
+}  // namespace
+
+void Ending::request(ExitStatus status) {
+  int none = kNone;
+  if (status_.compare_exchange_strong(none, static_cast<int>(status))) wake_();
+}
+
+Result<std::unique_ptr<Server>> Server::start(const ServerOptions& options, env::Environment& env,
+                                              Ending& ending) {
+  auto server = std::make_unique<ServerImpl>(options, env, ending);
+  MR_RETURN_IF_ERROR(server->start());
+  return std::unique_ptr<Server>(std::move(server));
+}
+
+}  // namespace multiraft::server
