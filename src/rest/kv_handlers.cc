@@ -1,0 +1,209 @@
+// The part of RestHandler that reads and writes keys.
+
+#include "kv/command.h"
+#include "rest/rest_handler.h"
+
+namespace multiraft::rest {
+namespace {
+
+/// Memory kept for the next request; large values give theirs back.
+constexpr size_t kKeptBytesMax = 64 * limits::kKiB;
+
+void trim(std::string& text) {
+  if (text.capacity() > kKeptBytesMax) text = std::string();
+}
+
+std::string etag_of(LogIndex index) { return "\"" + std::to_string(index.value) + "\""; }
+
+/// Whether `etag` is in a list of entity tags (RFC 9110 13.1.1, 13.1.2), or the list is "*".
+/// `weak`: "W/" does not matter. Our tags hold neither commas nor quotes.
+bool lists_etag(std::string_view list, std::string_view etag, bool weak) {
+  while (!list.empty()) {
+    const size_t comma = list.find(',');
+    std::string_view tag = list.substr(0, comma);
+    list.remove_prefix(comma == std::string_view::npos ? list.size() : comma + 1);
+    while (!tag.empty() && (tag.front() == ' ' || tag.front() == '\t')) tag.remove_prefix(1);
+    while (!tag.empty() && (tag.back() == ' ' || tag.back() == '\t')) tag.remove_suffix(1);
+    if (weak && tag.substr(0, 2) == "W/") tag.remove_prefix(2);
+    if (tag == "*" || tag == etag) return true;
+  }
+  return false;
+}
+
+/// Result codes that a client sees as an error. Nothing was applied.
+bool code_problem(uint64_t code, Problem& problem) {
+  switch (static_cast<kv::ResultCode>(code)) {
+    case kv::ResultCode::kApplied:
+    case kv::ResultCode::kNotFound:
+      return false;
+    case kv::ResultCode::kTooLarge:
+      problem = value_too_large();
+      return true;
+    case kv::ResultCode::kBadCommand:
+    case kv::ResultCode::kUnknownCommand:
+      break;
+  }
+  problem.status = 500;
+  problem.code = "internal";
+  problem.title = "The node has an internal error";
+  problem.detail =
+      "the state machine refused the command: " + std::string(kv::result_code_name(code));
+  return true;
+}
+
+}  // namespace
+
+void RestHandler::put_json(ExchangePtr exchange, const Route& route, std::string_view body) {
+  std::string wrong = parse_put_body(body, put_);
+  const auto refuse_with = [&](const Problem& problem) {
+    fill_problem(*exchange, problem);
+    exchange->finish();
+  };
+  if (!wrong.empty()) {
+    refuse_with(bad_request(std::move(wrong)));
+  } else if (put_.key.empty()) {
+    refuse_with(empty_key());
+  } else if (!kv::valid_key(put_.key)) {
+    refuse_with(key_too_large());
+  } else if (!kv::valid_value(put_.value)) {
+    refuse_with(value_too_large());
+  } else {
+    backend_.write(route.group, kv::encode_put(put_.key, put_.value),
+                   answer<&RestHandler::on_written, WriteAnswer>(std::move(exchange)));
+  }
+  trim(put_.key);
+  trim(put_.value);
+}
+
+bool RestHandler::take_key(Exchange& exchange, std::string_view encoded, std::string& key) {
+  key.clear();
+  if (!percent_decode(encoded, key)) {
+    fill_problem(exchange, bad_request("a % in the path is not followed by two hex digits; the "
+                                       "byte itself is %25"));
+    return false;
+  }
+  if (key.empty()) {
+    fill_problem(exchange, empty_key());
+    return false;
+  }
+  if (!kv::valid_key(key)) {
+    fill_problem(exchange, key_too_large());
+    return false;
+  }
+  return true;
+}
+
+void RestHandler::key(ExchangePtr exchange, const Route& route, const RequestHead& head) {
+  if (!take_key(*exchange, route.name, key_)) return exchange->finish();
+  if (head.method == Method::kDelete) {
+    return backend_.write(route.group, kv::encode_delete(key_),
+                          answer<&RestHandler::on_written, WriteAnswer>(std::move(exchange)));
+  }
+  backend_.read(route.group, key_, config_.reads,
+                answer<&RestHandler::on_read, ReadAnswer>(std::move(exchange)));
+}
+
+void RestHandler::v1_key(ExchangePtr exchange, const Route& route, const RequestHead& head,
+                         std::string_view body) {
+  const auto refuse_with = [&](const Problem& problem) {
+    fill_problem(*exchange, problem);
+    exchange->finish();
+  };
+  if (!take_key(*exchange, route.name, key_)) return exchange->finish();
+  Consistency consistency = config_.reads;
+  if (!take_read_query(*exchange, route.query, consistency)) return exchange->finish();
+  if (is_safe(head.method)) {
+    // Its answer decides by them; the request's head is gone then.
+    exchange->if_match.assign(head.if_match);
+    exchange->if_none_match.assign(head.if_none_match);
+    return backend_.read(route.group, key_, consistency,
+                         answer<&RestHandler::on_read_v1, ReadAnswer>(std::move(exchange)));
+  }
+  // To ignore what guards a write would be worse than to refuse it.
+  if (!head.if_match.empty() || !head.if_none_match.empty() || head.has_idempotency_key) {
+    return refuse_with(
+        bad_request("If-Match, If-None-Match and Idempotency-Key are not supported on writes; "
+                    "nothing changed"));
+  }
+  if (head.method == Method::kDelete) {
+    return backend_.write(route.group, kv::encode_delete(key_),
+                          answer<&RestHandler::on_written, WriteAnswer>(std::move(exchange)));
+  }
+  if (!kv::valid_value(body)) return refuse_with(value_too_large());
+  exchange->wants_etag = true;
+  backend_.write(route.group, kv::encode_put(key_, body),
+                 answer<&RestHandler::on_written, WriteAnswer>(std::move(exchange)));
+}
+
+/// Strict: an unknown word would otherwise silently weaken or strengthen what was asked for.
+bool RestHandler::take_read_query(Exchange& exchange, std::string_view query,
+                                  Consistency& consistency) {
+  const bool reads = is_safe(exchange.method);
+  QueryParameter parameter;
+  while (next_parameter(query, parameter)) {
+    if (reads && parameter.name == "consistency") {
+      if (parameter.value == "linearizable") {
+        consistency = Consistency::kLinearizable;
+      } else if (parameter.value == "lease") {
+        consistency = Consistency::kLease;
+      } else if (parameter.value == "local") {
+        consistency = Consistency::kLocal;
+      } else {
+        fill_problem(exchange,
+                     bad_request("\"consistency\" is none of linearizable, lease, local"));
+        return false;
+      }
+      continue;
+    }
+    fill_problem(exchange, bad_request(reads ? "the only query parameter here is \"consistency\""
+                                             : "there are no query parameters here"));
+    return false;
+  }
+  return true;
+}
+
+void RestHandler::on_written(Exchange& exchange, const WriteAnswer& answer) {
+  Problem problem;
+  if (code_problem(answer.code, problem)) return fill_problem(exchange, problem);
+  exchange.response.status = 204;
+  if (exchange.wants_etag) exchange.response.add_header("ETag", etag_of(answer.index));
+}
+
+void RestHandler::on_read(Exchange& exchange, const ReadAnswer& answer) {
+  if (!answer.value) return fill_problem(exchange, no_such_key());
+  Response& response = exchange.response;
+  response.status = 200;
+  response.content_type = kTextType;
+  // A value that looks like a page must not become one.
+  response.headers.append("X-Content-Type-Options: nosniff\r\n");
+  response.value = *answer.value;
+  response.tail = "\n";
+}
+
+void RestHandler::on_read_v1(Exchange& exchange, const ReadAnswer& answer) {
+  const std::string etag = answer.value ? etag_of(answer.modified_index) : std::string();
+  if (!exchange.if_match.empty() &&
+      (!answer.value || !lists_etag(exchange.if_match, etag, false))) {
+    Problem problem;
+    problem.status = 412;
+    problem.code = "precondition_failed";
+    problem.title = "The precondition does not hold";
+    problem.detail = answer.value ? "the key was last modified at " + etag : "there is no such key";
+    return fill_problem(exchange, problem);
+  }
+  if (!answer.value) return fill_problem(exchange, no_such_key());
+  Response& response = exchange.response;
+  response.add_header("ETag", etag);
+  response.headers.append("Cache-Control: no-cache\r\n");
+  if (!exchange.if_none_match.empty() && lists_etag(exchange.if_none_match, etag, true)) {
+    response.status = 304;
+    return;
+  }
+  response.status = 200;
+  response.content_type = "application/octet-stream";
+  response.headers.append(
+      "X-Content-Type-Options: nosniff\r\nContent-Security-Policy: sandbox\r\n");
+  response.value = *answer.value;
+}
+
+}  // namespace multiraft::rest

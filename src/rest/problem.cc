@@ -1,0 +1,175 @@
+#include "rest/problem.h"
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+
+#include "base/limits.h"
+
+namespace multiraft::rest {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::string_view kProblemType = "application/problem+json";
+constexpr uint64_t kRetryAfterSeconds = 1;
+
+Problem make(uint16_t status, std::string_view code, std::string_view title, std::string detail,
+             bool retryable = false) {
+  Problem problem;
+  problem.status = status;
+  problem.code = code;
+  problem.title = title;
+  problem.detail = std::move(detail);
+  problem.retryable = retryable;
+  return problem;
+}
+
+json::array members_json(const std::vector<MemberAddress>& members) {
+  json::array list;
+  for (const MemberAddress& member : members) {
+    list.push_back({{"id", member.node.value}, {"api_address", member.api_address}});
+  }
+  return list;
+}
+
+/// Statuses that say "not now" (RFC 9110 10.2.3).
+bool has_retry_after(uint16_t status) { return status == 429 || status == 503; }
+
+}  // namespace
+
+Problem bad_request(std::string detail) {
+  return make(400, "bad_request", "The request is malformed", std::move(detail));
+}
+
+Problem no_such_path(std::string detail) {
+  return make(404, "no_such_path", "There is no such path", std::move(detail));
+}
+
+Problem method_not_allowed(std::string_view allowed) {
+  return make(405, "method_not_allowed", "The path does not take this method",
+              "allowed here: " + std::string(allowed));
+}
+
+Problem no_such_key() {
+  return make(404, "no_such_key", "There is no such key", "the group holds no value for this key");
+}
+
+Problem empty_key() {
+  return make(400, "empty_key", "The key is empty", "a key has at least one byte");
+}
+
+Problem key_too_large() {
+  return make(413, "key_too_large", "The key is too large",
+              "a key has at most " + std::to_string(limits::kKeyBytesMax) + " bytes");
+}
+
+Problem value_too_large() {
+  return make(413, "value_too_large", "The value is too large",
+              "a value has at most " + std::to_string(limits::kValueBytesMax) + " bytes");
+}
+
+Problem overloaded(std::string detail) {
+  return make(429, "overloaded", "The node is overloaded", std::move(detail), true);
+}
+
+Problem protocol_problem(ProtocolError error, std::string_view detail) {
+  std::string why(detail);
+  switch (error) {
+    case ProtocolError::kMalformed:
+      return make(400, "malformed_http", "The request is not valid HTTP", std::move(why));
+    case ProtocolError::kTimeout:
+      return make(408, "timeout", "The request took too long to arrive", std::move(why), true);
+    case ProtocolError::kTargetTooLong:
+      return make(414, "target_too_long", "The request target is too long",
+                  why + ": request line and header fields have at most " +
+                      std::to_string(limits::kHttpHeaderBytesMax) + " bytes");
+    case ProtocolError::kBodyTooLarge:
+      return make(413, "body_too_large", "The body is too large", std::move(why));
+    case ProtocolError::kBadExpectation:
+      return make(417, "bad_expectation", "The expectation is not known", std::move(why));
+    case ProtocolError::kHeadTooLarge:
+      return make(431, "header_too_large", "The header fields are too large",
+                  why + ": request line and header fields have at most " +
+                      std::to_string(limits::kHttpHeaderBytesMax) + " bytes");
+    case ProtocolError::kOverloaded:
+      return overloaded(std::move(why));
+    case ProtocolError::kTooManyConnections:
+      return make(503, "too_many_connections", "The node has too many connections", std::move(why),
+                  true);
+  }
+  return make(400, "malformed_http", "The request is not valid HTTP", std::move(why));
+}
+
+Problem backend_problem(const Error& error, NodeId leader, bool retry_is_safe) {
+  Problem problem;
+  switch (error.kind) {
+    case ErrorKind::kBadRequest:
+      problem = bad_request(error.detail);
+      break;
+    case ErrorKind::kNoSuchGroup:
+      problem = make(404, "no_such_group", "There is no such group", error.detail);
+      break;
+    case ErrorKind::kNoSuchMember:
+      problem = make(404, "no_such_member", "There is no such member", error.detail);
+      break;
+    case ErrorKind::kConflict:
+      problem = make(409, "conflict", "The request contradicts the present state", error.detail);
+      break;
+    case ErrorKind::kNotHere:
+      problem = make(421, "wrong_node", "This node has no replica of the group", error.detail);
+      break;
+    case ErrorKind::kTooLarge:
+      problem = make(413, "too_large", "The request is too large", error.detail);
+      break;
+    case ErrorKind::kOverloaded:
+      problem = overloaded(error.detail);
+      break;
+    case ErrorKind::kUnavailable:
+      problem = make(503, "unavailable", "The group cannot serve now", error.detail, true);
+      break;
+    case ErrorKind::kUnknownOutcome:
+      problem = make(504, "outcome_unknown", "The request was not confirmed in time", error.detail,
+                     retry_is_safe);
+      problem.outcome_unknown = true;
+      break;
+    case ErrorKind::kNoSpace:
+      problem = make(507, "no_space", "The disk is full", error.detail, true);
+      break;
+    case ErrorKind::kInternal:
+      problem = make(500, "internal", "The node has an internal error", error.detail);
+      problem.outcome_unknown = true;
+      break;
+  }
+  problem.leader = leader;
+  problem.members = error.members;
+  return problem;
+}
+
+void fill_problem(Exchange& exchange, const Problem& problem) {
+  json::object body;
+  body["type"] = "urn:multiraft:problem:" + std::string(problem.code);
+  body["title"] = problem.title;
+  body["status"] = problem.status;
+  body["detail"] = problem.detail;
+  body["code"] = problem.code;
+  if (!is_safe(exchange.method)) {
+    body["outcome"] = problem.outcome_unknown ? "unknown" : "not_applied";
+  }
+  body["retryable"] = problem.retryable;
+  if (exchange.has_group) body["group"] = exchange.group.value;
+  if (problem.leader) body["leader"] = problem.leader.value;
+  if (!problem.members.empty()) body["members"] = members_json(problem.members);
+  body["request_id"] = exchange.request_id;
+
+  Response& response = exchange.response;
+  response.status = problem.status;
+  response.content_type = kProblemType;
+  response.text = json::serialize(body);
+  response.text.push_back('\n');
+  response.value = SharedBytes();
+  response.tail = {};
+  if (has_retry_after(problem.status)) response.add_header("Retry-After", kRetryAfterSeconds);
+}
+
+}  // namespace multiraft::rest

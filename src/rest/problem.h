@@ -1,0 +1,43 @@
+#pragma once
+// Errors as answers: application/problem+json (RFC 9457), the same everywhere.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "rest/backend.h"
+#include "rest/http_exchange.h"
+
+namespace multiraft::rest {
+
+/// What is wrong with a request, as clients see it.
+struct Problem {
+  uint16_t status = 500;
+  std::string_view code;   ///< For programs: "no_such_key". Static text, never renamed.
+  std::string_view title;  ///< The same for each occurrence.
+  std::string detail;      ///< This occurrence: what happened and what to do. Valid UTF-8.
+  bool retryable = false;  ///< The same request may succeed later, and repeating it does no harm.
+  bool outcome_unknown = false;  ///< Of a write: it may have been applied. 503 never, 504 always.
+  NodeId leader;                 ///< Zero: unknown.
+  std::vector<MemberAddress> members;  ///< Where else to ask.
+};
+
+/// The problems of this module; `detail` is up to the caller.
+Problem bad_request(std::string detail);
+Problem no_such_path(std::string detail);
+Problem method_not_allowed(std::string_view allowed);
+Problem no_such_key();
+Problem empty_key();
+Problem key_too_large();
+Problem value_too_large();
+Problem overloaded(std::string detail);
+Problem protocol_problem(ProtocolError error, std::string_view detail);
+/// `retry_is_safe`: of a request whose repetition changes nothing (a read).
+Problem backend_problem(const Error& error, NodeId leader, bool retry_is_safe);
+
+/// Fills the exchange's response; headers that are there already stay. A failed write says whether
+/// it may have happened; without a method, as of a malformed request, it has not.
+void fill_problem(Exchange& exchange, const Problem& problem);
+
+}  // namespace multiraft::rest
