@@ -112,8 +112,7 @@ Result<std::unique_ptr<NodeIdentity>> NodeIdentity::open(env::Environment& env,
     return refused(lock.status().code(), "state directory " + state_dir + " cannot be locked",
                    lock.status());
   }
-  std::unique_ptr<NodeIdentity> identity(
-      new NodeIdentity(fs, state_dir + "/node", std::move(*lock)));
+  std::unique_ptr<NodeIdentity> identity(new NodeIdentity(fs, state_dir, std::move(*lock)));
   auto exists = fs.exists(identity->path_);
   if (!exists) return exists.status();
   if (*exists) {

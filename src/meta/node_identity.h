@@ -48,15 +48,20 @@ class NodeIdentity {
                                                     bool found_cluster);
 
   const NodeFacts& facts() const { return facts_; }
+  const std::string& state_dir() const { return state_dir_; }
   /// Durable when it returns ok. Node and uuid never change.
   Status save(const NodeFacts& facts);
 
  private:
-  NodeIdentity(env::FileSystem& fs, std::string path, std::unique_ptr<env::FileLock> lock)
-      : fs_(fs), path_(std::move(path)), lock_(std::move(lock)) {}
+  NodeIdentity(env::FileSystem& fs, std::string state_dir, std::unique_ptr<env::FileLock> lock)
+      : fs_(fs),
+        state_dir_(std::move(state_dir)),
+        path_(state_dir_ + "/node"),
+        lock_(std::move(lock)) {}
   Status load(NodeId node);
 
   env::FileSystem& fs_;
+  const std::string state_dir_;
   const std::string path_;
   std::unique_ptr<env::FileLock> lock_;
   NodeFacts facts_;

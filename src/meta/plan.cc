@@ -76,7 +76,7 @@ class Planner {
     size_t wanted = 0;
     size_t coming = 0;
     for (const MemberRecord& m : wanted_) {
-      if (!wanted_voter(m.replica)) continue;
+      if (!wanted_voter(m.replica) || m.replica.node() == id.node()) continue;
       ++wanted;
       if (contains(conf_.voters, m.replica) || live(m.replica)) ++coming;
     }

@@ -50,6 +50,12 @@ class View {
     of(n).state = raft::ProgressState::kProbe;
     return *this;
   }
+  View& member(ReplicaId id, bool live) {
+    facts_.conf.learners.push_back(id);
+    add(id);
+    progress_.back().recent_active = live;
+    return *this;
+  }
   View& joint() {
     facts_.conf.voters_outgoing = facts_.conf.voters;
     return *this;
@@ -137,6 +143,15 @@ TEST(Plan, AllSuccessorsDead_TwoOldOnesStay) {
                 .next({leaving(1), leaving(2), voter(4), voter(5)})
                 .kind,
             StepKind::kWait);
+}
+
+TEST(Plan, SuccessorOnTheSameNode_ComesOnlyOnceTheOldOneHasGone) {
+  const ReplicaId again = ReplicaId::make(NodeId(2), 9);
+  const std::vector<MemberRecord> wanted{voter(1), leaving(2), {again, true, false}};
+  EXPECT_EQ(View(1, {1, 2}).next(wanted), (Step{StepKind::kAddLearner, again}));
+  View view(1, {1, 2});
+  view.member(again, false);
+  EXPECT_EQ(view.next(wanted), (Step{StepKind::kRemove, r(2)}));
 }
 
 TEST(Plan, LiveVoterWhoseLossStopsTheGroup_Stays) {

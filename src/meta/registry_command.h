@@ -87,6 +87,7 @@ struct MarkNodeLeaving {
   friend bool operator==(const MarkNodeLeaving&, const MarkNodeLeaving&) = default;
 };
 
+/// The place in this list is the command's number in the log, from 1: append only.
 using RegistryCommand = std::variant<Bootstrap, RegisterNode, CreateGroup, AddMember, RemoveMember,
                                      ReplicaRemoved, SetRole, UpdateNode, MarkNodeLeaving>;
 

@@ -1,0 +1,132 @@
+#include "meta/controller.h"
+
+#include <utility>
+
+#include "base/mutex.h"
+#include "meta/controller_work.h"
+
+namespace multiraft::meta {
+namespace {
+
+/// Runs `work` on the executor and waits for it.
+void run_and_wait(env::Executor& executor, Task work) {
+  if (executor.in_executor()) return work();
+  Mutex mutex;
+  Condition changed;
+  bool finished = false;
+  executor.post([&] {
+    work();
+    MutexLock lock(mutex);
+    finished = true;
+    changed.notify_one();
+  });
+  MutexLock lock(mutex);
+  while (!finished) changed.wait(mutex);
+}
+
+}  // namespace
+
+Controller::Controller(NodeIdentity& identity, RegistryEngine& registry, env::Environment& env,
+                       ControllerOptions options, ControllerCallbacks callbacks)
+    : identity_(identity),
+      registry_(registry),
+      env_(env),
+      options_(std::move(options)),
+      callbacks_(std::move(callbacks)) {}
+
+Controller::~Controller() { MR_ASSERT_MSG(!live_.load(), "destroyed before it was stopped"); }
+
+Status Controller::attach(host::NodeHost& host) {
+  MR_ASSERT(!work_);
+  work_ = std::make_unique<Work>(host, env_, identity_, registry_, options_, callbacks_);
+  if (Status status = work_->check_start(); !status) {
+    work_->context().stop();
+    work_->close_files();
+    return status;
+  }
+  live_.store(work_.get(), std::memory_order_release);
+  NodeContext& context = work_->context();
+  context.executor.post(context.guard([work = work_.get()] { work->start(); }));
+  return Status::ok();
+}
+
+void Controller::stop() {
+  Work* work = live_.exchange(nullptr);
+  if (!work) return;
+  run_and_wait(work->context().executor, [work] { work->stop(); });
+  work->close_files();
+}
+
+void Controller::create_group(GroupId group, std::vector<NodeId> nodes, env::Executor& reply_on,
+                              Callback<void(Status)> done) {
+  Work* work = live_.load(std::memory_order_acquire);
+  if (!work) {
+    return NodeContext::reply(reply_on, std::move(done),
+                              Status(StatusCode::kUnavailable, "this node starts or stops"));
+  }
+  work->context().executor.post(work->context().guard(
+      [work, group, nodes = std::move(nodes), &reply_on, done = std::move(done)]() mutable {
+        work->operations().create_group(group, std::move(nodes), reply_on, std::move(done));
+      }));
+}
+
+void Controller::remove_member(GroupId group, NodeId node, env::Executor& reply_on,
+                               Callback<void(Status)> done) {
+  Work* work = live_.load(std::memory_order_acquire);
+  if (!work) {
+    return NodeContext::reply(reply_on, std::move(done),
+                              Status(StatusCode::kUnavailable, "this node starts or stops"));
+  }
+  work->context().executor.post(
+      work->context().guard([work, group, node, &reply_on, done = std::move(done)]() mutable {
+        work->operations().remove_member(group, node, reply_on, std::move(done));
+      }));
+}
+
+void Controller::on_leadership(GroupId group, const raft::SoftState& state, Term) {
+  Work* work = live_.load(std::memory_order_acquire);
+  if (!work) return;
+  work->context().executor.post(
+      work->context().guard([work, group, state] { work->leadership(group, state); }));
+}
+
+void Controller::on_conf_state(GroupId group, const raft::ConfState& state) {
+  Work* work = live_.load(std::memory_order_acquire);
+  if (!work) return;
+  work->context().executor.post(
+      work->context().guard([work, group, state] { work->conf_state(group, state); }));
+}
+
+void Controller::on_applied(GroupId group, LogIndex) {
+  if (group != kRegistryGroup) return;
+  if (Work* work = live_.load(std::memory_order_acquire)) work->applied();
+}
+
+void Controller::on_stray_message(GroupId group, NodeId from_node, ReplicaId from, ReplicaId) {
+  if (Work* work = live_.load(std::memory_order_acquire)) {
+    work->notices().on_stray(group, from_node, from);
+  }
+}
+
+void Controller::on_request(NodeId from, wire::Request request,
+                            Callback<void(StatusCode, SharedBytes)> respond) {
+  Work* work = live_.load(std::memory_order_acquire);
+  if (!work) {
+    respond(StatusCode::kUnavailable, SharedBytes::copy_of("this node starts or stops"));
+    return;
+  }
+  work->context().executor.post(work->context().guard(
+      [work, from, request = std::move(request), respond = std::move(respond)]() mutable {
+        work->request(from, request, std::move(respond));
+      }));
+}
+
+void Controller::on_node_down(NodeId node) {
+  if (callbacks_.on_node_down) callbacks_.on_node_down(node);
+}
+
+void Controller::on_fatal(const Status& status) {
+  if (callbacks_.on_fatal) callbacks_.on_fatal(status);
+}
+
+}  // namespace multiraft::meta

@@ -1,0 +1,99 @@
+#pragma once
+// One a node: brings the node into the cluster, makes the node's replicas and the configurations of
+// the groups it leads follow the registry, and carries out what people ask for (README.md).
+//
+// Everything happens on the executor of group 0's worker. The public calls are for any thread.
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "host/node_host.h"
+#include "meta/node_identity.h"
+#include "meta/registry_machine.h"
+
+namespace multiraft::meta {
+
+struct ControllerOptions {
+  std::string raft_address;  ///< Under which others reach this node.
+  std::string api_address;
+  std::optional<env::Address> join;  ///< Needed only until the node has joined.
+  GroupId initial_group{1};          ///< To make, or to enter.
+  int64_t heartbeat_ns = 100 * env::kMillisecond;
+  int64_t election_ns = 1'000 * env::kMillisecond;
+  /// create_group and remove_member give up waiting after this.
+  int64_t operation_timeout_ns = 20 * env::kSecond;
+};
+
+/// Called on the controller's executor unless it says otherwise. They may not call stop().
+struct ControllerCallbacks {
+  /// Once: the registry is here and contains this node, and the node's replicas exist.
+  std::function<void()> on_ready;
+  /// Once: the node is not part of the cluster any more, and its identity says so. Exit status 0.
+  std::function<void()> on_removed;
+  /// The cluster refused to let the node join, for good. Exit status 4.
+  std::function<void(const Status&)> on_refused;
+  /// Any thread. The disk failed: exit status 5.
+  std::function<void(const Status&)> on_fatal;
+  /// Any thread.
+  std::function<void(NodeId)> on_node_down;
+  /// What people may want to know, as a sentence. Any thread.
+  std::function<void(raft::LogLevel, std::string_view)> log;
+};
+
+/// Construct, start the NodeHost with it as observer, attach, ..., stop, stop the host, destroy the
+/// host, destroy.
+class Controller final : public host::HostObserver {
+ public:
+  /// All outlive it. `registry` is the engine that the host uses for group 0. From attach() to the
+  /// end of stop() the identity belongs to the controller.
+  Controller(NodeIdentity& identity, RegistryEngine& registry, env::Environment& env,
+             ControllerOptions options, ControllerCallbacks callbacks);
+  ~Controller() override;
+
+  /// Begins to work. An error is a state directory to refuse (exit status 3). Not from a worker.
+  Status attach(host::NodeHost& host);
+  /// Ends all work; what waits is answered with kUnavailable. Before the host stops. Not from a
+  /// worker.
+  void stop();
+
+  /// The newest registry that this node has.
+  std::shared_ptr<const RegistryView> view() const { return registry_.view(); }
+
+  /// Done once the group exists and has a leader. Idempotent. kInvalidArgument: unknown nodes;
+  /// kConflict: exists with other members; kUnavailable: not done; kUnknownOutcome: registered or
+  /// not, or without a leader for now.
+  void create_group(GroupId group, std::vector<NodeId> nodes, env::Executor& reply_on,
+                    Callback<void(Status)> done);
+  /// Done once the change is committed in the group. kNotFound: no such group or member; kConflict:
+  /// the last voter; the rest as above. Where it takes longer it goes on by itself.
+  void remove_member(GroupId group, NodeId node, env::Executor& reply_on,
+                     Callback<void(Status)> done);
+
+  // -- host::HostObserver
+  void on_leadership(GroupId group, const raft::SoftState& state, Term term) override;
+  void on_conf_state(GroupId group, const raft::ConfState& state) override;
+  void on_applied(GroupId group, LogIndex applied) override;
+  void on_stray_message(GroupId group, NodeId from_node, ReplicaId from, ReplicaId to) override;
+  void on_request(NodeId from, wire::Request request,
+                  Callback<void(StatusCode, SharedBytes)> respond) override;
+  void on_node_down(NodeId node) override;
+  void on_fatal(const Status& status) override;
+
+ private:
+  class Work;
+
+  NodeIdentity& identity_;
+  RegistryEngine& registry_;
+  env::Environment& env_;
+  const ControllerOptions options_;
+  const ControllerCallbacks callbacks_;
+  std::unique_ptr<Work> work_;
+  /// What callbacks from other threads see: null before attach() and after stop().
+  std::atomic<Work*> live_{nullptr};
+};
+
+}  // namespace multiraft::meta

@@ -1,0 +1,85 @@
+#pragma once
+// The inside of a Controller: its parts, and the order in which they hear of things. On the
+// controller's executor.
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "meta/controller.h"
+#include "meta/departure.h"
+#include "meta/join.h"
+#include "meta/membership.h"
+#include "meta/node_context.h"
+#include "meta/node_files.h"
+#include "meta/operations.h"
+#include "meta/reconcile.h"
+
+namespace multiraft::meta {
+
+class Controller::Work {
+ public:
+  Work(host::NodeHost& host, env::Environment& env, NodeIdentity& identity,
+       const RegistryEngine& registry, const ControllerOptions& options,
+       const ControllerCallbacks& callbacks);
+
+  /// What the node was when its last process ended, against what its logs hold.
+  Status check_start() const;
+  void start();
+  void stop();
+  void close_files() { files_.close(); }
+
+  NodeContext& context() { return context_; }
+  Operations& operations() { return operations_; }
+  RemovalNotices& notices() { return notices_; }
+
+  void leadership(GroupId group, const raft::SoftState& state);
+  void conf_state(GroupId group, const raft::ConfState& state);
+  /// Any thread.
+  void applied();
+  void request(NodeId from, const wire::Request& request, JoinServer::Respond respond);
+
+ private:
+  void look_around();
+  void found_cluster();
+  void join();
+  void accepted(const JoinAnswer& answer);
+  void enter_registry(const JoinAnswer& answer);
+  void registry_replica_created(const Status& status);
+
+  void registry_changed();
+  void bootstrap();
+  void publish_addresses();
+  void send_address_news();
+  void check_ready();
+  void removed();
+
+  void admin(NodeId from, const AdminRequest& request, JoinServer::Respond respond);
+
+  const ControllerOptions& options_;
+  const ControllerCallbacks& callbacks_;
+  const std::vector<std::pair<GroupId, ReplicaId>> recovered_;
+  NodeContext context_;
+  NodeFiles files_;
+  NodeAddresses addresses_;
+  LocalReplicas replicas_;
+  MembershipKeeper keeper_;
+  Operations operations_;
+  Departure departure_;
+  RemovalNotices notices_;
+  JoinServer join_server_;
+  std::optional<Joiner> joiner_;
+
+  std::shared_ptr<const RegistryView> seen_ = std::make_shared<const RegistryView>();
+  std::atomic<bool> change_posted_{false};
+  bool registry_state_known_ = false;
+  bool bootstrapping_ = false;
+  bool publishing_ = false;
+  bool ready_ = false;
+  Backoff bootstrap_backoff_;
+  Backoff publish_backoff_;
+};
+
+}  // namespace multiraft::meta

@@ -1,0 +1,164 @@
+#include "meta/departure.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "base/coverage.h"
+
+namespace multiraft::meta {
+namespace {
+
+constexpr int kStraysWaitingMax = 64;
+constexpr size_t kToldMax = 4096;
+constexpr int64_t kTellAgainNs = env::kSecond;
+/// A learner does not notice by itself that nobody talks to it any more.
+constexpr uint64_t kLearnerAsksEveryTicks = 5;
+
+bool contains(const std::vector<ReplicaId>& ids, ReplicaId id) {
+  return std::find(ids.begin(), ids.end(), id) != ids.end();
+}
+
+}  // namespace
+
+Verdict verdict_on(const RegistryView& view, GroupId group, ReplicaId replica) {
+  if (view.is_removed(group, replica)) return Verdict::kRemoved;
+  const GroupRecord* record = view.group(group);
+  return record && record->member(replica) ? Verdict::kMember : Verdict::kUnknown;
+}
+
+// -- This node.
+
+void Departure::start() {
+  leader_seen_ = context_.now();
+  tick();
+}
+
+void Departure::tick() {
+  if (gone_) return;
+  ++ticks_;
+  if (context_.registry_state.leader != raft::kNoReplica) leader_seen_ = context_.now();
+  if (wants_to_know()) ask();
+  const bool soon = leaving_ || !is_in_conf_;
+  context_.after(soon ? 2 * context_.timing.heartbeat_ns : context_.timing.election_ns,
+                 [this] { tick(); });
+}
+
+bool Departure::wants_to_know() {
+  if (!context_.registry_replica || context_.leads_registry()) return false;
+  if (leaving_ || !is_in_conf_) return true;
+  if (context_.now() - leader_seen_ >= 2 * context_.timing.election_ns) return true;
+  return learner_ && ticks_ % kLearnerAsksEveryTicks == 0;
+}
+
+void Departure::on_registry(const RegistryView& view) {
+  const ReplicaId own = context_.registry_replica;
+  if (!own || view.empty()) return;
+  if (view.is_removed(kRegistryGroup, own)) return gone();
+  const MemberRecord* member = view.group(kRegistryGroup)->member(own);
+  learner_ = member && !member->voter;
+  const bool leaving = member && member->leaving;
+  if (leaving && !std::exchange(leaving_, leaving)) {
+    context_.log(raft::LogLevel::kInfo, "this node leaves the cluster");
+    context_.after(2 * context_.timing.heartbeat_ns, [this] { ask(); });
+  }
+}
+
+void Departure::on_registry_conf(const raft::ConfState& conf) {
+  const ReplicaId own = context_.registry_replica;
+  if (!own || conf.empty()) return;
+  is_in_conf_ = contains(conf.voters, own) || contains(conf.voters_outgoing, own) ||
+                contains(conf.learners, own);
+  if (is_in_conf_) {
+    was_in_conf_ = true;
+  } else if (was_in_conf_) {
+    gone();
+  } else {
+    ask();  // A configuration from before this replica was added, or from after it was removed.
+  }
+}
+
+void Departure::on_notice(ReplicaId replica) {
+  if (replica == context_.registry_replica && replica != raft::kNoReplica) gone();
+}
+
+void Departure::ask() {
+  const auto& others = addresses_.others();
+  if (gone_ || asking_ || others.empty()) return;
+  auto chosen = others.begin();
+  std::advance(chosen, static_cast<std::ptrdiff_t>(context_.random.below(others.size())));
+  auto address = env::Address::parse(chosen->second);
+  if (!address) return;
+  asking_ = true;
+  // On a connection of its own: a node that does not know us any more could not answer otherwise.
+  wire::Request request;
+  request.kind = wire::RequestKind::kAdmin;
+  request.payload =
+      encode(AdminRequest(MembershipCheck{kRegistryGroup, context_.registry_replica}));
+  context_.host.transport().call(
+      *address, std::move(request), 2 * context_.timing.election_ns, context_.executor,
+      context_.guard_posted([this](const Result<wire::Response>& r) { answered(r); }));
+}
+
+void Departure::answered(const Result<wire::Response>& response) {
+  asking_ = false;
+  if (!response || response->code != StatusCode::kOk) return;
+  const Result<Verdict> verdict = decode_verdict(response->payload);
+  if (verdict && *verdict == Verdict::kRemoved) {
+    MR_COVERAGE("meta: node asked and learnt that it was removed");
+    gone();
+  }
+}
+
+void Departure::gone() {
+  if (std::exchange(gone_, true)) return;
+  context_.log(raft::LogLevel::kInfo, "this node was removed from the cluster");
+  removed_();
+}
+
+// -- Others.
+
+void RemovalNotices::on_stray(GroupId group, NodeId node, ReplicaId from) {
+  // A flood of them must not become a flood of tasks; they repeat themselves.
+  if (waiting_->fetch_add(1, std::memory_order_relaxed) >= kStraysWaitingMax) {
+    waiting_->fetch_sub(1, std::memory_order_relaxed);
+    return;
+  }
+  context_.executor.post([waiting = waiting_, work = context_.guard([this, group, node, from] {
+    consider(group, node, from);
+  })]() mutable {
+    waiting->fetch_sub(1, std::memory_order_relaxed);
+    work();
+  });
+}
+
+void RemovalNotices::consider(GroupId group, NodeId node, ReplicaId replica) {
+  if (replica.node() != node) return;
+  if (verdict_on(*context_.view(), group, replica) == Verdict::kRemoved) {
+    send(group, node, replica);
+  }
+}
+
+void RemovalNotices::on_registry_change(const RegistryView& before, const RegistryView& after) {
+  const GroupRecord* old_record = before.group(kRegistryGroup);
+  const GroupRecord* new_record = after.group(kRegistryGroup);
+  if (!old_record || !new_record || old_record == new_record) return;
+  for (const MemberRecord& m : old_record->members) {
+    if (!new_record->member(m.replica) && m.replica.node() != context_.self) {
+      send(kRegistryGroup, m.replica.node(), m.replica);
+    }
+  }
+}
+
+void RemovalNotices::send(GroupId group, NodeId node, ReplicaId replica) {
+  const env::MonotonicTime now = context_.now();
+  if (told_.size() >= kToldMax) told_.clear();
+  auto [entry, first] = told_.try_emplace(replica.value, now);
+  if (!first && now - entry->second < kTellAgainNs) return;
+  entry->second = now;
+  context_.host.ask(
+      node, wire::RequestKind::kAdmin, encode(AdminRequest(RemovedNotice{group, replica})),
+      context_.timing.election_ns, context_.executor, [](const Result<SharedBytes>&) {});
+}
+
+}  // namespace multiraft::meta

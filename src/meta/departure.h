@@ -1,0 +1,72 @@
+#pragma once
+// How a node finds out that it, or one of its replicas, was removed, and how it tells others.
+
+#include <absl/container/flat_hash_map.h>
+
+#include <atomic>
+#include <memory>
+
+#include "meta/messages.h"
+#include "meta/node_context.h"
+#include "meta/reconcile.h"
+
+namespace multiraft::meta {
+
+/// What a registry says about a replica. Never wrong, also on an old view.
+Verdict verdict_on(const RegistryView& view, GroupId group, ReplicaId replica);
+
+/// Watches whether this node is still part of group 0. A member that was removed hears nothing any
+/// more, so it has to ask. On the controller's executor.
+class Departure {
+ public:
+  Departure(NodeContext& context, const NodeAddresses& addresses, Task removed)
+      : context_(context), addresses_(addresses), removed_(std::move(removed)) {}
+
+  void start();
+  void on_registry(const RegistryView& view);
+  /// The configuration of group 0 as applied here.
+  void on_registry_conf(const raft::ConfState& conf);
+  /// Somebody says that this replica of ours was removed from group 0.
+  void on_notice(ReplicaId replica);
+
+ private:
+  void tick();
+  bool wants_to_know();
+  void ask();
+  void answered(const Result<wire::Response>& response);
+  void gone();
+
+  NodeContext& context_;
+  const NodeAddresses& addresses_;
+  Task removed_;
+  env::MonotonicTime leader_seen_;
+  bool was_in_conf_ = false;
+  bool is_in_conf_ = true;
+  bool leaving_ = false;
+  bool learner_ = false;
+  bool asking_ = false;
+  bool gone_ = false;
+  uint64_t ticks_ = 0;
+};
+
+/// Tells removed replicas that they are: their messages would otherwise disturb those who stay
+/// (trap 11). Rate-limited.
+class RemovalNotices {
+ public:
+  explicit RemovalNotices(NodeContext& context) : context_(context) {}
+
+  /// Any thread. A message of `from` made no sense here; many of these may come.
+  void on_stray(GroupId group, NodeId node, ReplicaId from);
+  /// On the controller's executor, at the leader of group 0: it has just let these go.
+  void on_registry_change(const RegistryView& before, const RegistryView& after);
+
+ private:
+  void consider(GroupId group, NodeId node, ReplicaId replica);
+  void send(GroupId group, NodeId node, ReplicaId replica);
+
+  NodeContext& context_;
+  std::shared_ptr<std::atomic<int>> waiting_ = std::make_shared<std::atomic<int>>(0);
+  absl::flat_hash_map<uint64_t, env::MonotonicTime> told_;  ///< By replica.
+};
+
+}  // namespace multiraft::meta

@@ -1,0 +1,190 @@
+#include "meta/membership.h"
+
+#include <algorithm>
+
+#include "base/coverage.h"
+
+namespace multiraft::meta {
+namespace {
+
+/// Groups under work at the same time: a node that leads thousands changes them a few at a time.
+constexpr size_t kParallelMax = 32;
+
+bool leads(const host::ReplicaStatus& status) {
+  return status.raft.soft_state.role == raft::Role::kLeader;
+}
+
+/// What the registry's record and the replica's status ask for.
+Step step_for(const GroupRecord& record, const raft::RaftStatus& raft, LogIndex last_index) {
+  GroupFacts facts;
+  facts.leader = raft.id;
+  facts.conf = raft.conf_state;
+  facts.last_index = last_index;
+  facts.members = raft.members;
+  return next_step(record.members, facts);
+}
+
+std::string text_of(GroupId group, const Step& step) {
+  return "group " + to_string(group) + ": " + std::string(step_name(step.kind)) + " node " +
+         to_string(step.replica.node()) + " replica " + std::to_string(step.replica.serial());
+}
+
+}  // namespace
+
+// -- The order of work.
+
+void MembershipKeeper::mark(GroupId group) {
+  auto [entry, fresh] = work_.try_emplace(group, context_.timing);
+  Work& work = entry->second;
+  if (!fresh) {
+    if (work.state == Work::State::kRunning) work.again = true;
+    if (work.state != Work::State::kPaused) return;
+    work.state = Work::State::kQueued;
+  }
+  queue_.push_back(group);
+  pump();
+}
+
+void MembershipKeeper::pump() {
+  while (running_ < kParallelMax && !queue_.empty()) {
+    const GroupId group = queue_.front();
+    queue_.pop_front();
+    work_.at(group).state = Work::State::kRunning;
+    ++running_;
+    run(group);
+  }
+}
+
+void MembershipKeeper::finish(GroupId group, Next next) {
+  --running_;
+  Work& work = work_.at(group);
+  if (std::exchange(work.again, false) && (next == Next::kDone || next == Next::kWait)) {
+    next = Next::kAtOnce;
+  }
+  switch (next) {
+    case Next::kDone:
+      work_.erase(group);
+      break;
+    case Next::kAtOnce:
+      work.backoff.reset();
+      work.waits = 0;
+      work.state = Work::State::kQueued;
+      queue_.push_back(group);
+      break;
+    case Next::kWait:
+      // Soon while a learner may be catching up, seldom where a dead node is waited for.
+      work.backoff.reset();
+      pause(group, work,
+            context_.timing.heartbeat_ns * std::min<int64_t>(1 + work.waits++ / 16, 10));
+      break;
+    case Next::kRetry:
+      pause(group, work, work.backoff.next(context_.random));
+      break;
+    case Next::kElection:
+      pause(group, work, context_.timing.election_ns);
+      break;
+  }
+  pump();
+}
+
+void MembershipKeeper::pause(GroupId group, Work& work, int64_t delay_ns) {
+  work.state = Work::State::kPaused;
+  work.pause = next_pause_++;
+  context_.after(delay_ns, [this, group, pause = work.pause] {
+    const auto found = work_.find(group);
+    if (found == work_.end() || found->second.pause != pause) return;
+    if (found->second.state == Work::State::kPaused) mark(group);
+  });
+}
+
+// -- One step of one group.
+
+void MembershipKeeper::run(GroupId group) {
+  context_.host.status(group, context_.executor,
+                       context_.guard_posted([this, group](const Result<host::ReplicaStatus>& s) {
+                         first_look(group, s);
+                       }));
+}
+
+void MembershipKeeper::first_look(GroupId group, const Result<host::ReplicaStatus>& status) {
+  const std::shared_ptr<const RegistryView> view = context_.view();
+  const GroupRecord* record = view->group(group);
+  // Becoming leader, and a change of the record, mark it again.
+  if (!status || !leads(*status) || !record) return finish(group, Next::kDone);
+  const Step step = step_for(*record, status->raft, status->last_index);
+  if (step.kind == StepKind::kNothing) return finish(group, Next::kDone);
+  if (step.kind == StepKind::kWait) return finish(group, Next::kWait);
+  const Term term = status->raft.hard_state.term;
+  context_.freshen([this, group, term](const Status& fresh) {
+    if (!fresh) return finish(group, Next::kRetry);
+    confirm_term(group, term);
+  });
+}
+
+/// A read of the group itself shows that all of earlier terms is applied here: an addition that an
+/// earlier leader proposed can no longer turn up after its removal was confirmed.
+void MembershipKeeper::confirm_term(GroupId group, Term term) {
+  context_.host.read(group, true,
+                     context_.guard_posted([this, group, term](const host::ReadPermit& permit) {
+                       if (!permit.status) return finish(group, Next::kRetry);
+                       second_look(group, term);
+                     }));
+}
+
+void MembershipKeeper::second_look(GroupId group, Term term) {
+  context_.host.status(
+      group, context_.executor,
+      context_.guard_posted([this, group, term](const Result<host::ReplicaStatus>& status) {
+        const std::shared_ptr<const RegistryView> view = context_.view();
+        const GroupRecord* record = view->group(group);
+        if (!status || !leads(*status) || !record) return finish(group, Next::kDone);
+        if (status->raft.hard_state.term != term) {
+          MR_COVERAGE("meta: leadership changed while the registry was read");
+          return finish(group, Next::kRetry);
+        }
+        take(group, term, step_for(*record, status->raft, status->last_index));
+      }));
+}
+
+void MembershipKeeper::take(GroupId group, Term term, const Step& step) {
+  switch (step.kind) {
+    case StepKind::kNothing:
+      return finish(group, Next::kDone);
+    case StepKind::kWait:
+      return finish(group, Next::kWait);
+    case StepKind::kConfirmRemoved:
+      return confirm_removed(group, step.replica);
+    case StepKind::kTransfer:
+      context_.log(raft::LogLevel::kInfo, text_of(group, step));
+      context_.host.transfer_leadership(group, step.replica);
+      return finish(group, Next::kElection);
+    case StepKind::kAddLearner:
+    case StepKind::kPromote:
+    case StepKind::kRemove:
+    case StepKind::kDemote:
+      return change(group, term, step);
+  }
+}
+
+void MembershipKeeper::change(GroupId group, Term term, const Step& step) {
+  context_.log(raft::LogLevel::kInfo, text_of(group, step));
+  context_.host.change_membership(
+      group, term, change_for(step), context_.executor,
+      context_.guard_posted([this, group](const Status& status) {
+        if (!status) {
+          context_.log(raft::LogLevel::kInfo,
+                       "group " + to_string(group) + ": change of members: " + status.to_string());
+        }
+        finish(group, status ? Next::kAtOnce : Next::kRetry);
+      }));
+}
+
+void MembershipKeeper::confirm_removed(GroupId group, ReplicaId replica) {
+  context_.propose(ReplicaRemoved{group, replica},
+                   [this, group](const Result<RegistryOutcome>& outcome) {
+                     const bool done = outcome && outcome->code == RegistryCode::kOk;
+                     finish(group, done ? Next::kAtOnce : Next::kRetry);
+                   });
+}
+
+}  // namespace multiraft::meta

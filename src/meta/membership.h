@@ -1,0 +1,59 @@
+#pragma once
+// For every group that this node leads: makes the group's configuration what the registry wants,
+// step by step (plan.h).
+//
+// The rule that keeps a removed replica from coming back (trap 27): a step is taken only in the
+// term in which this node led before it asked group 0 for the newest registry. An old copy of the
+// registry may list a replica as wanted that another leader has removed and confirmed since; but
+// then that leader's term is higher, and nothing proposed in ours can be committed any more.
+
+#include <absl/container/flat_hash_map.h>
+
+#include <deque>
+
+#include "meta/node_context.h"
+#include "meta/plan.h"
+
+namespace multiraft::meta {
+
+class MembershipKeeper {
+ public:
+  explicit MembershipKeeper(NodeContext& context) : context_(context) {}
+
+  /// Something about the group changed: look at it, if it is led here. Cheap when all is well. It
+  /// is looked at again, without being told, only while something is left to do.
+  void mark(GroupId group);
+
+ private:
+  struct Work {
+    enum class State : uint8_t { kQueued, kRunning, kPaused };
+    State state = State::kQueued;
+    bool again = false;  ///< Marked while it was running.
+    uint64_t pause = 0;  ///< Tells the present pause from earlier ones.
+    int waits = 0;       ///< In a row without a step.
+    Backoff backoff;
+    explicit Work(const Timing& timing)
+        : backoff(timing.heartbeat_ns / 5, 10 * timing.heartbeat_ns) {}
+  };
+  enum class Next : uint8_t { kDone, kAtOnce, kWait, kRetry, kElection };
+
+  void pump();
+  void run(GroupId group);
+  void finish(GroupId group, Next next);
+  void pause(GroupId group, Work& work, int64_t delay_ns);
+
+  void first_look(GroupId group, const Result<host::ReplicaStatus>& status);
+  void confirm_term(GroupId group, Term term);
+  void second_look(GroupId group, Term term);
+  void take(GroupId group, Term term, const Step& step);
+  void change(GroupId group, Term term, const Step& step);
+  void confirm_removed(GroupId group, ReplicaId replica);
+
+  NodeContext& context_;
+  absl::flat_hash_map<GroupId, Work> work_;
+  std::deque<GroupId> queue_;
+  size_t running_ = 0;
+  uint64_t next_pause_ = 1;
+};
+
+}  // namespace multiraft::meta

@@ -1,0 +1,100 @@
+#pragma once
+// What nodes ask each other beside Raft: payloads of requests of kind kJoin and kAdmin and of their
+// responses (docs/formats/meta.md). Decoders give kCorruption and never trust a byte.
+
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/shared_bytes.h"
+#include "base/status.h"
+#include "meta/address_book.h"
+#include "meta/registry_types.h"
+
+namespace multiraft::meta {
+
+// -- Joining.
+
+struct JoinRequest {
+  ClusterId cluster;  ///< That the node remembers from an earlier answer, or 0.
+  NodeId node;
+  NodeUuid uuid;
+  std::string raft_address;
+  std::string api_address;
+  GroupId initial_group;
+  friend bool operator==(const JoinRequest&, const JoinRequest&) = default;
+};
+
+struct JoinAnswer {
+  enum class Kind : uint8_t {
+    kAccepted = 1,
+    kAskLeader = 2,  ///< At `leader_address`.
+    kTryAgain = 3,
+    kRefused = 4,  ///< For good; `text` says why.
+  };
+  Kind kind = Kind::kTryAgain;
+  std::string text;
+  std::string leader_address;
+  // Accepted:
+  ClusterId cluster;
+  ReplicaId registry_replica;  ///< The node's replica of group 0.
+  uint32_t serial_floor = 0;
+  std::vector<NodeAddress> nodes;
+  friend bool operator==(const JoinAnswer&, const JoinAnswer&) = default;
+};
+
+SharedBytes encode(const JoinRequest& request);
+SharedBytes encode(const JoinAnswer& answer);
+Result<JoinRequest> decode_join_request(std::string_view bytes);
+Result<JoinAnswer> decode_join_answer(std::string_view bytes);
+
+// -- Administration. The answer to each is named beside it.
+
+/// -> Verdict. Is this replica still a member?
+struct MembershipCheck {
+  GroupId group;
+  ReplicaId replica;
+  friend bool operator==(const MembershipCheck&, const MembershipCheck&) = default;
+};
+/// -> nothing. The receiver's replica is not a member any more.
+struct RemovedNotice {
+  GroupId group;
+  ReplicaId replica;
+  friend bool operator==(const RemovedNotice&, const RemovedNotice&) = default;
+};
+/// -> LeaderKnown. Does the receiver's replica of the group know a leader?
+struct LeaderQuery {
+  GroupId group;
+  friend bool operator==(const LeaderQuery&, const LeaderQuery&) = default;
+};
+/// -> NodeUuid. Which life of the node is it that answers?
+struct IdentityProbe {
+  friend bool operator==(const IdentityProbe&, const IdentityProbe&) = default;
+};
+/// -> nothing. Please register these addresses: the sender may not reach the leader by itself,
+/// because the others still answer to its old address.
+struct AddressNews {
+  NodeId node;
+  NodeUuid uuid;
+  std::string raft_address;
+  std::string api_address;
+  friend bool operator==(const AddressNews&, const AddressNews&) = default;
+};
+using AdminRequest =
+    std::variant<MembershipCheck, RemovedNotice, LeaderQuery, IdentityProbe, AddressNews>;
+
+enum class Verdict : uint8_t { kUnknown = 0, kMember = 1, kRemoved = 2 };
+
+SharedBytes encode(const AdminRequest& request);
+Result<AdminRequest> decode_admin_request(std::string_view bytes);
+
+SharedBytes encode(Verdict verdict);
+Result<Verdict> decode_verdict(std::string_view bytes);
+SharedBytes encode_leader_known(bool known);
+Result<bool> decode_leader_known(std::string_view bytes);
+SharedBytes encode(const NodeUuid& uuid);
+Result<NodeUuid> decode_uuid(std::string_view bytes);
+
+}  // namespace multiraft::meta

@@ -1,0 +1,32 @@
+#include "meta/node_context.h"
+
+namespace multiraft::meta {
+
+void NodeContext::propose(const RegistryCommand& command,
+                          Callback<void(Result<RegistryOutcome>)> done) {
+  host.write(
+      kRegistryGroup, encode_command(command), executor,
+      guard_posted([done = std::move(done)](host::WriteResult result) mutable {
+        if (result.status) {
+          done(decode_outcome(result.result));
+        } else if (result.status.code() == StatusCode::kNotFound) {
+          done(Status(StatusCode::kUnavailable, "this node is not a member of a cluster yet"));
+        } else {
+          done(result.status);
+        }
+      }));
+}
+
+void NodeContext::freshen(Callback<void(Status)> done) {
+  host.read(kRegistryGroup, true,
+            guard_posted([done = std::move(done)](const host::ReadPermit& permit) mutable {
+              done(permit.status);
+            }));
+}
+
+void NodeContext::reply(env::Executor& reply_on, Callback<void(Status)> done, Status status) {
+  reply_on.post(
+      [done = std::move(done), status = std::move(status)]() mutable { done(std::move(status)); });
+}
+
+}  // namespace multiraft::meta

@@ -1,0 +1,62 @@
+#include "meta/node_files.h"
+
+#include <utility>
+
+namespace multiraft::meta {
+
+NodeFiles::NodeFiles(NodeContext& context, NodeIdentity& identity,
+                     std::function<void(const Status&)> fatal)
+    : context_(context),
+      identity_(identity),
+      addresses_path_(identity.state_dir() + "/peers"),
+      fatal_(std::move(fatal)),
+      facts_(identity.facts()),
+      thread_(context.env.start_blocking_executor("node-files")) {
+  load_addresses();
+}
+
+NodeFiles::~NodeFiles() { close(); }
+
+void NodeFiles::close() { thread_->stop(); }
+
+void NodeFiles::load_addresses() {
+  env::FileSystem& fs = context_.env.file_system();
+  auto exists = fs.exists(addresses_path_);
+  if (!exists || !*exists) return;
+  auto bytes = fs.read_file(addresses_path_);
+  auto addresses = bytes ? decode_addresses(*bytes) : bytes.status();
+  if (addresses) {
+    addresses_ = std::move(*addresses);
+  } else {
+    // Others will find us, or the registry will tell.
+    context_.log(raft::LogLevel::kWarn,
+                 addresses_path_ + ": ignored: " + addresses.status().message());
+  }
+}
+
+void NodeFiles::change(const std::function<void(NodeFacts&)>& change, Task durable) {
+  change(facts_);
+  auto done = context_.guard_posted([this, durable = std::move(durable)](Status status) mutable {
+    if (status) {
+      durable();
+    } else {
+      fatal_(status);
+    }
+  });
+  thread_->post(
+      [this, facts = facts_, done = std::move(done)]() mutable { done(identity_.save(facts)); });
+}
+
+void NodeFiles::save_addresses(AddressBook addresses) {
+  if (addresses.nodes == addresses_.nodes) return;
+  addresses_ = std::move(addresses);
+  auto done = context_.guard_posted([this](const Status& status) {
+    if (!status) context_.log(raft::LogLevel::kWarn, "addresses not saved: " + status.message());
+  });
+  thread_->post([&fs = context_.env.file_system(), path = addresses_path_,
+                 bytes = encode_addresses(addresses_), done = std::move(done)]() mutable {
+    done(fs.write_file_atomically(path, bytes));
+  });
+}
+
+}  // namespace multiraft::meta

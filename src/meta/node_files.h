@@ -1,0 +1,45 @@
+#pragma once
+// The node's small files, written on a thread of their own: a worker never waits for a disk.
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "meta/address_book.h"
+#include "meta/node_context.h"
+#include "meta/node_identity.h"
+
+namespace multiraft::meta {
+
+/// On the controller's executor. `identity` belongs to it until close().
+class NodeFiles {
+ public:
+  /// `fatal` is told when the identity cannot be written any more.
+  NodeFiles(NodeContext& context, NodeIdentity& identity, std::function<void(const Status&)> fatal);
+  ~NodeFiles();
+
+  const NodeFacts& facts() const { return facts_; }
+  /// Changes the facts at once, and calls `durable` when that survives a crash. In order.
+  void change(const std::function<void(NodeFacts&)>& change, Task durable);
+
+  /// Where other nodes were reached, as of the start and of later save_addresses().
+  const AddressBook& addresses() const { return addresses_; }
+  /// Where the nodes differ from what is saved.
+  void save_addresses(AddressBook addresses);
+
+  /// Writes out what is queued. Blocks; not on the controller's executor.
+  void close();
+
+ private:
+  void load_addresses();
+
+  NodeContext& context_;
+  NodeIdentity& identity_;
+  const std::string addresses_path_;
+  const std::function<void(const Status&)> fatal_;
+  NodeFacts facts_;
+  AddressBook addresses_;
+  std::unique_ptr<env::Executor> thread_;
+};
+
+}  // namespace multiraft::meta

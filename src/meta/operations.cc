@@ -1,0 +1,162 @@
+#include "meta/operations.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "meta/messages.h"
+
+namespace multiraft::meta {
+namespace {
+
+constexpr int64_t kLookAgainNs = 20 * env::kMillisecond;
+constexpr size_t kWaitingMax = 1024;
+
+}  // namespace
+
+void Operations::create_group(GroupId group, std::vector<NodeId> nodes, env::Executor& reply_on,
+                              Callback<void(Status)> done) {
+  begin(CreateGroup{group, std::move(nodes)}, group, For::kLeader, reply_on, std::move(done));
+}
+
+void Operations::remove_member(GroupId group, NodeId node, env::Executor& reply_on,
+                               Callback<void(Status)> done) {
+  begin(RemoveMember{group, node}, group, For::kRemoval, reply_on, std::move(done));
+}
+
+void Operations::begin(const RegistryCommand& command, GroupId group, For what,
+                       env::Executor& reply_on, Callback<void(Status)> done) {
+  if (waiting_.size() >= kWaitingMax) {
+    return NodeContext::reply(reply_on, std::move(done),
+                              Status(StatusCode::kOverloaded, "too many such requests at once"));
+  }
+  auto waiting = std::make_unique<Waiting>();
+  const uint64_t id = next_id_++;
+  waiting->id = id;
+  waiting->group = group;
+  waiting->reply_on = &reply_on;
+  waiting->done = std::move(done);
+  waiting_.push_back(std::move(waiting));
+  context_.after(timeout_ns_, [this, id] { expire(id); });
+  context_.propose(command, [this, id, what](const Result<RegistryOutcome>& outcome) {
+    registered(id, what, outcome);
+  });
+}
+
+void Operations::registered(uint64_t id, For what, const Result<RegistryOutcome>& outcome) {
+  Waiting* waiting = find(id);
+  if (!waiting) return;
+  const Status status = outcome ? outcome->status() : outcome.status();
+  if (!status) return finish(id, status);
+  waiting->what = what;
+  if (what == For::kRemoval) {
+    waiting->removed = outcome->replica;
+    on_registry(*context_.view());
+  } else {
+    look_for_leader(id);
+  }
+}
+
+Operations::Waiting* Operations::find(uint64_t id) {
+  const auto found = std::find_if(waiting_.begin(), waiting_.end(),
+                                  [&](const auto& waiting) { return waiting->id == id; });
+  return found == waiting_.end() ? nullptr : found->get();
+}
+
+void Operations::finish(uint64_t id, Status status) {
+  const auto found = std::find_if(waiting_.begin(), waiting_.end(),
+                                  [&](const auto& waiting) { return waiting->id == id; });
+  if (found == waiting_.end()) return;
+  const std::unique_ptr<Waiting> waiting = std::move(*found);
+  waiting_.erase(found);
+  NodeContext::reply(*waiting->reply_on, std::move(waiting->done), std::move(status));
+}
+
+void Operations::expire(uint64_t id) {
+  const Waiting* waiting = find(id);
+  if (!waiting) return;
+  const char* why = "";
+  switch (waiting->what) {
+    case For::kRegistry:
+      why = "group 0 did not answer in time";
+      break;
+    case For::kLeader:
+      why = "the group exists, but has no leader yet: not enough of its nodes are reachable";
+      break;
+    case For::kRemoval:
+      why =
+          "the removal is registered and goes on, but the group could not complete it in time: not "
+          "enough of its members are reachable, or the one that takes over has not caught up";
+      break;
+  }
+  finish(id, Status(StatusCode::kUnknownOutcome, why));
+}
+
+void Operations::on_registry(const RegistryView& view) {
+  std::vector<uint64_t> complete;
+  for (const auto& waiting : waiting_) {
+    if (waiting->what == For::kRemoval && view.is_removed(waiting->group, waiting->removed)) {
+      complete.push_back(waiting->id);
+    }
+  }
+  for (uint64_t id : complete) finish(id, Status::ok());
+}
+
+void Operations::on_removed() {
+  std::vector<uint64_t> complete;
+  for (const auto& waiting : waiting_) {
+    if (waiting->what == For::kRemoval && waiting->removed.node() == context_.self) {
+      complete.push_back(waiting->id);
+    }
+  }
+  for (uint64_t id : complete) finish(id, Status::ok());
+}
+
+void Operations::fail_all(const Status& status) {
+  while (!waiting_.empty()) finish(waiting_.back()->id, status);
+}
+
+// -- A group's first leader.
+
+void Operations::on_leader(GroupId group) {
+  std::vector<uint64_t> ids;
+  for (const auto& waiting : waiting_) {
+    if (waiting->group == group && waiting->what == For::kLeader) ids.push_back(waiting->id);
+  }
+  for (uint64_t id : ids) finish(id, Status::ok());
+}
+
+/// Asks one member after the other, this node first where it is one.
+void Operations::look_for_leader(uint64_t id) {
+  Waiting* waiting = find(id);
+  if (!waiting || std::exchange(waiting->looking, true)) return;
+  const std::shared_ptr<const RegistryView> view = context_.view();
+  const GroupRecord* record = view->group(waiting->group);
+  if (!record || record->members.empty()) return looked(id, false);  // Not heard of it yet.
+  if (record->member_on(context_.self)) {
+    context_.host.status(
+        waiting->group, context_.executor,
+        context_.guard_posted([this, id](const Result<host::ReplicaStatus>& status) {
+          looked(id, status && status->raft.soft_state.leader != raft::kNoReplica);
+        }));
+    return;
+  }
+  const MemberRecord& member = record->members[waiting->next_member++ % record->members.size()];
+  context_.host.ask(member.replica.node(), wire::RequestKind::kAdmin,
+                    encode(AdminRequest(LeaderQuery{waiting->group})), context_.timing.election_ns,
+                    context_.executor,
+                    context_.guard_posted([this, id](const Result<SharedBytes>& answer) {
+                      const Result<bool> known =
+                          answer ? decode_leader_known(*answer) : Result<bool>(answer.status());
+                      looked(id, known && *known);
+                    }));
+}
+
+void Operations::looked(uint64_t id, bool found) {
+  Waiting* waiting = find(id);
+  if (!waiting) return;
+  waiting->looking = false;
+  if (found) return finish(id, Status::ok());
+  context_.after(kLookAgainNs, [this, id] { look_for_leader(id); });
+}
+
+}  // namespace multiraft::meta

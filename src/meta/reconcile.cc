@@ -1,0 +1,255 @@
+#include "meta/reconcile.h"
+
+#include <algorithm>
+
+#include "base/coverage.h"
+
+namespace multiraft::meta {
+namespace {
+
+/// Where the log of a founder starts, with the configuration that all founders begin with.
+raft::Snapshot founders_mark(const GroupRecord& record) {
+  raft::Snapshot mark{LogIndex(1), Term(1), {}};
+  mark.conf_state.voters = record.founders;
+  return mark;
+}
+
+std::string replica_text(GroupId group, ReplicaId replica) {
+  return "group " + to_string(group) + ": replica " + std::to_string(replica.serial());
+}
+
+/// A node that was removed may still ask what happened to it.
+constexpr int64_t kForgetAfterNs = 60 * env::kSecond;
+
+}  // namespace
+
+// -- Replicas.
+
+void LocalReplicas::recovered(const std::vector<std::pair<GroupId, ReplicaId>>& replicas) {
+  for (const auto& [group, replica] : replicas) {
+    if (group != kRegistryGroup) local_[group].hosted = replica;
+  }
+}
+
+ReplicaId LocalReplicas::hosted(GroupId group) const {
+  const auto found = local_.find(group);
+  return found == local_.end() ? ReplicaId{} : found->second.hosted;
+}
+
+bool LocalReplicas::settled() const {
+  // What waits for its predecessor to leave is not a matter of this node.
+  return std::all_of(wanted_.begin(), wanted_.end(),
+                     [&](const auto& entry) { return bool(hosted(entry.second)); });
+}
+
+/// The oldest replica of this node that may be created here. One that is leaving is pointless,
+/// unless it is a founder: the others may need its vote to do anything at all, even to let it go.
+ReplicaId LocalReplicas::choose(const GroupRecord& record, const RegistryView& view) const {
+  // Another life of this node has taken its place: the new replicas are not ours (trap 27).
+  const NodeRecord* self = view.node(context_.self);
+  if (!self || self->uuid != context_.uuid) return {};
+  ReplicaId best;
+  for (const MemberRecord& m : record.members) {
+    if (m.replica.node() != context_.self) continue;
+    if (m.replica.serial() <= files_.facts().serial_floor) continue;
+    if (m.leaving && !record.is_founder(m.replica)) continue;
+    if (!best || m.replica < best) best = m.replica;
+  }
+  return best;
+}
+
+void LocalReplicas::set_wanted(GroupId group, Local& local, ReplicaId wanted) {
+  if (local.wanted == wanted) return;
+  if (local.wanted) wanted_.erase(local.wanted.serial());
+  if (wanted) wanted_.emplace(wanted.serial(), group);
+  local.wanted = wanted;
+}
+
+void LocalReplicas::update(GroupId group, const RegistryView& view) {
+  if (group == kRegistryGroup) return;
+  const GroupRecord* record = view.group(group);
+  const bool ours = record && std::any_of(record->members.begin(), record->members.end(),
+                                          [&](const MemberRecord& m) {
+                                            return m.replica.node() == context_.self;
+                                          });
+  if (!ours && !local_.contains(group)) return;
+  Local& local = local_[group];
+  ReplicaId wanted;
+  if (record) {
+    wanted = local.hosted && record->member(local.hosted) ? local.hosted : choose(*record, view);
+    if (local.hosted && wanted == local.hosted) {
+      // Present. A younger one of this node may be waiting for it to go.
+      wanted = {};
+      for (const MemberRecord& m : record->members) {
+        if (m.replica.node() == context_.self && !m.leaving && m.replica > local.hosted) {
+          wanted = m.replica;
+        }
+      }
+    }
+  }
+  set_wanted(group, local, wanted);
+  if (local.hosted && !local.doomed) {
+    // What another node says counts once our registry has at least given out that replica's serial:
+    // only then everything older is known that is to be created here.
+    const bool told =
+        local.told_removed == local.hosted && local.hosted.serial() < view.next_serial();
+    local.doomed = told || view.is_removed(group, local.hosted);
+    if (local.doomed) doomed_.emplace(local.hosted.serial(), group);
+  }
+  if (!local.hosted && !local.wanted && !local.busy) local_.erase(group);
+}
+
+void LocalReplicas::removed(GroupId group, ReplicaId replica, const RegistryView& view) {
+  const auto found = local_.find(group);
+  if (found == local_.end() || found->second.hosted != replica) return;
+  found->second.told_removed = replica;
+  update(group, view);
+  advance();
+}
+
+void LocalReplicas::advance() {
+  const std::shared_ptr<const RegistryView> view = context_.view();
+  std::vector<GroupId> ready;
+  for (const auto& [serial, group] : wanted_) {
+    const Local& local = local_[group];
+    if (!local.hosted && !local.busy) ready.push_back(group);
+  }
+  for (GroupId group : ready) create(group, local_[group], *view);
+  destroy_doomed();
+}
+
+void LocalReplicas::create(GroupId group, Local& local, const RegistryView& view) {
+  const GroupRecord* record = view.group(group);
+  const NodeRecord* self = view.node(context_.self);
+  if (!record || !record->member(local.wanted)) return;  // An update is on its way.
+  if (!self || self->uuid != context_.uuid) return;
+  const ReplicaId replica = local.wanted;
+  local.busy = true;
+  context_.log(raft::LogLevel::kInfo, replica_text(group, replica) + " is created here");
+  context_.host.create_replica(
+      group, replica, record->is_founder(replica) ? founders_mark(*record) : raft::Snapshot{},
+      context_.executor, context_.guard_posted([this, group, replica](const Status& status) {
+        created(group, replica, status);
+      }));
+}
+
+void LocalReplicas::created(GroupId group, ReplicaId replica, const Status& status) {
+  Local& local = local_[group];
+  local.busy = false;
+  if (status) {
+    local.hosted = replica;
+    // The registry may have moved on meanwhile.
+    update(group, *context_.view());
+    advance();
+    changed_();
+    return;
+  }
+  context_.log(raft::LogLevel::kError,
+               replica_text(group, replica) + " cannot be created: " + status.to_string());
+  if (std::exchange(retry_scheduled_, true)) return;
+  context_.after(context_.timing.election_ns, [this] {
+    retry_scheduled_ = false;
+    advance();
+  });
+}
+
+void LocalReplicas::destroy_doomed() {
+  const uint32_t limit = wanted_.empty() ? UINT32_MAX : wanted_.begin()->first;
+  std::vector<GroupId> now;
+  uint32_t floor = 0;
+  for (const auto& [serial, group] : doomed_) {
+    if (serial >= limit) {
+      MR_COVERAGE("meta: destruction waits for an older creation");
+      break;
+    }
+    Local& local = local_[group];
+    if (local.busy) continue;
+    local.busy = true;
+    now.push_back(group);
+    floor = serial;
+  }
+  if (now.empty()) return;
+  auto destroy_all = [this, now] {
+    for (GroupId group : now) destroy(group);
+  };
+  if (floor <= files_.facts().serial_floor) {
+    destroy_all();  // As a restart after the floor was raised.
+    return;
+  }
+  files_.change([floor](NodeFacts& facts) { facts.serial_floor = floor; }, destroy_all);
+}
+
+void LocalReplicas::destroy(GroupId group) {
+  const ReplicaId replica = local_[group].hosted;
+  context_.log(raft::LogLevel::kInfo,
+               replica_text(group, replica) + " was removed from the group and is destroyed here");
+  context_.host.destroy_replica(
+      group, replica, context_.executor,
+      context_.guard_posted([this, group, replica](const Status& status) {
+        Local& local = local_[group];
+        local.busy = false;
+        if (!status) {
+          context_.log(raft::LogLevel::kError, replica_text(group, replica) +
+                                                   " cannot be destroyed: " + status.to_string());
+          context_.after(context_.timing.election_ns, [this] { advance(); });
+          return;
+        }
+        doomed_.erase(replica.serial());
+        local.hosted = {};
+        local.doomed = false;
+        update(group, *context_.view());
+        advance();
+        changed_();
+      }));
+}
+
+// -- Addresses.
+
+void NodeAddresses::start() { learn(files_.addresses().nodes); }
+
+void NodeAddresses::learn(const std::vector<NodeAddress>& nodes) {
+  for (const NodeAddress& node : nodes) set(node.node, node.raft_address);
+}
+
+void NodeAddresses::set(NodeId node, const std::string& address) {
+  if (node == context_.self) return;
+  std::string& known = known_[node];
+  if (known == address) return;
+  known = address;
+  auto parsed = env::Address::parse(address);
+  if (parsed) {
+    context_.host.transport().set_address(node, *parsed);
+  } else {
+    context_.log(raft::LogLevel::kError,
+                 "node " + to_string(node) + ": " + parsed.status().message());
+  }
+}
+
+void NodeAddresses::update(const RegistryView& view) {
+  // A restart replays older states; what we remember may be all there is to reach the others by.
+  if (view.empty() || view.version() < files_.addresses().version) return;
+  AddressBook book;
+  book.version = view.version();
+  for (const NodeRecord& node : view.nodes()) {
+    if (node.id == context_.self) continue;
+    set(node.id, node.raft_address);
+    book.nodes.push_back({node.id, node.raft_address});
+  }
+  for (auto known = known_.begin(); known != known_.end();) {
+    if (view.node(known->first)) {
+      ++known;
+    } else {
+      forget_later(known->first);
+      known = known_.erase(known);
+    }
+  }
+  files_.save_addresses(std::move(book));
+}
+
+void NodeAddresses::forget_later(NodeId node) {
+  context_.after(kForgetAfterNs, [this, node] {
+    if (!known_.contains(node)) context_.host.transport().forget(node);
+  });
+}
+
+}  // namespace multiraft::meta
