@@ -53,7 +53,7 @@ class Batch {
   void commit(size_t bytes) { used_ += bytes; }
   /// A large payload is not copied into the buffer but written from where it is.
   void splice(const SharedBytes& data);
-  void count_record() { ++records_; }
+  void count_records(uint32_t n) { records_ += n; }
 
   /// Completes header and padding, as the last step before the write. `header` brings what the
   /// batch does not know: synced, epoch, previous; gets its checksum.

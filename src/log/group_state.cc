@@ -17,9 +17,9 @@ uint64_t cached_size(const SharedBytes& data) { return data.size() + sizeof(Shar
 
 GroupState::~GroupState() {
   clear_entries();
-  context_.segments.move_pin(hard_state_segment_, 0);
-  context_.segments.move_pin(mark_segment_, 0);
-  context_.segments.move_pin(announced_segment_, 0);
+  context_.segments.move_pin(states_in_.hard_state, 0);
+  context_.segments.move_pin(states_in_.mark, 0);
+  context_.segments.move_pin(states_in_.announced, 0);
 }
 
 std::vector<LogIndex> GroupState::conf_change_indexes(LogIndex low, LogIndex high) const {
@@ -55,18 +55,18 @@ Result<std::shared_ptr<const raft::Snapshot>> GroupState::snapshot() {
 
 void GroupState::set_hard_state(const raft::HardState& state, uint64_t segment) {
   hard_state_ = state;
-  context_.segments.move_pin(hard_state_segment_, segment);
+  context_.segments.move_pin(states_in_.hard_state, segment);
 }
 
 void GroupState::set_mark(std::shared_ptr<const raft::Snapshot> mark, uint64_t segment) {
   mark_ = std::move(mark);
-  context_.segments.move_pin(mark_segment_, segment);
+  context_.segments.move_pin(states_in_.mark, segment);
   if (announced_ && announced_->index <= mark_->index) set_announced(nullptr, 0);
 }
 
 void GroupState::set_announced(std::shared_ptr<const raft::Snapshot> snapshot, uint64_t segment) {
   announced_ = std::move(snapshot);
-  context_.segments.move_pin(announced_segment_, segment);
+  context_.segments.move_pin(states_in_.announced, segment);
 }
 
 void GroupState::reset(std::shared_ptr<const raft::Snapshot> mark, uint64_t segment) {
@@ -140,7 +140,7 @@ void GroupState::relocate(uint64_t from, uint64_t to, LogIndex low,
   if (begin >= high) return;
   segments_.assign(begin, high, end(), to);
   context_.segments.drop_live(from, bytes);
-  context_.segments.add_live(to, bytes);
+  context_.segments.add_live(to, bytes, high - begin);
 }
 
 bool GroupState::recover_entry(const EntryMeta& entry, Location location, uint64_t holes_max) {
@@ -213,10 +213,13 @@ uint64_t GroupState::data_bytes(LogIndex low, LogIndex high) const {
   return bytes;
 }
 
-void GroupState::move_states(uint64_t from, uint64_t to) {
-  for (uint64_t* slot : {&hard_state_segment_, &mark_segment_, &announced_segment_}) {
-    if (*slot == from) context_.segments.move_pin(*slot, to);
-  }
+void GroupState::move_states(const StateSegments& from, uint64_t to) {
+  const auto move = [&](uint64_t& slot, uint64_t was) {
+    if (slot != 0 && slot == was) context_.segments.move_pin(slot, to);
+  };
+  move(states_in_.hard_state, from.hard_state);
+  move(states_in_.mark, from.mark);
+  move(states_in_.announced, from.announced);
 }
 
 void GroupState::evict_before(Location end_location) {

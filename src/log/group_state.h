@@ -10,6 +10,7 @@
 #include <optional>
 #include <vector>
 
+#include "log/footer.h"
 #include "log/format.h"
 #include "log/index_runs.h"
 #include "log/log.h"
@@ -36,6 +37,13 @@ struct EntryMeta {
   Term term;
   raft::EntryType type = raft::EntryType::kNormal;
   uint32_t data_bytes = 0;
+};
+
+/// The segments in which a group's states were last recorded; 0: never.
+struct StateSegments {
+  uint64_t hard_state = 0;
+  uint64_t mark = 0;
+  uint64_t announced = 0;
 };
 
 /// What the groups of one log share.
@@ -68,7 +76,10 @@ class GroupState final : public GroupLog {
   Result<std::shared_ptr<const raft::Snapshot>> snapshot() override;
 
   // Changes. Each names the segment that holds the record which says so.
-  void set_replica(ReplicaId replica) { replica_ = replica; }
+  void set_created(ReplicaId replica, uint64_t segment) {
+    replica_ = replica;
+    created_segment_ = segment;
+  }
   void set_hard_state(const raft::HardState& state, uint64_t segment);
   /// Only the mark: entries stay.
   void set_mark(std::shared_ptr<const raft::Snapshot> mark, uint64_t segment);
@@ -90,21 +101,29 @@ class GroupState final : public GroupLog {
   bool has_mark() const { return mark_ != nullptr; }
   /// As append() and relocate(), with holes. False: an index no real log has.
   bool recover_entry(const EntryMeta& entry, Location location, uint64_t holes_max);
+  /// A group that is first met in records after its creation.
+  void set_replica(ReplicaId replica) { replica_ = replica; }
+  /// What one segment's records have come to. False where it cannot be.
+  bool recover_footer(const FooterGroup& footer, uint64_t segment, uint64_t holes_max);
   /// kCorruption where parts are missing.
   Status finish_recovery();
 
   // Collection of segments.
   const raft::HardState& hard_state() const { return hard_state_; }
-  uint64_t hard_state_segment() const { return hard_state_segment_; }
-  uint64_t mark_segment() const { return mark_segment_; }
-  uint64_t announced_segment() const { return announced_segment_; }
+  const StateSegments& state_segments() const { return states_in_; }
   /// The first range [low, high) of entries at or behind `from` that lie in `segment`.
   std::optional<std::pair<LogIndex, LogIndex>> entries_in(uint64_t segment, LogIndex from) const;
   Location location(LogIndex index) const;
   /// Sum over [low, high).
   uint64_t data_bytes(LogIndex low, LogIndex high) const;
-  /// Moves what is recorded in `from` to `to`.
-  void move_states(uint64_t from, uint64_t to);
+  /// What is recorded in `segment`. States that are still the ones in `rewritten` have copies
+  /// there.
+  FooterGroup footer(uint64_t segment, const StateSegments& rewritten) const;
+  /// Adds those entries from `low` on that still lie in `from` and have copies at `offsets`.
+  void add_rewritten(FooterGroup& footer, uint64_t from, LogIndex low,
+                     const std::vector<uint32_t>& offsets) const;
+  /// States that are still the ones in `from` have copies in `to`, which count from now on.
+  void move_states(const StateSegments& from, uint64_t to);
   /// True the first time it is called for a segment.
   bool touch(uint64_t segment) { return std::exchange(touched_segment_, segment) != segment; }
 
@@ -132,6 +151,7 @@ class GroupState final : public GroupLog {
   void clear_entries();
   void insert_conf_change(uint64_t index);
   void place(const EntryMeta& entry, Location location);
+  void add_to_footer(FooterGroup& footer, uint64_t index, uint32_t offset) const;
   /// The longest range from `low` that one read can fetch.
   uint64_t read_span(uint64_t low, uint64_t high) const;
   Status read_entries(uint64_t low, uint64_t high, SharedBytes& buffer,
@@ -144,10 +164,9 @@ class GroupState final : public GroupLog {
   raft::HardState hard_state_;
   std::shared_ptr<const raft::Snapshot> mark_;
   std::shared_ptr<const raft::Snapshot> announced_;
-  uint64_t hard_state_segment_ = 0;
-  uint64_t mark_segment_ = 0;
-  uint64_t announced_segment_ = 0;
+  StateSegments states_in_;
   uint64_t touched_segment_ = 0;
+  uint64_t created_segment_ = 0;
 
   uint64_t first_ = 1;  ///< Index of refs_[0].
   Tail<Ref> refs_;

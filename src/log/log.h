@@ -37,6 +37,9 @@ struct LogOptions {
   uint64_t segment_bytes = limits::kLogSegmentBytes;
   uint64_t cache_bytes = limits::kLogCacheBytes;  ///< Entries kept in memory, all groups.
   WriterKind writer = WriterKind::kAuto;
+  /// So much of the newest log is read and checked in full by open(); what is older is opened by
+  /// the segments' footers and checked afterwards, in the background. Damage found then is fatal.
+  uint64_t full_scan_bytes = 4 * limits::kLogSegmentBytes;
   std::string thread_name = "log";
 };
 

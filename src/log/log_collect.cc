@@ -12,6 +12,8 @@ namespace {
 
 /// Fewer segments than these are not worth a rewrite.
 constexpr uint64_t kSegmentsKept = 3;
+/// What the states of a group cost in a rewrite, about.
+constexpr uint64_t kStateBytes = 128;
 /// How much is written again before the disk gets a say.
 constexpr uint64_t kRewriteBytes = 256 * limits::kKiB;
 
@@ -54,9 +56,13 @@ void LogImpl::drop_segments(uint64_t needed) {
 bool LogImpl::worth_rewriting(uint64_t id) {
   const uint64_t count = active_segment_ - id + 1;
   if (count <= kSegmentsKept) return false;
+  const Segment& segment = context_.segments.at(id);
+  // Rewrites fill segments too. At most as much is written again as is written anew: that bounds
+  // what they cost, and keeps them from feeding on themselves where little fits a segment.
+  if (rewrite_credit_ < segment.live_bytes + segment.pins * kStateBytes) return false;
   const uint64_t bytes = options_.segment_bytes;
   // Either little is left in it, or all segments together hold mostly what nobody needs.
-  return context_.segments.at(id).live_bytes < bytes / 4 ||
+  return segment.live_bytes < bytes / 4 ||
          count * bytes > 3 * (context_.segments.live_bytes() + bytes);
 }
 
@@ -86,8 +92,9 @@ void LogImpl::rewrite_some() {
 uint64_t LogImpl::rewrite_group(GroupState& group, uint64_t segment) {
   LogIndex& from = collection_->from;
   const auto range = group.entries_in(segment, from);
-  const bool states = group.hard_state_segment() == segment || group.mark_segment() == segment ||
-                      group.announced_segment() == segment;
+  const StateSegments& states_in = group.state_segments();
+  const bool states = states_in.hard_state == segment || states_in.mark == segment ||
+                      states_in.announced == segment;
   if (!range && (!states || from > LogIndex(0))) return 0;
   std::vector<raft::Entry> entries;
   if (range) {
@@ -116,22 +123,24 @@ uint64_t LogImpl::rewrite_group(GroupState& group, uint64_t segment) {
     at += kEntryHeaderBytes + entry.data.size();
   }
   stats_.entries_rewritten += entries.size();
+  rewrite_credit_ -= std::min<uint64_t>(rewrite_credit_, parts.bytes());
   // The index follows only when the copy can be read back.
-  batch.callbacks.push_back(
-      [this, id = group.group(), segment, to = batch.segment(), low = parts.first_index,
-       offsets = std::move(offsets)] { on_rewritten(id, segment, to, low, offsets); });
+  rewrites_.push_back({group.group(), segment, batch.segment(), group.state_segments(),
+                       parts.first_index, std::move(offsets)});
+  batch.callbacks.push_back([this] { on_rewritten(); });
   from = LogIndex(std::max<uint64_t>(parts.first_index.value + entries.size(), 1));
   return parts.bytes();
 }
 
-void LogImpl::on_rewritten(GroupId group, uint64_t from, uint64_t to, LogIndex low,
-                           const std::vector<uint32_t>& offsets) {
-  GroupState* state = find(group);
+void LogImpl::on_rewritten() {
+  const Rewrite rewrite = std::move(rewrites_.front());
+  rewrites_.pop_front();
+  GroupState* state = find(rewrite.group);
   if (!state) return;
   // Whatever was changed meanwhile lies in a newer segment and is left alone; so is a group that
   // was removed and created again.
-  state->move_states(from, to);
-  state->relocate(from, to, low, offsets);
+  state->move_states(rewrite.states, rewrite.to);
+  state->relocate(rewrite.from, rewrite.to, rewrite.low, rewrite.offsets);
 }
 
 void LogImpl::evict() {

@@ -174,7 +174,7 @@ constexpr Named kScenarios[] = {
 };
 
 void prepare(LogHarness& h) {
-  h.options.segment_bytes = 16 * 1024;
+  h.options.segment_bytes = 24 * 1024;
   h.options.cache_bytes = 2000;
   h.start_history();
 }
@@ -218,7 +218,8 @@ class LogCrash : public ::testing::TestWithParam<Named> {
     live_on(h, 200);
     ASSERT_EQ(h.check(), "");
     h.close();
-    ASSERT_TRUE(h.open());
+    const Status opened = h.open();
+    ASSERT_TRUE(opened.is_ok()) << opened.to_string();
     ASSERT_EQ(h.check(), "");
   }
 

@@ -55,6 +55,7 @@ class LogImpl final : public Log {
   Batch& room_for(size_t bytes);
   void start_batch();
   void seal();
+  bool fits(uint64_t at, size_t bytes);
   void roll();
   uint64_t segment_bytes(uint64_t id);
   /// Writes a record into the gathering batch; the place of its first entry's header is
@@ -66,6 +67,12 @@ class LogImpl final : public Log {
                    std::span<const raft::Entry> entries);
   size_t piece_length(std::span<const raft::Entry> entries) const;
   void touch(GroupState& group, uint64_t segment);
+
+  // Footers (log_footer.cc).
+  uint64_t footer_bytes_estimate();
+  void write_footer();
+  FooterGroup footer_of(const GroupState& group) const;
+  void verify_next();
 
   // Writing (log_impl.cc).
   void pump();
@@ -89,8 +96,7 @@ class LogImpl final : public Log {
   bool worth_rewriting(uint64_t id);
   void rewrite_some();
   uint64_t rewrite_group(GroupState& group, uint64_t segment);
-  void on_rewritten(GroupId group, uint64_t from, uint64_t to, LogIndex low,
-                    const std::vector<uint32_t>& offsets);
+  void on_rewritten();
   void evict();
 
   /// What the preparing thread hands over. Shared, because close() collects it in person.
@@ -104,7 +110,15 @@ class LogImpl final : public Log {
     std::vector<GroupId> groups;
     size_t next = 0;
     LogIndex from;  ///< In the next group's log.
-    bool waiting = false;
+  };
+  /// Copies that are staged and not durable yet: the index still leads to the originals.
+  struct Rewrite {
+    GroupId group;
+    uint64_t from = 0;
+    uint64_t to = 0;
+    StateSegments states;
+    LogIndex low;
+    std::vector<uint32_t> offsets;
   };
 
   const LogOptions options_;
@@ -147,6 +161,10 @@ class LogImpl final : public Log {
   uint64_t durable_needed_ = 0;
   uint64_t needed_segment_ = 0;
   std::optional<Collection> collection_;
+  std::deque<Rewrite> rewrites_;
+  /// Bytes of records that may be written again: as many as others were written for the first time.
+  uint64_t rewrite_credit_ = 0;
+  std::deque<uint64_t> unverified_;  ///< Segments that were opened by their footers.
   uint64_t evict_segment_ = 0;
 
   LogStats stats_;

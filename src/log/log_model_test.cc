@@ -34,7 +34,7 @@ class Driver {
  public:
   explicit Driver(uint64_t seed) : h_(seed) {
     Prng random(seed);
-    h_.options.segment_bytes = 4096 * random.between(4, 12);
+    h_.options.segment_bytes = 4096 * random.between(8, 16);
     h_.options.cache_bytes = random.below(2) ? 3000 : 1'000'000;
     h_.start_history();
     RC_ASSERT(h_.open().is_ok());
@@ -52,7 +52,7 @@ class Driver {
   void check() {
     const std::string wrong = h_.check();
     if (!wrong.empty()) RC_FAIL(wrong);
-    RC_ASSERT(h_.fatal().is_ok());
+    if (!h_.fatal()) RC_FAIL(h_.fatal().to_string());
   }
 
  private:

@@ -68,7 +68,7 @@ Status LogImpl::start() {
   auto lock = files.lock(options_.directory + "/LOCK");
   if (!lock) return lock.status();
   lock_ = std::move(*lock);
-  Recovery recovery(files, options_.directory, context_, groups_);
+  Recovery recovery(files, options_.directory, options_.full_scan_bytes, context_, groups_);
   Result<RecoveredLog> found = recovery.run();
   if (!found) return found.status();
   MR_RETURN_IF_ERROR(adopt(*found));
@@ -85,6 +85,8 @@ Status LogImpl::start() {
   }
   request_segment();
   drop_segments(durable_needed_);
+  unverified_.assign(found->unverified.begin(), found->unverified.end());
+  verify_next();
   return Status::ok();
 }
 
@@ -102,13 +104,13 @@ Status LogImpl::adopt(RecoveredLog& found) {
     auto first = maker_->prepare(1);
     if (!first) return first.status();
     context_.segments.push_back(1).file = std::move(*first);
-    found.active_segment = 1;
-    found.next_offset = kBlockBytes;
+    found.active_segment = found.last_segment = 1;
+    found.next_offset = found.unmarked_offset = found.end_offset = kBlockBytes;
     found.needed_segment = 1;
   }
   // A segment that waits to be used, of another size than is wanted now, makes room for one that
   // holds the largest record.
-  while (context_.segments.last_id() > found.active_segment) {
+  while (context_.segments.last_id() > found.last_segment) {
     const Segment& last = context_.segments.at(context_.segments.last_id());
     if (last.file->header.bytes == options_.segment_bytes) break;
     MR_RETURN_IF_ERROR(files.remove(last.file->file->path()));
@@ -117,7 +119,7 @@ Status LogImpl::adopt(RecoveredLog& found) {
   active_segment_ = found.active_segment;
   next_offset_ = found.next_offset;
   record_bytes_max_ =
-      std::min<uint64_t>(limits::kLogBatchBytesMax, options_.segment_bytes - kBlockBytes) -
+      std::min<uint64_t>(limits::kLogBatchBytesMax, options_.segment_bytes - 2 * kBlockBytes) -
       kBatchHeaderBytes;
   written_end_ = {active_segment_, static_cast<uint32_t>(next_offset_)};
   found.chain.epoch = env_.random_u64();
@@ -135,12 +137,13 @@ Result<std::unique_ptr<env::UringWriter>> LogImpl::choose_writer() {
   if (options_.writer == WriterKind::kPwrite) return std::unique_ptr<env::UringWriter>();
   env::FileSystem& files = env_.file_system();
   auto attempt = [&]() -> Result<std::unique_ptr<env::UringWriter>> {
-    if (context_.segments.at(active_segment_).file->file->descriptor() < 0) {
+    const uint64_t newest = context_.segments.last_id();
+    if (context_.segments.at(newest).file->file->descriptor() < 0) {
       return Status(StatusCode::kUnavailable, "files without descriptors");
     }
     auto writer = env::UringWriter::create(files, options_.directory);
     if (!writer) return writer;
-    for (uint64_t id = active_segment_; id <= context_.segments.last_id(); ++id) {
+    for (uint64_t id = active_segment_; id <= newest; ++id) {
       MR_RETURN_IF_ERROR(SegmentMaker::open_directly(files, *context_.segments.at(id).file));
     }
     return writer;
@@ -161,10 +164,10 @@ Result<std::unique_ptr<env::UringWriter>> LogImpl::choose_writer() {
 /// sync failed, may have left it in the page cache only. A sync alone is not enough: after a failed
 /// one the pages count as clean. So they are written once more, in place, and then synced.
 Status LogImpl::make_durable(const RecoveredLog& found) {
-  env::File& file = *context_.segments.at(active_segment_).file->file;
+  env::File& file = *context_.segments.at(found.last_segment).file->file;
   std::string bytes;
-  for (uint64_t at = found.unmarked_offset; at < found.next_offset; at += bytes.size()) {
-    bytes.resize(std::min<uint64_t>(found.next_offset - at, limits::kMiB));
+  for (uint64_t at = found.unmarked_offset; at < found.end_offset; at += bytes.size()) {
+    bytes.resize(std::min<uint64_t>(found.end_offset - at, limits::kMiB));
     Result<size_t> read = file.read_at(at, bytes);
     if (!read) return read.status();
     if (*read == 0) break;

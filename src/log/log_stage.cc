@@ -55,8 +55,18 @@ void LogImpl::seal() {
   sealed_.push_back(std::move(gathering_));
 }
 
+bool LogImpl::fits(uint64_t at, size_t bytes) {
+  // The last block is the trailer's, and before it goes the footer. A record that leaves no room
+  // for that in an empty segment costs the segment its footer, nothing else.
+  const uint64_t end = round_up_to_block(at + bytes);
+  const uint64_t limit = segment_bytes(active_segment_) - kBlockBytes;
+  if (end + footer_bytes_estimate() <= limit) return true;
+  return end <= limit && at == kBlockBytes + kBatchHeaderBytes;
+}
+
 void LogImpl::roll() {
   MR_ASSERT(active_segment_ < context_.segments.last_id());
+  write_footer();
   ++active_segment_;
   next_offset_ = kBlockBytes;
   request_segment();
@@ -67,7 +77,7 @@ Batch& LogImpl::room_for(size_t bytes) {
   if (gathering_ && gathering_->size() + bytes > kBatchBytesTarget) seal();
   const uint64_t at =
       gathering_ ? gathering_->offset() + gathering_->size() : next_offset_ + kBatchHeaderBytes;
-  if (round_up_to_block(at + bytes) > segment_bytes(active_segment_)) {
+  if (!fits(at, bytes)) {
     if (gathering_) seal();
     roll();
   }
@@ -100,8 +110,9 @@ Batch& LogImpl::write_record(const RecordParts& parts, std::span<const raft::Ent
     }
   }
   batch.commit(static_cast<size_t>(out - committed));
-  batch.count_record();
+  batch.count_records(1);
   ++stats_.records;
+  if (parts.type != RecordType::kRewrite) rewrite_credit_ += parts.bytes();
   return batch;
 }
 
@@ -115,7 +126,7 @@ Result<GroupLog*> LogImpl::create_group(GroupId group, ReplicaId replica,
   Batch& batch = write_record(parts, {}, at);
   batch.must_sync = true;
   auto state = std::make_unique<GroupState>(group, context_);
-  state->set_replica(replica);
+  state->set_created(replica, batch.segment());
   state->reset(share(mark), batch.segment());
   touch(*state, batch.segment());
   return (groups_[group] = std::move(state)).get();
@@ -126,7 +137,9 @@ Status LogImpl::remove_group(GroupId group) {
   if (!state) return {StatusCode::kNotFound, "group " + to_string(group) + " is not in this log"};
   RecordParts parts{.type = RecordType::kRemove, .group = group, .replica = state->replica()};
   uint64_t at = 0;
-  write_record(parts, {}, at).must_sync = true;
+  Batch& batch = write_record(parts, {}, at);
+  batch.must_sync = true;
+  context_.segments.at(batch.segment()).removed.push_back(group);
   groups_.erase(group);
   return Status::ok();
 }

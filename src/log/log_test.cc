@@ -431,6 +431,53 @@ TEST(Log_Recovery, MissingSegment_IsRefused) {
   EXPECT_THAT(status.message(), HasSubstr(first));
 }
 
+/// A log of several finished segments, closed.
+void write_long_log(LogHarness& h) {
+  ASSERT_TRUE(h.open());
+  h.create(1);
+  h.create(2);
+  for (uint64_t i = 1; i <= 100; ++i) {
+    h.append(1, i, 1, 1, 3000);
+    h.append(2, i, 1, i / 7, 100);
+    h.flush_and_run();
+  }
+  h.close();
+  ASSERT_GT(h.segment_files().size(), 4u);
+}
+
+TEST(Log_Recovery, OldSegments_AreOpenedByTheirFooters) {
+  LogHarness h;
+  write_long_log(h);
+  const uint64_t before = CoverageMark::hits_of("log.opened_by_footer");
+  ASSERT_TRUE(h.open());  // Compares with a full scan.
+  EXPECT_GT(CoverageMark::hits_of("log.opened_by_footer"), before + 2);
+  EXPECT_EQ(h.check(), "");
+  h.env().run_until_idle();
+  EXPECT_TRUE(h.fatal().is_ok());
+}
+
+TEST(Log_Recovery, DamagedFooter_MeansReadingTheSegmentInFull) {
+  LogHarness h;
+  write_long_log(h);
+  const std::string path = "/log/" + h.segment_files()[1];
+  ASSERT_TRUE(h.env().disk().flip_bit(path, h.options.segment_bytes - kBlock + 9, 2));
+  ASSERT_TRUE(h.open());
+  EXPECT_EQ(h.check(), "");
+}
+
+TEST(Log_Recovery, DamageThatAFooterHides_IsFoundInTheBackground) {
+  LogHarness h;
+  write_long_log(h);
+  const std::string path = "/log/" + h.segment_files()[1];
+  ASSERT_TRUE(h.env().disk().flip_bit(path, 3 * kBlock + 200, 2));
+  ASSERT_TRUE(h.open_unchecked());
+  EXPECT_TRUE(h.fatal().is_ok());
+  h.env().run_until_idle();
+  EXPECT_EQ(h.fatal().code(), StatusCode::kCorruption);
+  EXPECT_THAT(h.fatal().message(), HasSubstr(path));
+  EXPECT_THAT(h.fatal().message(), HasSubstr("group "));
+}
+
 TEST(Log_Read, DamageInAnOldEntry_IsReported) {
   LogHarness h;
   h.options.cache_bytes = 0;

@@ -4,11 +4,12 @@
 
 #include "base/coverage.h"
 #include "log/segment_maker.h"
+#include "log/verify.h"
 
 namespace multiraft::log {
 namespace {
 
-std::string hex_name(const std::string& directory, uint64_t id) {
+std::string segment_path(const std::string& directory, uint64_t id) {
   return directory + "/" + segment_file_name(id);
 }
 
@@ -50,7 +51,7 @@ Status Recovery::list_directory() {
 
 Status Recovery::open_segments(const std::vector<uint64_t>& ids) {
   for (uint64_t id : ids) {
-    const std::string path = hex_name(directory_, id);
+    const std::string path = segment_path(directory_, id);
     auto segment = SegmentMaker::open(files_, path);
     if (!segment) {
       Status status = segment.status();
@@ -84,9 +85,16 @@ Result<SegmentScanner*> Recovery::scanner(uint64_t id) {
 Status Recovery::replay() {
   const SegmentTable& segments = context_.segments;
   log_.needed_segment = segments.first_id();
+  const uint64_t scan_from = first_to_scan();
   End end{segments.first_id(), kBlockBytes};
   while (true) {
-    MR_RETURN_IF_ERROR(replay_segment(end.segment, end.offset));
+    bool replayed = false;
+    if (end.segment < scan_from) {
+      Result<bool> by_footer = replay_footer(end.segment, end.offset);
+      if (!by_footer) return by_footer.status();
+      replayed = *by_footer;
+    }
+    if (!replayed) MR_RETURN_IF_ERROR(replay_segment(end.segment, end.offset));
     // A first segment without a batch is an empty log, or damage that judge_tail() finds.
     if (!any_batch_ || end.segment == segments.last_id()) break;
     Result<bool> more = continues_in(end.segment + 1);
@@ -94,21 +102,51 @@ Status Recovery::replay() {
     if (!*more) break;
     end = {end.segment + 1, kBlockBytes};
   }
-  MR_RETURN_IF_ERROR(judge_tail(end));
+  note_end(end);
+  MR_RETURN_IF_ERROR(judge_tail({log_.active_segment, log_.next_offset}));
   if (segments.first_id() > log_.needed_segment) {
-    return {StatusCode::kCorruption, hex_name(directory_, segments.first_id() - 1) +
+    return {StatusCode::kCorruption, segment_path(directory_, segments.first_id() - 1) +
                                          ": this segment is missing; " + std::string(kHowToHeal)};
   }
-  log_.active_segment = end.segment;
-  log_.next_offset = end.offset;
-  log_.unmarked_offset = end.offset;
+  return Status::ok();
+}
+
+uint64_t Recovery::first_to_scan() {
+  SegmentTable& segments = context_.segments;
+  uint64_t id = segments.last_id();
+  uint64_t bytes = segments.at(id).file->header.bytes;
+  while (id > segments.first_id()) {
+    bytes += segments.at(id - 1).file->header.bytes;
+    if (bytes > full_scan_bytes_) break;
+    --id;
+  }
+  return id;
+}
+
+void Recovery::note_end(const End& end) {
+  log_.last_segment = end.segment;
+  log_.end_offset = log_.unmarked_offset = end.offset;
   for (const auto& [sequence, segment, offset] : unmarked_) {
     // Those in earlier segments were synced before this one was begun.
     if (segment != end.segment) continue;
     log_.unmarked_offset = offset;
     break;
   }
-  return Status::ok();
+  log_.active_segment = in_footer_ ? end.segment + 1 : end.segment;
+  log_.next_offset = in_footer_ ? kBlockBytes : end.offset;
+}
+
+void Recovery::advance(uint64_t id, uint64_t& offset, const BatchHeader& header) {
+  any_batch_ = true;
+  in_footer_ = header.kind == BatchKind::kFooter;
+  log_.chain.sequence = header.sequence;
+  log_.chain.checksum = header.checksum;
+  log_.needed_segment = header.needed_segment;
+  unmarked_.emplace_back(header.sequence, id, offset);
+  while (!unmarked_.empty() && std::get<0>(unmarked_.front()) <= header.synced) {
+    unmarked_.pop_front();
+  }
+  offset += header.total_bytes();
 }
 
 Status Recovery::replay_segment(uint64_t id, uint64_t& offset) {
@@ -123,16 +161,11 @@ Status Recovery::replay_segment(uint64_t id, uint64_t& offset) {
     const bool follows = !any_batch_ || (batch.header.sequence == log_.chain.sequence + 1 &&
                                          batch.header.previous == log_.chain.checksum);
     if (!follows) return Status::ok();
-    MR_RETURN_IF_ERROR(replay_batch(id, offset, batch));
-    any_batch_ = true;
-    log_.chain.sequence = batch.header.sequence;
-    log_.chain.checksum = batch.header.checksum;
-    log_.needed_segment = batch.header.needed_segment;
-    unmarked_.emplace_back(batch.header.sequence, id, offset);
-    while (!unmarked_.empty() && std::get<0>(unmarked_.front()) <= batch.header.synced) {
-      unmarked_.pop_front();
+    if (batch.header.kind == BatchKind::kRecords) {
+      MR_RETURN_IF_ERROR(replay_batch(id, offset, batch));
     }
-    offset += batch.header.total_bytes();
+    advance(id, offset, batch.header);
+    if (in_footer_) return Status::ok();
   }
 }
 
@@ -152,38 +185,49 @@ Status Recovery::replay_batch(uint64_t id, uint64_t offset, const ScannedBatch& 
   for (uint32_t i = 0; i < batch.header.records; ++i) {
     if (!decode_record(batch.body, position, record_) ||
         !replay_record(id, offset + kBatchHeaderBytes, record_)) {
-      return {StatusCode::kCorruption,
-              hex_name(directory_, id) + ": record " + std::to_string(i) +
-                  " of the batch at offset " + std::to_string(offset) + " (group " +
-                  to_string(record_.group) +
-                  ") makes no sense although its checksum is right: it was written by another " +
-                  "version or by a defect of this program"};
+      return senseless(id, offset, "record " + std::to_string(i) + " of the batch", record_.group);
     }
   }
   return Status::ok();
 }
 
-GroupState& Recovery::group_of(const RecordView& record) {
-  std::unique_ptr<GroupState>& group = groups_[record.group];
+Status Recovery::senseless(uint64_t id, uint64_t offset, const std::string& what,
+                           GroupId group) const {
+  return {
+      StatusCode::kCorruption,
+      segment_path(directory_, id) + ": " + what + " at offset " + std::to_string(offset) +
+          " (group " + to_string(group) +
+          ") makes no sense although its checksum is right: it was written by another version " +
+          "or by a defect of this program"};
+}
+
+GroupState& Recovery::group_of(GroupId id, ReplicaId replica) {
+  std::unique_ptr<GroupState>& group = groups_[id];
   if (!group) {
-    group = std::make_unique<GroupState>(record.group, context_);
-    group->set_replica(record.replica);
+    group = std::make_unique<GroupState>(id, context_);
+    group->set_replica(replica);
   }
   return *group;
+}
+
+void Recovery::touch(GroupState& group, uint64_t id) {
+  if (group.touch(id)) context_.segments.at(id).groups.push_back(group.group());
 }
 
 bool Recovery::replay_record(uint64_t id, uint64_t batch_offset, const RecordView& record) {
   if (record.type == RecordType::kRemove) {
     groups_.erase(record.group);
+    context_.segments.at(id).removed.push_back(record.group);
     return true;
   }
   if (record.type == RecordType::kCreate) groups_.erase(record.group);
-  GroupState& group = group_of(record);
+  GroupState& group = group_of(record.group, record.replica);
   if (group.replica() != record.replica) return false;
-  if (group.touch(id)) context_.segments.at(id).groups.push_back(record.group);
+  touch(group, id);
   if (record.hard_state) group.set_hard_state(*record.hard_state, id);
   switch (record.type) {
     case RecordType::kCreate:
+      group.set_created(record.replica, id);
       group.reset(share(*record.mark), id);
       return true;
     case RecordType::kAppend:
@@ -221,6 +265,7 @@ bool Recovery::replay_entries(GroupState& group, uint64_t id, uint64_t batch_off
 }
 
 Status Recovery::judge_tail(const End& end) {
+  if (!context_.segments.contains(end.segment)) return Status::ok();
   Result<SegmentScanner*> scan = scanner(end.segment);
   if (!scan) return scan.status();
   Result<std::string_view> head = (*scan)->bytes(end.offset, kBatchHeaderBytes);
@@ -259,30 +304,10 @@ Status Recovery::judge_batches(uint64_t id, uint64_t from, const End& end) {
 
 Status Recovery::damage(const End& end, uint64_t mark) {
   MR_COVERAGE("log.damage_below_mark");
-  return {StatusCode::kCorruption,
-          hex_name(directory_, end.segment) + ": damage at offset " + std::to_string(end.offset) +
-              " in batch " + std::to_string(log_.chain.sequence + 1) +
-              ", which was durable (synced up to batch " + std::to_string(mark) + "), " +
-              damaged_group(end) + "; " + std::string(kHowToHeal)};
-}
-
-std::string Recovery::damaged_group(const End& end) {
-  // Best effort: where the records' borders are intact, the entries' own checksums tell whose data
-  // is hit.
   Result<SegmentScanner*> scan = scanner(end.segment);
-  ScannedBatch batch;
-  if (!scan) return "group unknown";
-  Result<BatchState> state = (*scan)->read(end.offset, batch);
-  if (!state || *state != BatchState::kBodyDamaged) return "group unknown";
-  size_t position = 0;
-  while (decode_record(batch.body, position, record_)) {
-    for (const EntryView& entry : record_.entries) {
-      if (entry.checksum != entry_checksum(record_.group, entry)) {
-        return "in entry " + to_string(entry.index) + " of group " + to_string(record_.group);
-      }
-    }
-  }
-  return "group unknown";
+  return damage_status(segment_path(directory_, end.segment), end.offset, log_.chain.sequence + 1,
+                       "which was durable (synced up to batch " + std::to_string(mark) + ")",
+                       scan ? damaged_group(**scan, end.offset) : "group unknown");
 }
 
 Status Recovery::finish_groups() {

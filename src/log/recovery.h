@@ -24,23 +24,31 @@ using GroupMap = absl::flat_hash_map<GroupId, std::unique_ptr<GroupState>>;
 struct RecoveredLog {
   uint64_t log_id = 0;
   ChainPosition chain;          ///< epoch not set.
-  uint64_t active_segment = 0;  ///< Where the last batch lies.
-  uint64_t next_offset = 0;     ///< Behind it.
-  /// Batches of the active segment from here on may not be durable yet.
+  uint64_t active_segment = 0;  ///< Where the next batch goes; it need not exist yet.
+  uint64_t next_offset = 0;
+  uint64_t last_segment = 0;  ///< Where the last batch lies.
+  /// Those of its batches in [unmarked_offset, end_offset) may not be durable yet.
   uint64_t unmarked_offset = 0;
+  uint64_t end_offset = 0;
   uint64_t needed_segment = 0;
   uint64_t torn_bytes = 0;
   std::vector<std::string> spares;
   std::vector<std::string> unfinished;  ///< *.new
   std::vector<uint64_t> obsolete;       ///< Segments before a hole that nothing needs.
+  std::vector<uint64_t> unverified;     ///< Read by their footers only.
 };
 
 class Recovery {
  public:
-  /// Fills `context` and `groups`, which outlive this object.
-  Recovery(env::FileSystem& files, const std::string& directory, GroupContext& context,
-           GroupMap& groups)
-      : files_(files), directory_(directory), context_(context), groups_(groups) {}
+  /// Fills `context` and `groups`, which outlive this object. The newest segments, up to
+  /// `full_scan_bytes` of them, are read in full, older ones by their footers.
+  Recovery(env::FileSystem& files, const std::string& directory, uint64_t full_scan_bytes,
+           GroupContext& context, GroupMap& groups)
+      : files_(files),
+        directory_(directory),
+        full_scan_bytes_(full_scan_bytes),
+        context_(context),
+        groups_(groups) {}
 
   Result<RecoveredLog> run();
 
@@ -52,8 +60,18 @@ class Recovery {
   Status list_directory();
   Status open_segments(const std::vector<uint64_t>& ids);
   Status replay();
+  uint64_t first_to_scan();
+  void note_end(const End& end);
   /// All batches of one segment from the chain's position on. `offset` ends behind the last one.
   Status replay_segment(uint64_t id, uint64_t& offset);
+  /// False where the segment has no footer that checks: nothing has been done then.
+  Result<bool> replay_footer(uint64_t id, uint64_t& offset);
+  Result<bool> find_footer(uint64_t id, uint64_t& offset, ScannedBatch& batch);
+  Result<bool> was_synced(uint64_t id, uint64_t sequence) const;
+  Status apply_footer(uint64_t id, uint64_t offset, const ScannedBatch& batch);
+  bool apply_footer_group(uint64_t id, const FooterGroup& footer);
+  /// Moves the chain's position behind this batch.
+  void advance(uint64_t id, uint64_t& offset, const BatchHeader& header);
   Status replay_batch(uint64_t id, uint64_t offset, const ScannedBatch& batch);
   bool replay_record(uint64_t id, uint64_t batch_offset, const RecordView& record);
   bool replay_entries(GroupState& group, uint64_t id, uint64_t batch_offset,
@@ -64,17 +82,20 @@ class Recovery {
   Status judge_tail(const End& end);
   Status judge_batches(uint64_t id, uint64_t from, const End& end);
   Status damage(const End& end, uint64_t mark);
-  std::string damaged_group(const End& end);
+  Status senseless(uint64_t id, uint64_t offset, const std::string& what, GroupId group) const;
   Status finish_groups();
-  GroupState& group_of(const RecordView& record);
+  GroupState& group_of(GroupId id, ReplicaId replica);
+  void touch(GroupState& group, uint64_t id);
   Result<SegmentScanner*> scanner(uint64_t id);
 
   env::FileSystem& files_;
   const std::string& directory_;
+  const uint64_t full_scan_bytes_;
   GroupContext& context_;
   GroupMap& groups_;
   RecoveredLog log_;
   bool any_batch_ = false;
+  bool in_footer_ = false;  ///< The last batch was one: its segment is complete.
   /// Batches above the newest mark: sequence, segment, offset.
   std::deque<std::tuple<uint64_t, uint64_t, uint64_t>> unmarked_;
   uint64_t holes_max_ = 0;

@@ -24,7 +24,7 @@ struct ScannedBatch {
 
 class SegmentScanner {
  public:
-  /// Both outlive the scanner. `file_bytes`: its size, at most what the header says.
+  /// Both outlive the scanner. `file_bytes`: its size, or more, at most what the header says.
   SegmentScanner(env::File& file, const SegmentHeader& header, uint64_t file_bytes)
       : file_(file), header_(header), file_bytes_(file_bytes) {}
 

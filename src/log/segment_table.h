@@ -26,8 +26,10 @@ struct Segment {
   std::shared_ptr<SegmentFile> file;  ///< Null while it is being prepared.
   uint64_t live_bytes = 0;            ///< Of entries that some group still has here.
   uint64_t pins = 0;                  ///< Groups' marks, hard states, announcements that lie here.
+  uint64_t entries = 0;               ///< Ever written here, roughly: sizes the footer.
   /// Every group that ever wrote here: where to look for what is live.
   std::vector<GroupId> groups;
+  std::vector<GroupId> removed;  ///< Groups whose end is recorded here.
 
   bool needed() const { return live_bytes > 0 || pins > 0; }
 };
@@ -63,8 +65,10 @@ class SegmentTable {
     segments_.pop_back();
   }
 
-  void add_live(uint64_t id, uint64_t bytes) {
-    at(id).live_bytes += bytes;
+  void add_live(uint64_t id, uint64_t bytes, uint64_t entries = 1) {
+    Segment& segment = at(id);
+    segment.live_bytes += bytes;
+    segment.entries += entries;
     live_bytes_ += bytes;
   }
   void drop_live(uint64_t id, uint64_t bytes) {

@@ -34,6 +34,7 @@ void model_append(ModelGroup& group, const GroupAppend& append);
 void model_compact(ModelGroup& group, const raft::Snapshot& mark);
 void model_announce(ModelGroup& group, const raft::Snapshot& snapshot);
 
+Status read_group(GroupLog& group, ModelGroup& read);
 /// Everything the log says it holds; an error where it cannot be read.
 Result<Model> read_model(Log& log);
 /// Empty if they agree, else the first difference in words.
@@ -55,6 +56,8 @@ class LogHarness {
   LogOptions options;
 
   Status open();
+  /// Without reading everything that is there.
+  Status open_unchecked();
   /// Ends the process without a word and restarts on what a power loss leaves.
   Status crash_and_open(env::CrashMode mode, uint64_t seed = 1);
   /// Ends the process without a word and restarts on the same running machine: what was written and
@@ -96,6 +99,7 @@ class LogHarness {
   std::vector<std::string> segment_files();
 
  private:
+  Status compare_with_full_scan();
   Callback<void()> count_durable();
   void note();
 

@@ -1,5 +1,9 @@
 #include "log/writer.h"
 
+#include <cstring>
+
+#include "log/footer.h"
+
 namespace multiraft::log {
 
 void BatchWriter::write(WriteJob& job) {
@@ -20,13 +24,29 @@ void BatchWriter::finish(WriteJob& job, WriteJob::Item& item) {
   job.marked = header.synced;
 }
 
+std::span<char> BatchWriter::trailer(const WriteJob::Item& item) {
+  if (trailer_.capacity() == 0) trailer_.grow(kBlockBytes, 0);
+  std::memset(trailer_.data(), 0, kBlockBytes);
+  encode_trailer(item.batch->offset(), item.segment->header.seed(), trailer_.data());
+  return {trailer_.data(), kBlockBytes};
+}
+
 Status BatchWriter::write_all(WriteJob& job) {
   for (WriteJob::Item& item : job.items) {
-    // A segment is complete on disk before the next one begins (trap 32).
-    if (dirty_ && dirty_ != item.segment) MR_RETURN_IF_ERROR(sync(*dirty_));
+    // A segment is complete on disk before the next one begins, and the first batch there says so
+    // (trap 32).
+    if (dirty_ && dirty_ != item.segment) {
+      MR_RETURN_IF_ERROR(sync(*dirty_));
+      synced_ = item.batch->sequence() - 1;
+    }
     finish(job, item);
     dirty_ = item.segment;
-    MR_RETURN_IF_ERROR(item.segment->file->write_at(item.batch->offset(), item.batch->parts()));
+    env::File& file = *item.segment->file;
+    MR_RETURN_IF_ERROR(file.write_at(item.batch->offset(), item.batch->parts()));
+    if (item.batch->kind != BatchKind::kFooter) continue;
+    const std::span<char> block = trailer(item);
+    const std::string_view parts[] = {{block.data(), block.size()}};
+    MR_RETURN_IF_ERROR(file.write_at(item.segment->header.bytes - kBlockBytes, parts));
   }
   if (!job.sync) return Status::ok();
   if (dirty_) MR_RETURN_IF_ERROR(sync(*dirty_));
@@ -39,15 +59,19 @@ Status BatchWriter::write_directly(WriteJob& job) {
   for (size_t i = 0; i < job.items.size(); ++i) {
     WriteJob::Item& item = job.items[i];
     finish(job, item);
-    writes.push_back({item.segment->direct.get(), item.batch->offset(), item.batch->block()});
+    env::File* file = item.segment->direct.get();
+    writes.push_back({file, item.batch->offset(), item.batch->block()});
+    if (item.batch->kind == BatchKind::kFooter) {
+      writes.push_back({file, item.segment->header.bytes - kBlockBytes, trailer(item)});
+    }
     // Those of one segment go together; the next segment waits for them, as above.
     const bool last = i + 1 == job.items.size();
     if (!last && job.items[i + 1].segment == item.segment) continue;
     MR_RETURN_IF_ERROR(uring_->write(writes));
+    synced_ = item.batch->sequence();
     writes.clear();
   }
   job.sync = true;
-  synced_ = job.items.back().batch->sequence();
   return Status::ok();
 }
 

@@ -56,6 +56,7 @@ class BatchWriter {
 
  private:
   void finish(WriteJob& job, WriteJob::Item& item);
+  std::span<char> trailer(const WriteJob::Item& item);
   Status write_all(WriteJob& job);
   Status write_directly(WriteJob& job);
   Status sync(SegmentFile& segment);
@@ -67,6 +68,7 @@ class BatchWriter {
   /// Written to since its last sync.
   std::shared_ptr<SegmentFile> dirty_;
   std::unique_ptr<env::UringWriter> uring_;
+  BlockBuffer trailer_;
   Status failure_;
 };
 
