@@ -79,6 +79,7 @@ void Connection::read_more() {
 
 std::span<char> Connection::read_target() {
   if (state_ == State::kDiscard) {
+    body_.clear();
     in_.consume(in_.size());
     in_.reserve(kReadBytesFirst);
     return in_.room();
@@ -109,7 +110,7 @@ void Connection::on_read(const Result<size_t>& result) {
   if (!result) return die();
   if (*result == 0) return on_end_of_input();
   if (state_ == State::kDiscard) return read_more();
-  if (input_closed_) return;
+  if (input_closed_) return body_.clear();
   if (state_ == State::kBody) {
     body_.commit(*result);
   } else {
@@ -312,6 +313,7 @@ void Connection::refuse(ProtocolError error, std::string_view detail) {
   }
   input_closed_ = true;
   linger_ = true;
+  if (!reading_) body_.clear();  // Else the read under way writes into it.
   const ExchangePtr exchange = enqueue(true);
   if (with_head) {
     describe(*exchange);
