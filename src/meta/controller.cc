@@ -44,9 +44,12 @@ Status Controller::attach(host::NodeHost& host) {
     work_->close_files();
     return status;
   }
-  live_.store(work_.get(), std::memory_order_release);
-  NodeContext& context = work_->context();
-  context.executor.post(context.guard([work = work_.get()] { work->start(); }));
+  // Events count from the moment the work has begun: what group 0 applies meanwhile on that very
+  // thread must not overtake it, and start() looks for what it missed.
+  run_and_wait(work_->context().executor, [this] {
+    live_.store(work_.get(), std::memory_order_release);
+    work_->start();
+  });
   return Status::ok();
 }
 
