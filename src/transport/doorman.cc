@@ -9,8 +9,6 @@
 namespace multiraft::transport {
 namespace {
 
-/// Connections that have not said who they are yet.
-constexpr size_t kGuestsMax = 1024;
 constexpr size_t kBufferBytes = 4 * limits::kKiB;
 /// A refused guest may still be sending.
 constexpr size_t kDiscardBytesMax = 256 * limits::kKiB;
@@ -207,7 +205,7 @@ Status Doorman::listen() {
 
 void Doorman::accepted(std::unique_ptr<env::Stream> stream) {
   if (closed_) return;
-  if (guests_.size() >= kGuestsMax) {
+  if (guests_.size() >= context_->options.handshakes_max) {
     MR_COVERAGE("too many guests");
     refused({StatusCode::kOverloaded, "too many connections that have not said who they are"},
             stream->remote_address());

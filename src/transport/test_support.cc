@@ -197,6 +197,8 @@ void RawConnection::shutdown_write() {
 }
 
 void RawConnection::close() {
+  if (closed_) return;
+  closed_ = true;
   on(*executor_, [&] { stream_->close(); });
   executor_->stop();
 }

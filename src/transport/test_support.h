@@ -40,7 +40,7 @@ class Watched {
  private:
   std::mutex mutex_;
   std::condition_variable changed_;
-  State state_;
+  State state_{};
 };
 
 /// What one worker was told.
@@ -182,6 +182,7 @@ class RawConnection {
   std::unique_ptr<env::Executor> executor_;
   std::unique_ptr<env::Stream> stream_;
   bool ended_ = false;
+  bool closed_ = false;
 };
 
 /// A hello as the node would say it.

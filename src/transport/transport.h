@@ -87,6 +87,7 @@ struct TransportOptions {
   int64_t connect_timeout_ns = 1'000 * env::kMillisecond;
   int64_t reconnect_backoff_max_ns = 500 * env::kMillisecond;
   int64_t handshake_timeout_ns = 5 * env::kSecond;  ///< For those who connect to us.
+  size_t handshakes_max = 1024;  ///< Under way; further connections are closed at once.
   /// A node that takes none of what is sent to it for so long is connected to anew. A network that
   /// comes back is noticed by a new connection within a second, but by an old one only when TCP
   /// tries again, which may be a minute later.
