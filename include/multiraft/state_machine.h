@@ -41,7 +41,8 @@ class SnapshotReader {
   virtual Status next(size_t bytes_target, std::string& chunk) = 0;
 };
 
-/// Takes the chunks of a SnapshotReader, in order. The present state stays untouched until finish().
+/// Takes the chunks of a SnapshotReader, in order. The present state stays untouched until
+/// finish().
 class SnapshotWriter {
  public:
   virtual ~SnapshotWriter() = default;

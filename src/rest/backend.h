@@ -18,17 +18,17 @@
 namespace multiraft::rest {
 
 enum class ErrorKind : uint8_t {
-  kBadRequest,       ///< 400
-  kNoSuchGroup,      ///< 404
-  kNoSuchMember,     ///< 404
-  kConflict,         ///< 409
-  kNotHere,          ///< 307 to a member, or 421 with -redirect=false
-  kTooLarge,         ///< 413
-  kOverloaded,       ///< 429 with Retry-After
-  kUnavailable,      ///< 503: certainly not applied
-  kUnknownOutcome,   ///< 504: may or may not have been applied
-  kNoSpace,          ///< 507
-  kInternal,         ///< 500
+  kBadRequest,      ///< 400
+  kNoSuchGroup,     ///< 404
+  kNoSuchMember,    ///< 404
+  kConflict,        ///< 409
+  kNotHere,         ///< 307 to a member, or 421 with -redirect=false
+  kTooLarge,        ///< 413
+  kOverloaded,      ///< 429 with Retry-After
+  kUnavailable,     ///< 503: certainly not applied
+  kUnknownOutcome,  ///< 504: may or may not have been applied
+  kNoSpace,         ///< 507
+  kInternal,        ///< 500
 };
 
 /// A place where the group is served.
@@ -46,7 +46,7 @@ struct Error {
 /// Where the answer comes from, for the Multiraft-* headers. Zero where unknown.
 struct Position {
   Term term;
-  LogIndex index;   ///< Of the write, or the applied index that a read saw.
+  LogIndex index;  ///< Of the write, or the applied index that a read saw.
   NodeId leader;
 };
 
@@ -62,12 +62,12 @@ struct Reply {
 struct Done {};
 
 struct WriteAnswer {
-  uint64_t code = 0;   ///< The state machine's result code (kv/command.h).
-  LogIndex index;      ///< Where the command stands in the log.
+  uint64_t code = 0;  ///< The state machine's result code (kv/command.h).
+  LogIndex index;     ///< Where the command stands in the log.
 };
 
 struct ReadAnswer {
-  std::optional<SharedBytes> value;   ///< Nothing: no such key.
+  std::optional<SharedBytes> value;  ///< Nothing: no such key.
   LogIndex modified_index;
 };
 
@@ -83,28 +83,28 @@ struct MemberInfo {
   // As the leader sees it; nothing on other members.
   std::optional<uint64_t> match;
   std::optional<uint64_t> next;
-  std::optional<uint64_t> lag;        ///< Entries behind the leader's last index.
+  std::optional<uint64_t> lag;  ///< Entries behind the leader's last index.
   std::optional<bool> active;
-  std::string progress;               ///< "probe", "replicate", "snapshot"; empty if unknown.
+  std::string progress;  ///< "probe", "replicate", "snapshot"; empty if unknown.
 };
 
 struct GroupInfo {
   GroupId id;
-  bool hosted = false;                ///< This node has a replica; else only id and members are set.
-  std::string role;                   ///< "leader", "follower", "candidate", "learner".
+  bool hosted = false;  ///< This node has a replica; else only id and members are set.
+  std::string role;     ///< "leader", "follower", "candidate", "learner".
   NodeId leader;
   Term term;
   LogIndex commit, applied, first, last;
-  std::vector<MemberInfo> members;    ///< Ids ascend.
+  std::vector<MemberInfo> members;  ///< Ids ascend.
 };
 
 struct NodeInfo {
   NodeId id;
   std::string raft_address;
   std::string api_address;
-  std::string state;                  ///< "member" or "leaving".
+  std::string state;  ///< "member" or "leaving".
   bool self = false;
-  std::vector<GroupId> groups;        ///< User groups, ascending.
+  std::vector<GroupId> groups;  ///< User groups, ascending.
 };
 
 /// What /readyz?verbose prints: one line a check.

@@ -22,7 +22,7 @@ struct BackendContext {
   kv::KvEngine* engine = nullptr;
   env::Clock* clock = nullptr;
   env::MonotonicTime started;
-  std::atomic<bool> ready{false};     ///< The controller said so, once.
+  std::atomic<bool> ready{false};  ///< The controller said so, once.
   std::atomic<bool> draining{false};
 };
 

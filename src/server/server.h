@@ -21,7 +21,8 @@ enum class ExitStatus : uint8_t {
   kDiskFailure = 5,
 };
 
-/// Ends the server's life from within: the main thread is woken and asks for the reason. Thread-safe.
+/// Ends the server's life from within: the main thread is woken and asks for the reason.
+/// Thread-safe.
 class Ending {
  public:
   explicit Ending(Task wake) : wake_(std::move(wake)) {}
