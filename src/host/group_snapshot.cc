@@ -65,6 +65,8 @@ Status Group::recover() {
   config.inflight_bytes_max = limits::kInflightBytesMax;
   config.disable_proposal_forwarding = true;
   config.random_seed = services_.random_u64();
+  // What the disk says is not to be trusted blindly: the constructor would abort.
+  MR_RETURN_IF_ERROR(raft::Raft::check_start(config, *storage_));
   core_ = std::make_unique<raft::Raft>(config, *storage_);
   // A group of one voter has nobody to wait for.
   const raft::ConfState& conf = conf_history_.back().second;
