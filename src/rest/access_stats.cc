@@ -28,7 +28,12 @@ size_t bucket_of(int64_t duration_ns) {
 template <class... Args>
 void append(std::string& out, const char* format, Args... args) {
   char line[256];
-  const int n = std::snprintf(line, sizeof line, format, args...);
+  int n = 0;
+  if constexpr (sizeof...(args) == 0) {
+    n = std::snprintf(line, sizeof line, "%s", format);
+  } else {
+    n = std::snprintf(line, sizeof line, format, args...);
+  }
   out.append(line, std::min(static_cast<size_t>(std::max(n, 0)), sizeof line - 1));
 }
 

@@ -27,14 +27,14 @@ std::string format_date(int64_t unix_second) {
   const chrono::sys_seconds moment{chrono::seconds(unix_second)};
   const auto midnight = chrono::floor<chrono::days>(moment);
   const chrono::year_month_day date(midnight);
-  const chrono::hh_mm_ss time(moment - midnight);
+  const chrono::hh_mm_ss clock(moment - midnight);
   char line[64];
   const int n = std::snprintf(
       line, sizeof line, "Date: %s, %02u %s %04d %02d:%02d:%02d GMT\r\n",
       kDays[chrono::weekday(midnight).c_encoding()], static_cast<unsigned>(date.day()),
       kMonths[static_cast<unsigned>(date.month()) - 1], static_cast<int>(date.year()),
-      static_cast<int>(time.hours().count()), static_cast<int>(time.minutes().count()),
-      static_cast<int>(time.seconds().count()));
+      static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
+      static_cast<int>(clock.seconds().count()));
   return {line, static_cast<size_t>(n)};
 }
 

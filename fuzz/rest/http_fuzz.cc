@@ -1,0 +1,51 @@
+// Any head is parsed or refused, and where it is parsed there is one way to find the end of its
+// body.
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "base/assert.h"
+#include "rest/http_parser.h"
+#include "rest/uri.h"
+
+using namespace multiraft;
+
+namespace {
+
+bool has_control(std::string_view text) {
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if ((byte < ' ' && c != '\t') || byte == 0x7f) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  size_t searched = 0;
+  const size_t head_bytes = rest::find_head_end(text, searched);
+  if (head_bytes == 0) {
+    MR_ASSERT(searched <= size);
+    return 0;
+  }
+  rest::RequestHead head;
+  const rest::HeadOutcome outcome = rest::parse_head(text.substr(0, head_bytes), head);
+  if (!outcome.ok) {
+    MR_ASSERT(!outcome.detail.empty());
+    return 0;
+  }
+  MR_ASSERT(rest::may_begin_request(text));
+  MR_ASSERT(!head.target.empty() && !has_control(head.target));
+  MR_ASSERT(!(head.chunked && head.content_length));
+  MR_ASSERT(rest::is_valid_host(head.host));
+  for (const std::string_view value : {head.request_id, head.if_match, head.if_none_match}) {
+    MR_ASSERT(!has_control(value));
+    // A view into the input, never into the parser's own memory.
+    MR_ASSERT(value.empty() ||
+              (value.data() >= text.data() && value.data() < text.data() + head_bytes));
+  }
+  return 0;
+}
