@@ -23,7 +23,8 @@ void LogImpl::collect() {
   if (failed_ || closed_) return;
   advance_needed();
   if (collection_ || !worth_rewriting(needed_segment_)) return;
-  Collection& collection = collection_.emplace();
+  collection_ = Collection{};
+  Collection& collection = *collection_;
   collection.segment = needed_segment_;
   collection.groups = context_.segments.at(needed_segment_).groups;
   rewrite_some();

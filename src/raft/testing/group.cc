@@ -216,7 +216,8 @@ void Group::settle() {
       for (Message& message : replica->take_sent()) {
         moved = true;
         if (lost(message)) continue;
-        (void)(*this)[message.to.value].receive(std::move(message));
+        auto& receiver = (*this)[message.to.value];
+        (void)receiver.receive(std::move(message));
       }
     }
   }
