@@ -94,10 +94,7 @@ class Doorman::Guest final : public FrameReader::Handler,
         farewell_(*stream_, writer_, kDiscardBytesMax) {}
 
   void start() {
-    timer_.set(doorman_.context_->now() + doorman_.context_->options.handshake_timeout_ns,
-               [weak = weak_from_this()] {
-                 if (const auto self = weak.lock()) self->timed_out();
-               });
+    set_timer();
     writer_.start(weak_from_this());
     reader_.start(weak_from_this());
   }
@@ -108,6 +105,7 @@ class Doorman::Guest final : public FrameReader::Handler,
   }
 
   bool on_frame(const wire::FrameHeader& header, SharedBytes payload) override {
+    if (timed_out_) return false;
     wire::Hello hello;
     Status verdict = judge(header, payload, hello);
     if (!verdict) {
@@ -128,6 +126,7 @@ class Doorman::Guest final : public FrameReader::Handler,
       leave();
       return;
     }
+    if (timed_out_) return;
     doorman_.context_->worker_counters[0].frames_rejected.add();
     refuse(status);
   }
@@ -165,11 +164,25 @@ class Doorman::Guest final : public FrameReader::Handler,
 
   void timed_out() {
     timer_.fired();
-    if (!farewell_.begun()) {
-      MR_COVERAGE("slow handshake");
-      doorman_.refused({StatusCode::kUnavailable, "no hello in time"}, stream_->remote_address());
-    }
-    leave();
+    if (farewell_.begun() || timed_out_) return leave();
+    MR_COVERAGE("slow handshake");
+    timed_out_ = true;
+    const Status verdict(StatusCode::kUnavailable, "no hello in time");
+    doorman_.refused(verdict, stream_->remote_address());
+    // A read is under way, so this cannot wait for the other side; but it has sent nothing that a
+    // close would lose.
+    writer_.send(wire::encode(doorman_.context_->reply(verdict)));
+    writer_.when_idle([weak = weak_from_this()] {
+      if (const auto self = weak.lock()) self->leave();
+    });
+    set_timer();
+  }
+
+  void set_timer() {
+    timer_.set(doorman_.context_->now() + doorman_.context_->options.handshake_timeout_ns,
+               [weak = weak_from_this()] {
+                 if (const auto self = weak.lock()) self->timed_out();
+               });
   }
 
   void leave() {
@@ -183,6 +196,7 @@ class Doorman::Guest final : public FrameReader::Handler,
   FrameWriter writer_;
   Timer timer_;
   Farewell farewell_;
+  bool timed_out_ = false;
 };
 
 // -- Doorman.

@@ -18,15 +18,15 @@ FrameReader::FrameReader(env::Stream& stream, Handler& handler, size_t buffer_by
   MR_ASSERT(buffer_bytes >= 2 * wire::kFrameHeaderBytes);
 }
 
-void FrameReader::start(std::weak_ptr<void> owner) {
-  owner_ = std::move(owner);
+void FrameReader::start(const std::weak_ptr<void>& owner) {
+  self_ = std::shared_ptr<FrameReader>(owner.lock(), this);
   buffer_.reset(new char[buffer_bytes_]);
   read();
 }
 
 void FrameReader::resume() {
-  const std::shared_ptr<void> owner = owner_.lock();
-  if (owner && !ended_) hand_out();
+  const std::shared_ptr<FrameReader> self = self_.lock();
+  if (self && !ended_) hand_out();
 }
 
 void FrameReader::read() {
@@ -40,9 +40,9 @@ void FrameReader::read() {
     }
     room = {buffer_.get() + end_, buffer_bytes_ - end_};
   }
-  stream_.read_some(room, [this, owner = owner_](Result<size_t> result) {
+  stream_.read_some(room, [self = self_](const Result<size_t>& result) {
     // Holds what this belongs to until the call is over.
-    if (const std::shared_ptr<void> alive = owner.lock()) on_read(result);
+    if (const auto alive = self.lock()) alive->on_read(result);
   });
 }
 

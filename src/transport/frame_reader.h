@@ -35,7 +35,7 @@ class FrameReader {
               size_t payload_bytes_max = wire::kFramePayloadBytesMax);
 
   /// `owner` holds the reader, the handler and the stream; once it is gone nothing is called.
-  void start(std::weak_ptr<void> owner);
+  void start(const std::weak_ptr<void>& owner);
   /// After on_frame() returned false; not from within it.
   void resume();
   /// Bytes that were read behind the last frame that was handed out.
@@ -58,7 +58,7 @@ class FrameReader {
   Handler& handler_;
   const size_t buffer_bytes_;
   const size_t payload_bytes_max_;
-  std::weak_ptr<void> owner_;
+  std::weak_ptr<FrameReader> self_;  ///< This, for as long as the owner lives.
   std::unique_ptr<char[]> buffer_;
   size_t begin_ = 0;  ///< What has come and was not handed out: [begin_, end_).
   size_t end_ = 0;

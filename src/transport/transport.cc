@@ -4,10 +4,10 @@
 #include <absl/container/flat_hash_set.h>
 
 #include <latch>
-#include <mutex>
 #include <utility>
 
 #include "base/assert.h"
+#include "base/mutex.h"
 #include "transport/call_client.h"
 #include "transport/call_desk.h"
 #include "transport/context.h"
@@ -64,10 +64,10 @@ class TransportImpl final : public Transport {
   std::shared_ptr<SnapshotDesk> snapshots_;
   uint16_t port_ = 0;
 
-  mutable std::mutex mutex_;  ///< Guards what follows.
-  absl::flat_hash_map<uint64_t, env::Address> addresses_;
-  std::vector<std::weak_ptr<CallClient>> calls_;
-  bool stopped_ = false;
+  Mutex mutex_;
+  absl::flat_hash_map<uint64_t, env::Address> addresses_ MR_GUARDED_BY(mutex_);
+  std::vector<std::weak_ptr<CallClient>> calls_ MR_GUARDED_BY(mutex_);
+  bool stopped_ MR_GUARDED_BY(mutex_) = false;
 };
 
 Status TransportImpl::open() {
@@ -135,7 +135,7 @@ bool TransportImpl::answer_call(uint32_t worker, NodeId to, wire::Response respo
 
 void TransportImpl::set_address(NodeId node, const env::Address& address) {
   if (node == context_->self()) return;
-  std::lock_guard lock(mutex_);  // So that all threads see changes in the same order.
+  MutexLock lock(mutex_);  // So that all threads see changes in the same order.
   if (stopped_) return;
   addresses_[node.value] = address;
   executor(0).post([doorman = doorman_, node] { doorman->book().remember(node); });
@@ -150,7 +150,7 @@ void TransportImpl::set_address(NodeId node, const env::Address& address) {
 }
 
 void TransportImpl::forget(NodeId node) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   if (stopped_) return;
   addresses_.erase(node.value);
   executor(0).post([doorman = doorman_, node] { doorman->book().forget(node); });
@@ -167,7 +167,7 @@ void TransportImpl::send_snapshot(NodeId to, const wire::SnapshotHeader& header,
       done(std::move(status));
     });
   };
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   const auto found = addresses_.find(to.value);
   if (stopped_) return report(Status(StatusCode::kCancelled, "this node stops"));
   if (found == addresses_.end()) {
@@ -186,7 +186,7 @@ void TransportImpl::call(const env::Address& address, wire::Request request, int
   auto client =
       std::make_shared<CallClient>(context_, executor, std::move(request), std::move(done));
   executor.post([client, address, timeout_ns] { client->start(address, timeout_ns); });
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   std::erase_if(calls_, [](const auto& call) { return call.expired(); });
   calls_.push_back(client);
   if (stopped_) client->cancel();
@@ -201,7 +201,7 @@ TransportStats TransportImpl::stats() const {
 
 void TransportImpl::stop() {
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     if (std::exchange(stopped_, true)) return;
     for (const auto& call : calls_) {
       if (const auto client = call.lock()) client->cancel();
