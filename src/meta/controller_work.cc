@@ -89,7 +89,6 @@ void Controller::Work::look_around() {
         for (const host::ReplicaStatus& status : replicas) {
           if (status.group == kRegistryGroup && !registry_state_known_) {
             leadership(kRegistryGroup, status.raft.soft_state);
-            departure_.on_registry_conf(status.raft.conf_state);
           } else if (status.raft.soft_state.role == raft::Role::kLeader) {
             keeper_.mark(status.group);
           }

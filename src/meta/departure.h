@@ -24,7 +24,7 @@ class Departure {
 
   void start();
   void on_registry(const RegistryView& view);
-  /// The configuration of group 0 as applied here.
+  /// The configuration of group 0 as applied here, in the order of its changes.
   void on_registry_conf(const raft::ConfState& conf);
   /// Somebody says that this replica of ours was removed from group 0.
   void on_notice(ReplicaId replica);

@@ -1,0 +1,113 @@
+#include "meta/messages.h"
+
+#include <gtest/gtest.h>
+
+#include "base/prng.h"
+#include "meta/address_book.h"
+
+namespace multiraft::meta {
+namespace {
+
+const JoinRequest kRequest{ClusterId(1), NodeId(2), {3, 4}, "raft:1", "api:2", GroupId(5)};
+
+JoinAnswer answer() {
+  JoinAnswer a;
+  a.kind = JoinAnswer::Kind::kAccepted;
+  a.cluster = ClusterId(7);
+  a.registry_replica = ReplicaId::make(NodeId(2), 9);
+  a.serial_floor = 8;
+  a.nodes = {{NodeId(1), "one:1"}, {NodeId(2), "two:2"}};
+  a.text = "text";
+  a.leader_address = "leader:3";
+  return a;
+}
+
+std::vector<AdminRequest> admin_requests() {
+  return {MembershipCheck{GroupId(1), ReplicaId(2)}, RemovedNotice{GroupId(3), ReplicaId(4)},
+          LeaderQuery{GroupId(5)}, IdentityProbe{}, AddressNews{NodeId(6), {7, 8}, "a:1", "b:2"}};
+}
+
+/// Everything shorter and longer is refused.
+template <class Decode>
+void expect_exact(std::string_view bytes, Decode decode) {
+  for (size_t size = 0; size < bytes.size(); ++size) EXPECT_FALSE(decode(bytes.substr(0, size)));
+  EXPECT_FALSE(decode(std::string(bytes) + "x"));
+}
+
+TEST(Messages, Join_ComesBackEqual) {
+  EXPECT_EQ(*decode_join_request(encode(kRequest)), kRequest);
+  EXPECT_EQ(*decode_join_answer(encode(answer())), answer());
+  expect_exact(encode(kRequest), decode_join_request);
+  expect_exact(encode(answer()), decode_join_answer);
+}
+
+TEST(Messages, Admin_ComesBackEqual) {
+  for (const AdminRequest& request : admin_requests()) {
+    EXPECT_EQ(*decode_admin_request(encode(request)), request);
+    expect_exact(encode(request), decode_admin_request);
+  }
+  for (Verdict verdict : {Verdict::kUnknown, Verdict::kMember, Verdict::kRemoved}) {
+    EXPECT_EQ(*decode_verdict(encode(verdict)), verdict);
+  }
+  EXPECT_TRUE(*decode_leader_known(encode_leader_known(true)));
+  EXPECT_FALSE(*decode_leader_known(encode_leader_known(false)));
+  EXPECT_EQ(*decode_uuid(encode(NodeUuid{1, 2})), (NodeUuid{1, 2}));
+  for (const char* bad : {"", "\3", "\1\1", "\xff"}) {
+    EXPECT_FALSE(decode_verdict(bad));
+    EXPECT_FALSE(decode_leader_known(bad));
+    EXPECT_FALSE(decode_uuid(bad));
+  }
+}
+
+TEST(Messages, OtherVersion_IsRefusedAndNamed) {
+  std::string bytes(encode(kRequest).view());
+  bytes[0] = 9;
+  EXPECT_NE(decode_join_request(bytes).status().message().find("version 9"), std::string::npos);
+  EXPECT_FALSE(decode_admin_request("\x02\x04"));
+}
+
+TEST(Messages, RandomBytes_NeverCrash) {
+  Prng random(3);
+  for (int i = 0; i < 30'000; ++i) {
+    std::string bytes = "\1";
+    for (uint64_t n = random.below(90); n > 0; --n) {
+      bytes += static_cast<char>(random.chance(0.7) ? random.below(4) : random.below(256));
+    }
+    if (auto m = decode_join_request(bytes)) {
+      EXPECT_EQ(encode(*m).view(), bytes);
+    }
+    if (auto m = decode_join_answer(bytes)) {
+      EXPECT_EQ(encode(*m).view(), bytes);
+    }
+    if (auto m = decode_admin_request(bytes)) {
+      EXPECT_EQ(encode(*m).view(), bytes);
+    }
+    EXPECT_FALSE(decode_addresses(bytes));
+  }
+}
+
+TEST(AddressBook, ComesBackEqualAndAnyDamageIsNoticed) {
+  const AddressBook book{LogIndex(44), {{NodeId(1), "one:1"}, {NodeId(3), ":8080"}}};
+  const std::string bytes = encode_addresses(book);
+  EXPECT_EQ(*decode_addresses(bytes), book);
+  expect_exact(bytes, decode_addresses);
+  for (size_t at = 0; at < bytes.size(); ++at) {
+    std::string damaged = bytes;
+    damaged[at] = static_cast<char>(damaged[at] ^ 4);
+    EXPECT_FALSE(decode_addresses(damaged)) << at;
+  }
+}
+
+TEST(AddressBook, Bytes_AreTheDocumentedOnes) {
+  const std::string bytes = encode_addresses({LogIndex(5), {{NodeId(2), "h:1"}}});
+  EXPECT_EQ(bytes.substr(0, 8), "RMFTPEER");
+  EXPECT_EQ(bytes.substr(8, 4), std::string("\1\0\0\0", 4));
+  EXPECT_EQ(bytes.substr(12, 8), std::string("\5\0\0\0\0\0\0\0", 8));
+  EXPECT_EQ(bytes.substr(20, 4), std::string("\1\0\0\0", 4));
+  EXPECT_EQ(bytes.substr(24, 8), std::string("\2\0\0\0\0\0\0\0", 8));
+  EXPECT_EQ(bytes.substr(32, 7), std::string("\3\0\0\0h:1", 7));
+  EXPECT_EQ(bytes.size(), 43u);
+}
+
+}  // namespace
+}  // namespace multiraft::meta
