@@ -61,7 +61,8 @@ TEST(LogFormat, SegmentHeader_IsAsDocumented) {
   char bytes[kSegmentHeaderBytes];
   encode(kSegment, bytes);
   EXPECT_EQ(hex({bytes, sizeof bytes}),
-            "GOLDEN_SEGMENT");
+            "6d726c6f 67736567 01000000 45b029b8 07000000 00000000 88776655 44332211\n"
+            "00ffeedd ccbbaa99 00000004 00000000 00000000 00000000 00000000 00000000");
   SegmentHeader decoded;
   ASSERT_TRUE(decode({bytes, sizeof bytes}, decoded));
   EXPECT_EQ(decoded, kSegment);
@@ -80,7 +81,8 @@ TEST(LogFormat, BatchHeader_IsAsDocumented) {
   char bytes[kBatchHeaderBytes];
   encode(header, kSegment.seed(), bytes);
   EXPECT_EQ(hex({bytes, sizeof bytes}),
-            "GOLDEN_BATCH");
+            "4d524231 a6582d6e 2a000000 00000000 29000000 00000000 08070605 04030201\n"
+            "03000000 00000000 efbeadde 67452301 64000000 02000000 00000000 00000000");
   BatchHeader decoded;
   ASSERT_TRUE(decode({bytes, sizeof bytes}, kSegment.seed(), decoded));
   EXPECT_EQ(decoded, header);
@@ -106,7 +108,10 @@ TEST(LogFormat, BatchOfAnEarlierLife_DoesNotCheck) {
 TEST(LogFormat, AppendRecord_IsAsDocumented) {
   const std::string bytes = append_record();
   EXPECT_EQ(hex(bytes),
-            "GOLDEN_APPEND");
+            "61000000 01050000 05000000 00000000 01000000 01000000 03000000 00000000\n"
+            "02000000 00000000 0b000000 00000000 0c000000 00000000 02000000 03000000\n"
+            "00000000 05000000 5f3947f8 68656c6c 6f030000 00000000 00000000 20e1a3a7\n"
+            "58");
   RecordView record;
   size_t position = 0;
   ASSERT_TRUE(decode_record(bytes, position, record));
@@ -123,14 +128,14 @@ TEST(LogFormat, AppendRecord_IsAsDocumented) {
 
 TEST(LogFormat, CreateRecord_IsAsDocumented) {
   const raft::Snapshot snapshot = mark();
-  const RecordParts parts{.type = RecordType::kCreate,
-                          .group = GroupId(5),
-                          .replica = ReplicaId(9),
-                          .mark = &snapshot};
+  const RecordParts parts{
+      .type = RecordType::kCreate, .group = GroupId(5), .replica = ReplicaId(9), .mark = &snapshot};
   std::string bytes(parts.bytes(), '?');
   EXPECT_EQ(encode_record_head(parts, bytes.data()), bytes.data() + bytes.size());
   EXPECT_EQ(hex(bytes),
-            "GOLDEN_CREATE");
+            "41000000 02020000 05000000 00000000 09000000 00000000 0a000000 00000000\n"
+            "02000000 00000000 02000000 00000000 00010000 00000000 00020000 00000000\n"
+            "00");
   RecordView record;
   size_t position = 0;
   ASSERT_TRUE(decode_record(bytes, position, record));
@@ -149,7 +154,11 @@ TEST(LogFormat, RewriteRecord_IsAsDocumented) {
   std::string bytes(parts.bytes(), '?');
   EXPECT_EQ(encode_record_head(parts, bytes.data()), bytes.data() + bytes.size());
   EXPECT_EQ(hex(bytes),
-            "GOLDEN_REWRITE");
+            "82000000 060b0000 05000000 00000000 09000000 00000000 04000000 00000000\n"
+            "01000000 00000000 0a000000 00000000 0a000000 00000000 02000000 00000000\n"
+            "02000000 00000000 00010000 00000000 00020000 00000000 000a0000 00000000\n"
+            "00020000 00000000 00020000 00000000 00000100 00000000 00000200 00000000\n"
+            "0000");
   RecordView record;
   size_t position = 0;
   ASSERT_TRUE(decode_record(bytes, position, record));
@@ -170,7 +179,11 @@ TEST(LogFormat, FooterItem_IsAsDocumented) {
   std::string bytes;
   encode(group, bytes);
   EXPECT_EQ(hex(bytes),
-            "GOLDEN_FOOTER");
+            "89000000 63000000 05000000 00000000 09000000 00000000 0c000000 00000000\n"
+            "04000000 00000000 01000000 00000000 0a000000 00000000 0a000000 00000000\n"
+            "02000000 00000000 02000000 00000000 00010000 00000000 00020000 00000000\n"
+            "00010000 000b0000 00000000 00020000 00000000 00020000 00401000 00050000\n"
+            "00551000 00070000 20");
   FooterGroup decoded;
   size_t position = 0;
   ASSERT_TRUE(decode_footer_group(bytes, position, decoded));
@@ -182,7 +195,7 @@ TEST(LogFormat, FooterItem_IsAsDocumented) {
   removed.removed = true;
   bytes.clear();
   encode(removed, bytes);
-  EXPECT_EQ(hex(bytes), "GOLDEN_REMOVED");
+  EXPECT_EQ(hex(bytes), "10000000 10000000 06000000 00000000");
   position = 0;
   ASSERT_TRUE(decode_footer_group(bytes, position, decoded));
   EXPECT_EQ(decoded, removed);
@@ -192,7 +205,7 @@ TEST(LogFormat, Trailer_IsAsDocumented) {
   char bytes[kTrailerBytes];
   encode_trailer(0x123000, kSegment.seed(), bytes);
   EXPECT_EQ(hex({bytes, sizeof bytes}),
-            "GOLDEN_TRAILER");
+            "4d524631 1003ff87 00301200 00000000 00000000 00000000 00000000 00000000");
   EXPECT_EQ(decode_trailer({bytes, sizeof bytes}, kSegment.seed()), 0x123000u);
   EXPECT_FALSE(decode_trailer({bytes, sizeof bytes}, kSegment.seed() + 1));
 }
