@@ -570,12 +570,6 @@ TEST_F(ControllerTest, Stop_AnswersWhoWaits) {
   EXPECT_EQ(cluster_.create_group(1, 6, {1}).code(), StatusCode::kUnavailable);
 }
 
-TEST_F(ControllerTest, ZZZ) {
-  cluster_of(3);
-  auto t = cluster_.scheduler().clock().now().ns;
-  cluster_.run_for(1000 * env::kSecond);
-  printf("%ld beats %ld\n", (long)((cluster_.scheduler().clock().now().ns - t) / 1000000), (long)cluster_.beats);
-}
 TEST_F(ControllerTest, NothingToDo_NothingIsAskedOrChanged) {
   cluster_of(3);
   cluster_.run_for(10 * env::kSecond);

@@ -141,7 +141,6 @@ void FakeCluster::post_to(FakeNode& node, int64_t delay_ns, Task task) {
 // -- Raft, as if it were perfect.
 
 void FakeCluster::beat() {
-  ++beats;
   for (auto& [id, group] : groups_) {
     keep_leader(id, group);
     if (group.leader) deliver(id, group);
@@ -214,7 +213,7 @@ void FakeCluster::announce(GroupId id, const FakeGroup& group) {
     raft::SoftState state;
     if (is_member(group.conf, replica) && node.connected) state.leader = group.leader;
     if (state.leader == replica && replica) state.role = raft::Role::kLeader;
-    post_to(node, 0, [&node, id, state, term = group.term] {
+    post_to(node, 0, [&node = node, id, state, term = group.term] {
       node.controller->on_leadership(id, state, term);
     });
   }

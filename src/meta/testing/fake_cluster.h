@@ -114,7 +114,6 @@ class FakeCluster {
   std::function<void(GroupId, const raft::ConfChange&)> before_change;
   /// Called when a linearizable read of group 0 is about to be answered.
   std::function<void(NodeId)> before_read_answer;
-  long beats = 0;
 
  private:
   friend class FakeHost;
