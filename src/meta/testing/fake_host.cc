@@ -163,12 +163,12 @@ host::ReplicaStatus FakeHost::status_of(GroupId id, const StoredReplica& stored)
   status.raft.applied_index = stored.applied;
   status.raft.conf_state = group.conf;
   // Who has been removed hears of no leader.
-  const bool member =
+  const bool is_member =
       std::count(group.conf.voters.begin(), group.conf.voters.end(), stored.replica) +
           std::count(group.conf.learners.begin(), group.conf.learners.end(), stored.replica) >
       0;
-  if (member) status.raft.soft_state.leader = group.leader;
-  if (!member || group.leader != stored.replica) return status;
+  if (is_member) status.raft.soft_state.leader = group.leader;
+  if (!is_member || group.leader != stored.replica) return status;
   status.raft.soft_state.role = raft::Role::kLeader;
   for (const auto* ids : {&group.conf.voters, &group.conf.learners}) {
     for (ReplicaId member : *ids) {
