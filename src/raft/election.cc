@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "base/coverage.h"
+#include "base/mutation.h"
 #include "raft/core.h"
 
 namespace multiraft::raft {
@@ -41,7 +42,8 @@ void Core::campaign() { start_campaign(config_.pre_vote ? Campaign::kPreVote : C
 bool Core::promotable() const {
   // Learners never ask for votes. While a snapshot is on its way to storage neither the log nor the
   // configuration is this replica's own yet.
-  return is_voter(conf_, id()) && !log_.has_snapshot();
+  return (is_voter(conf_, id()) || MR_MUTANT(learner_campaigns)) &&
+         (!log_.has_snapshot() || MR_MUTANT(campaign_with_snapshot_pending));
 }
 
 bool Core::has_unapplied_conf_change() const {
@@ -65,7 +67,7 @@ void Core::start_campaign(Campaign kind) {
     log_warn(id(), " is unpromotable and can not campaign");
     return;
   }
-  if (has_unapplied_conf_change()) {
+  if (has_unapplied_conf_change() && !MR_MUTANT(campaign_with_unapplied_change)) {
     // Its quorum may be of a configuration that the others have left (trap 8).
     MR_COVERAGE("raft: campaign with an unapplied configuration change refused");
     log_warn(id(), " does not campaign at term ", term_,
@@ -111,7 +113,8 @@ void Core::handle_vote_response(const Message& message) {
   } else if (auto* pre_candidate = std::get_if<PreCandidateRole>(&role_)) {
     // A grant is for the term that this round is about; an older round asked for another one.
     const Term expected = message.reject ? term_ : term_ + 1;
-    if (pre_vote && message.term == expected) ballot = &pre_candidate->ballot;
+    if (pre_vote && (message.term == expected || MR_MUTANT(pre_vote_round_unchecked)))
+      ballot = &pre_candidate->ballot;
   }
   if (ballot == nullptr) return;
 
@@ -123,14 +126,14 @@ void Core::handle_vote_response(const Message& message) {
       return;
     case VoteResult::kLost:
       // Waits for its timer like everybody else; the term stays.
-      become_follower(term_, kNoReplica);
+      if (!MR_MUTANT(loser_stays_candidate)) become_follower(term_, kNoReplica);
       return;
     case VoteResult::kWon:
       if (pre_vote) {
         request_votes(Campaign::kVote);
       } else if (!promotable()) {
         become_follower(term_, kNoReplica);
-      } else if (!has_granted(*ballot, id())) {
+      } else if (!has_granted(*ballot, id()) && !MR_MUTANT(leads_before_own_vote)) {
         // The others' votes suffice, but this term is not on the own disk yet. Leading now and
         // crashing would let this replica forget the term, be elected in it once more by the same
         // votes, and put other entries at the same indexes of the same term.
@@ -146,9 +149,10 @@ void Core::handle_vote_response(const Message& message) {
 // -- Voters.
 
 bool Core::keeps_its_leader() const {
-  if (!config_.check_quorum) return false;
+  if (!config_.check_quorum || MR_MUTANT(no_stickiness)) return false;
   if (promised_before_restart_ && ticks_ < config_.election_ticks) return true;
-  return leader() != kNoReplica && election_elapsed_ < config_.election_ticks;
+  return leader() != kNoReplica &&
+         (election_elapsed_ < config_.election_ticks || MR_MUTANT(stickiness_never_ends));
 }
 
 void Core::handle_vote_request(const Message& message) {
@@ -156,9 +160,15 @@ void Core::handle_vote_request(const Message& message) {
   // A replica with a leader has no reason to elect another one of the same term. The vote is
   // decided and recorded here and nowhere else (trap 4). Learners vote when asked: they may have
   // been promoted without knowing it yet (trap 22).
-  const bool may_vote = vote_ == message.from || (vote_ == kNoReplica && leader() == kNoReplica) ||
-                        (pre_vote && message.term > term_);
-  const bool granted = may_vote && log_.is_up_to_date({message.log_term, message.index});
+  const bool may_vote = vote_ == message.from ||
+                        ((vote_ == kNoReplica || MR_MUTANT(votes_twice)) &&
+                         (leader() == kNoReplica || MR_MUTANT(vote_despite_leader))) ||
+                        (pre_vote && message.term > term_) ||
+                        (MR_MUTANT(votes_for_anybody) && !pre_vote);
+  const bool granted =
+      may_vote &&
+      (log_.is_up_to_date({message.log_term, message.index}) || MR_MUTANT(vote_for_outdated_log)) &&
+      (is_voter(conf_, id()) || !MR_MUTANT(learner_refuses_vote));
 
   Message answer;
   answer.type = pre_vote ? MessageType::kPreVoteResp : MessageType::kVoteResp;
@@ -166,13 +176,13 @@ void Core::handle_vote_request(const Message& message) {
   answer.reject = !granted;
   // The term that was asked for, so that the candidate knows which round it belongs to: after a
   // pre-vote it is not this replica's own.
-  answer.term = granted ? message.term : term_;
+  answer.term = granted && !(pre_vote && MR_MUTANT(pre_grant_with_own_term)) ? message.term : term_;
   log_info(id(), granted ? " grants " : " rejects ", message_type_name(message.type), " of ",
            message.from, " for term ", message.term);
   send(std::move(answer));
-  if (granted && !pre_vote) {
-    election_elapsed_ = 0;
-    vote_ = message.from;
+  if (granted && (!pre_vote || MR_MUTANT(pre_vote_recorded))) {
+    if (!MR_MUTANT(vote_keeps_timer)) election_elapsed_ = 0;
+    if (!MR_MUTANT(vote_not_recorded)) vote_ = message.from;
   }
 }
 
@@ -189,11 +199,13 @@ void Core::check_quorum_active(LeaderRole& leader) {
     become_follower(term_, kNoReplica);
     return;
   }
-  for (Progress& member : leader.progress) member.recent_active = member.id == id();
+  for (Progress& member : leader.progress)
+    member.recent_active = member.id == id() || MR_MUTANT(activity_never_cleared);
 }
 
 void Core::forget_leader() {
-  if (config_.read_only == ReadOnlyOption::kLeaseBased) {
+  if (config_.read_only == ReadOnlyOption::kLeaseBased &&
+      !MR_MUTANT(leader_forgotten_in_spite_of_lease)) {
     log_error(id(), " does not forget its leader: leases rest on it");
     return;
   }
@@ -211,7 +223,7 @@ void Core::transfer_leadership(ReplicaId to) {
     return;
   }
   Progress* target = find_progress(leader->progress, to);
-  if (target == nullptr || target->learner) {
+  if (target == nullptr || (target->learner && !MR_MUTANT(transfer_to_learner))) {
     log_info(id(), " does not hand over to ", to, ": it is no voter");
     return;
   }
@@ -221,7 +233,7 @@ void Core::transfer_leadership(ReplicaId to) {
   log_info(id(), " hands over to ", to, " at term ", term_);
   leader->transfer_target = to;
   election_elapsed_ = 0;  // It has one election timeout from now.
-  if (target->match == log_.last_index()) {
+  if (target->match == log_.last_index() || MR_MUTANT(transfer_before_caught_up)) {
     send_timeout_now(*leader);
   } else {
     target->unpause();
@@ -232,8 +244,8 @@ void Core::transfer_leadership(ReplicaId to) {
 void Core::send_timeout_now(LeaderRole& leader) {
   // From here on somebody may be elected in spite of the members' promise to stay, even long after
   // this transfer was given up: no lease of this term holds any more (trap 18).
-  leader.timeout_now_sent = true;
-  leader.reads.lease = false;
+  leader.timeout_now_sent = !MR_MUTANT(lease_renewed_after_transfer);
+  leader.reads.lease = leader.reads.lease && MR_MUTANT(lease_kept_in_transfer);
   Message message;
   message.type = MessageType::kTimeoutNow;
   message.to = leader.transfer_target;
@@ -249,7 +261,7 @@ void Core::handle_timeout_now(const Message& message) {
   if (following() == nullptr) return;
   log_info(id(), " campaigns at term ", term_, " because ", message.from, " hands over");
   // No pre-vote: it would fail among those who hear the old leader.
-  start_campaign(Campaign::kTransfer);
+  start_campaign(MR_MUTANT(transfer_with_pre_vote) ? Campaign::kPreVote : Campaign::kTransfer);
 }
 
 bool Core::lease_possible() const {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/mutation.h"
 
 namespace multiraft::raft {
 namespace {
@@ -74,7 +75,11 @@ bool LogView::matches(LogPosition position) const {
 
 bool LogView::is_up_to_date(LogPosition other) const {
   const LogPosition mine = last();
-  return other.term > mine.term || (other.term == mine.term && other.index >= mine.index);
+  return other.term > mine.term ||
+         (other.term == mine.term &&
+          (other.index > mine.index ||
+           (other.index == mine.index && !MR_MUTANT(equal_log_refused)))) ||
+         (MR_MUTANT(longer_log_wins) && other.index > mine.index);
 }
 
 Result<std::vector<Entry>> LogView::entries(LogIndex low, size_t bytes_max) const {
@@ -121,11 +126,16 @@ LogIndex LogView::find_difference(const std::vector<Entry>& entries) const {
 
 LogView::Append LogView::maybe_append(LogPosition previous, std::vector<Entry> entries,
                                       LogIndex leader_commit) {
-  if (!matches(previous)) return {Append::Outcome::kMismatch, {}};
+  if (!matches(previous) &&
+      !(MR_MUTANT(previous_entry_unchecked) && previous.index <= last_index()))
+    return {Append::Outcome::kMismatch, {}};
   const LogIndex last_new = previous.index + entries.size();
   // Only a real difference truncates: a delayed append that holds a prefix of what is here must not
   // take back what was acknowledged since.
-  const LogIndex difference = find_difference(entries);
+  const LogIndex difference =
+      MR_MUTANT(append_always_truncates) && !entries.empty() && previous.index >= committed_
+          ? previous.index + 1
+          : find_difference(entries);
   if (difference) {
     if (difference <= committed_) return {Append::Outcome::kContradiction, {}};
     const size_t known = difference - (previous.index + 1);
@@ -133,8 +143,9 @@ LogView::Append LogView::maybe_append(LogPosition previous, std::vector<Entry> e
     append(std::move(entries));
   }
   // What follows the last new entry may differ from the leader's log: it is not committed by this.
-  commit_to(std::min(leader_commit, last_new));
-  return {Append::Outcome::kDone, last_new};
+  commit_to(std::min(leader_commit, MR_MUTANT(commit_beyond_append) ? last_index() : last_new));
+  return {Append::Outcome::kDone,
+          MR_MUTANT(append_answered_with_log_end) ? last_index() : last_new};
 }
 
 void LogView::append(std::vector<Entry> entries) {
@@ -164,12 +175,15 @@ void LogView::restore(std::shared_ptr<const Snapshot> snapshot) {
 }
 
 LogIndex LogView::max_appliable(bool allow_unstable) const {
-  return allow_unstable ? committed_ : std::min(committed_, stable_index());
+  return allow_unstable || MR_MUTANT(unstable_applied) ? committed_
+                                                       : std::min(committed_, stable_index());
 }
 
 bool LogView::has_next_committed(bool allow_unstable) const {
   // Until a snapshot is installed the state machine is behind the log's beginning.
-  if (applying_paused_ || has_snapshot()) return false;
+  if ((applying_paused_ && !MR_MUTANT(applying_never_pauses)) ||
+      (has_snapshot() && !MR_MUTANT(applied_before_snapshot)))
+    return false;
   return applying_ < max_appliable(allow_unstable);
 }
 
@@ -196,7 +210,8 @@ void LogView::accept_applying(const std::vector<Entry>& entries, bool allow_unst
   // A batch that was cut short has used up the limit, even where a larger entry did not fit into
   // what was left of it.
   applying_paused_ =
-      applying_bytes_ >= applying_bytes_max_ || applying_ < max_appliable(allow_unstable);
+      applying_bytes_ >= applying_bytes_max_ ||
+      (applying_ < max_appliable(allow_unstable) && !MR_MUTANT(cut_batch_does_not_pause));
   batches_.push_back(batch);
 }
 

@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "base/mutation.h"
 #include "raft/types.h"
 
 namespace multiraft::raft {
@@ -42,7 +43,7 @@ uint64_t majority_index_of(const std::vector<ReplicaId>& voters, Reached&& reach
 template <class Reached>
 uint64_t quorum_index(const ConfState& conf, Reached&& reached) {
   const uint64_t incoming = majority_index_of(conf.voters, reached);
-  if (conf.voters_outgoing.empty()) return incoming;
+  if (conf.voters_outgoing.empty() || MR_MUTANT(joint_commit_of_incoming)) return incoming;
   const uint64_t outgoing = majority_index_of(conf.voters_outgoing, reached);
   return incoming < outgoing ? incoming : outgoing;
 }

@@ -16,6 +16,7 @@
 
 #include "base/assert.h"
 #include "base/coverage.h"
+#include "base/mutation.h"
 #include "raft/core.h"
 
 namespace multiraft::raft {
@@ -44,7 +45,7 @@ void Core::handle_read_request(const Message& message) {
     leader_read(*leader, message.from, message.read_id);
   } else {
     // An answer saves the asker its timeout (trap 14).
-    refuse_read(message.from, message.read_id);
+    if (!MR_MUTANT(read_request_unanswered)) refuse_read(message.from, message.read_id);
   }
 }
 
@@ -52,13 +53,14 @@ void Core::leader_read(LeaderRole& leader, ReplicaId from, ReadId read) {
   const size_t pending = leader.reads.held.size() + leader.reads.waiting.size();
   // Rounds of heartbeats would keep the members from electing the target if it is slow (trap 19),
   // and a lease may be about to be overridden (trap 18).
-  if (leader.transfer_target || pending >= config_.pending_reads_max) {
+  if ((leader.transfer_target && !MR_MUTANT(read_during_transfer)) ||
+      pending >= config_.pending_reads_max) {
     MR_COVERAGE("raft: read refused during a transfer or beyond the limit");
     refuse_read(from, read);
     return;
   }
   PendingRead waiting{read, from, LogIndex(), 0, ticks_ + config_.election_ticks};
-  if (!committed_in_term()) {
+  if (!committed_in_term() && !MR_MUTANT(read_before_own_commit)) {
     // The commit index may be older than what an earlier leader acknowledged (trap 13).
     leader.reads.held.push_back(waiting);
     return;
@@ -69,13 +71,16 @@ void Core::leader_read(LeaderRole& leader, ReplicaId from, ReadId read) {
 
 void Core::confirm_read(LeaderRole& leader, PendingRead read) {
   read.index = log_.committed();
-  const bool alone = conf_.voters.size() == 1 && conf_.voters[0] == id() && !is_joint(conf_);
+  const bool alone = conf_.voters.size() == 1 &&
+                     (conf_.voters[0] == id() || MR_MUTANT(sole_voter_is_anybody)) &&
+                     (!is_joint(conf_) || MR_MUTANT(alone_in_joint));
   if (alone || lease_valid(leader)) {
     answer_read(read.from, read.id, read.index);
     return;
   }
   // Heartbeats that have not left yet will be sent after this moment: the read joins their round.
-  if (!leader.reads.open) broadcast_heartbeats(leader);
+  if (!leader.reads.open && !(MR_MUTANT(read_starts_no_round) && leader.reads.last_round > 0))
+    broadcast_heartbeats(leader);
   read.round = leader.reads.last_round;
   leader.reads.waiting.push_back(read);
 }
@@ -111,7 +116,8 @@ void Core::release_confirmed_reads(LeaderRole& leader) {
   });
 
   size_t released = 0;
-  while (released < reads.waiting.size() && reads.waiting[released].round <= confirmed) {
+  while (released < reads.waiting.size() &&
+         (reads.waiting[released].round <= confirmed || MR_MUTANT(read_unconfirmed))) {
     const PendingRead& read = reads.waiting[released++];
     answer_read(read.from, read.id, read.index);
   }
@@ -121,7 +127,8 @@ void Core::release_confirmed_reads(LeaderRole& leader) {
   while (!reads.sent.empty() && reads.sent.front().first <= confirmed) {
     // Every member of that quorum heard the round after it was sent, and promised to stay for an
     // election timeout from then on. The lease counts from the sending (trap 17).
-    reads.lease_start_tick = reads.sent.front().second;
+    reads.lease_start_tick =
+        MR_MUTANT(lease_counts_from_answer) ? ticks_ : reads.sent.front().second;
     reads.lease = !leader.timeout_now_sent;
     reads.sent.erase(reads.sent.begin());
   }
@@ -132,7 +139,8 @@ bool Core::lease_valid(const LeaderRole& leader) const {
   // Ticks of two members are not aligned: one may see one more than the other in the same time. One
   // more is taken off for ticks that are not quite even.
   const uint64_t age_ticks = ticks_ - leader.reads.lease_start_tick;
-  return age_ticks + 2 <= config_.election_ticks;
+  return age_ticks + (MR_MUTANT(lease_without_margin) ? 0 : 2) <= config_.election_ticks ||
+         MR_MUTANT(lease_never_ends);
 }
 
 void Core::answer_read(ReplicaId from, ReadId read, LogIndex index) {
@@ -185,6 +193,7 @@ void Core::fail_reads() {
 }
 
 void Core::expire_reads() {
+  if (MR_MUTANT(reads_never_expire)) return;
   // Oldest first, and all wait equally long.
   const auto expire = [&](auto& reads, auto from_of) {
     size_t expired = 0;
