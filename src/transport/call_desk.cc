@@ -12,7 +12,6 @@
 namespace multiraft::transport {
 namespace {
 
-constexpr size_t kCallersMax = 1024;
 constexpr size_t kBufferBytes = 4 * limits::kKiB;
 /// What somebody may make us read who is not a member yet.
 constexpr size_t kNewcomerPayloadBytesMax = 64 * limits::kKiB;
@@ -138,7 +137,7 @@ CallDesk::~CallDesk() = default;
 
 void CallDesk::adopt(const wire::Hello& hello, std::unique_ptr<env::Stream> stream) {
   if (closed_) return;
-  if (callers_.size() >= kCallersMax) {
+  if (callers_.size() >= context_->options.handshakes_max) {
     MR_COVERAGE("too many callers");
     context_->worker_counters[0].connections_refused.add();
     return;

@@ -210,6 +210,18 @@ TEST_F(CallTest, Caller_WhoNeverAsks_IsClosed) {
   EXPECT_EQ(caller.read_to_end(), "");
 }
 
+TEST_F(CallTest, Callers_BeyondTheLimit_AreClosed) {
+  TestNode member(*env_, 1, {.adjust = [](TransportOptions& o) { o.handshakes_max = 2; }});
+  const wire::Hello hello = hello_from(5, member, wire::ConnectionKind::kCall);
+  RawConnection first(*env_, member.address());
+  ASSERT_EQ(first.greet(hello).code, StatusCode::kOk);
+  RawConnection second(*env_, member.address());
+  ASSERT_EQ(second.greet(hello).code, StatusCode::kOk);
+  RawConnection third(*env_, member.address());
+  ASSERT_EQ(third.greet(hello).code, StatusCode::kOk);
+  EXPECT_EQ(third.read_to_end(), "");
+}
+
 TEST_F(CallTest, Stop_WithACallUnderWay_CancelsIt) {
   TestNode member(*env_, 1);
   TestNode newcomer(*env_, 5, {.cluster = ClusterId()});

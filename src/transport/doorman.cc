@@ -45,6 +45,9 @@ Status GuestBook::judge(uint16_t version, const wire::Hello& hello, const Contex
   if (hello.to && hello.to != self) {
     return {StatusCode::kConflict, "this is " + name(self) + ", not " + name(hello.to)};
   }
+  if (hello.kind == wire::ConnectionKind::kSnapshot && !context.options.snapshot_receiver) {
+    return {StatusCode::kInvalidArgument, name(self) + " takes no snapshots"};
+  }
   const bool newcomer = hello.kind == wire::ConnectionKind::kCall && !hello.cluster;
   if (!cluster) {
     return {StatusCode::kUnavailable, name(self) + " is not a member of a cluster yet"};
@@ -105,7 +108,7 @@ class Doorman::Guest final : public FrameReader::Handler,
   }
 
   bool on_frame(const wire::FrameHeader& header, SharedBytes payload) override {
-    if (timed_out_) return false;
+    if (answered_) return false;
     wire::Hello hello;
     Status verdict = judge(header, payload, hello);
     if (!verdict) {
@@ -113,6 +116,7 @@ class Doorman::Guest final : public FrameReader::Handler,
       return false;
     }
     doorman_.book_.note(hello);
+    answered_ = true;
     writer_.send(wire::encode(doorman_.context_->reply(Status::ok())));
     writer_.when_idle([weak = weak_from_this(), hello] {
       if (const auto self = weak.lock()) self->admitted(hello);
@@ -126,7 +130,7 @@ class Doorman::Guest final : public FrameReader::Handler,
       leave();
       return;
     }
-    if (timed_out_) return;
+    if (answered_) return;
     doorman_.context_->worker_counters[0].frames_rejected.add();
     refuse(status);
   }
@@ -148,6 +152,7 @@ class Doorman::Guest final : public FrameReader::Handler,
   }
 
   void refuse(const Status& verdict) {
+    answered_ = true;
     doorman_.refused(verdict, stream_->remote_address());
     writer_.send(wire::encode(doorman_.context_->reply(verdict)));
     farewell_.begin(weak_from_this(), [this] { leave(); });
@@ -164,9 +169,9 @@ class Doorman::Guest final : public FrameReader::Handler,
 
   void timed_out() {
     timer_.fired();
-    if (farewell_.begun() || timed_out_) return leave();
+    if (answered_) return leave();
     MR_COVERAGE("slow handshake");
-    timed_out_ = true;
+    answered_ = true;
     const Status verdict(StatusCode::kUnavailable, "no hello in time");
     doorman_.refused(verdict, stream_->remote_address());
     // A read is under way, so this cannot wait for the other side; but it has sent nothing that a
@@ -196,7 +201,7 @@ class Doorman::Guest final : public FrameReader::Handler,
   FrameWriter writer_;
   Timer timer_;
   Farewell farewell_;
-  bool timed_out_ = false;
+  bool answered_ = false;  ///< Welcomed, refused, or told that it is late.
 };
 
 // -- Doorman.

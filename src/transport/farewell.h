@@ -21,7 +21,6 @@ class Farewell {
   Farewell(env::Stream& stream, FrameWriter& writer, size_t bytes_max)
       : stream_(stream), writer_(writer), bytes_left_(bytes_max) {}
 
-  bool begun() const { return static_cast<bool>(over_); }
   /// No read is under way. `owner` holds this, the stream and the writer. `over` is the last call.
   void begin(std::weak_ptr<void> owner, Task over) {
     owner_ = std::move(owner);

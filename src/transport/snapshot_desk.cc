@@ -8,7 +8,7 @@ namespace multiraft::transport {
 namespace {
 
 /// The receiver limits how many it takes at a time; this limits how many may ask.
-constexpr size_t kTakingMax = 64;
+constexpr size_t kTakingMax = 16;
 
 }  // namespace
 

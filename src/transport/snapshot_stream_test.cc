@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "base/prng.h"
 #include "env/posix/posix_env.h"
 #include "transport/chunk_codec.h"
@@ -212,6 +214,48 @@ TEST_F(SnapshotStreamTest, Sender_StopsInTheMiddle_TheReceiverDiscards) {
   ASSERT_TRUE(done.wait_for([](const auto& d) { return d.size() == 2; }));
 }
 
+TEST_F(SnapshotStreamTest, Receiver_ThatTakesNothing_IsGivenUp) {
+  FakeNode fake(*env_, wire::encode(welcome_of(2)));
+  TestNode a(*env_, 1, {.adjust = [](TransportOptions& o) {
+    o.snapshot_silence_max_ns = 50 * env::kMillisecond;
+  }});
+  a.transport->set_address(NodeId(2), fake.address());
+  EXPECT_EQ(a.send_snapshot(NodeId(2), source_of(1)),
+            Status(StatusCode::kUnavailable, "node 2 takes no more of the snapshot"));
+}
+
+TEST_F(SnapshotStreamTest, Receiver_ThatConfirmsWhatWasNotSent_IsNotBelieved) {
+  const wire::SnapshotAck go_on, early{0, true, StatusCode::kOk, ""}, beyond{5, false, {}, ""};
+  for (const std::string& acks :
+       {wire::encode(early), wire::encode(beyond), wire::encode(go_on) + wire::encode(early),
+        wire::encode(wire::Received{1}), std::string(50, 'x')}) {
+    TestNode a(*env_, 1);
+    // Welcomed and answered by hand, since no transport would say it.
+    auto executor = env_->start_executor("rogue");
+    std::unique_ptr<env::Stream> stream;
+    const std::string welcome = wire::encode(welcome_of(2));
+    std::string hello(wire::encode(wire::Hello{}).size(), '\0');
+    auto listener = env_->network().listen(
+        *executor, {"127.0.0.1", 0}, [&](std::unique_ptr<env::Stream> accepted) {
+          stream = std::move(accepted);
+          stream->read_some(hello, [&](const Result<size_t>&) {
+            const std::array<std::string_view, 1> parts = {welcome};
+            stream->write(parts, [&](const Status&) {
+              stream->read_some(hello, [&](const Result<size_t>&) {
+                const std::array<std::string_view, 1> answer = {acks};
+                stream->write(answer, [](const Status&) {});
+              });
+            });
+          });
+        });
+    ASSERT_TRUE(listener.is_ok());
+    a.transport->set_address(NodeId(2), {"127.0.0.1", (*listener)->port()});
+    EXPECT_EQ(a.send_snapshot(NodeId(2), std::make_unique<GeneratedSource>(content)).code(),
+              StatusCode::kCorruption);
+    executor->stop();
+  }
+}
+
 // -- Streams made by hand.
 
 class RawSnapshotTest : public SnapshotStreamTest {
@@ -346,6 +390,22 @@ TEST_F(RawSnapshotTest, Stream_OnWhichNothingMoves_IsGivenUp) {
   auto stream = begin();
   EXPECT_EQ(stream->read_to_end(), "");
   EXPECT_TRUE(node_.inbox.state.wait_for([](const auto& s) { return s.discarded == 1; }));
+}
+
+TEST_F(SnapshotStreamTest, Streams_BeyondTheLimit_AreRefused) {
+  TestNode node(*env_, 1);
+  const wire::Hello hello = hello_from(3, node, wire::ConnectionKind::kSnapshot);
+  std::vector<std::unique_ptr<RawConnection>> streams;
+  for (int i = 0; i < 16; ++i) {
+    streams.push_back(std::make_unique<RawConnection>(*env_, node.address()));
+    ASSERT_EQ(streams.back()->greet(hello).code, StatusCode::kOk);
+  }
+  RawConnection late(*env_, node.address());
+  ASSERT_EQ(late.greet(hello).code, StatusCode::kOk);
+  wire::SnapshotAck ack;
+  ASSERT_TRUE(wire::decode(late.read_frame(wire::FrameKind::kSnapshotAck), ack).is_ok());
+  EXPECT_TRUE(ack.last);
+  EXPECT_EQ(ack.code, StatusCode::kOverloaded);
 }
 
 // -- Chunks.

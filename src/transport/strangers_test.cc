@@ -187,6 +187,13 @@ TEST_F(StrangersTest, OtherVersion_IsRefusedInWordsThatItCanRead) {
   EXPECT_EQ(reply.text, "node 1 speaks protocol version 1, not 2");
 }
 
+TEST_F(StrangersTest, NodeWithoutSnapshots_RefusesTheirStreams) {
+  TestNode node(*env_, 1, {.adjust = [](TransportOptions& o) { o.snapshot_receiver = nullptr; }});
+  RawConnection stranger(*env_, node.address());
+  EXPECT_EQ(stranger.greet(hello_from(3, node, wire::ConnectionKind::kSnapshot)).text,
+            "node 1 takes no snapshots");
+}
+
 TEST_F(StrangersTest, BytesBehindTheHello_AreRefused) {
   TestNode node(*env_, 1);
   RawConnection hasty(*env_, node.address());
@@ -320,38 +327,6 @@ TEST_F(StrangersTest, NodeThatStartsAnew_EndsTheConnectionToItsPredecessor) {
 }
 
 // -- Those we connect to.
-
-/// Listens, and treats each connection by hand.
-class FakeNode {
- public:
-  FakeNode(env::Environment& env, std::string answer) : answer_(std::move(answer)) {
-    executor_ = env.start_executor("fake");
-    auto listener = env.network().listen(*executor_, {"127.0.0.1", 0},
-                                         [this](std::unique_ptr<env::Stream> stream) {
-                                           streams_.push_back(std::move(stream));
-                                           parts_ = {answer_};
-                                           streams_.back()->write(parts_, [](const Status&) {});
-                                         });
-    MR_ASSERT(listener.is_ok());
-    listener_ = std::move(*listener);
-  }
-  ~FakeNode() {
-    executor_->stop();
-    streams_.clear();
-  }
-  env::Address address() const { return {"127.0.0.1", listener_->port()}; }
-
- private:
-  const std::string answer_;
-  std::vector<std::string_view> parts_;
-  std::unique_ptr<env::Executor> executor_;
-  std::unique_ptr<env::Listener> listener_;
-  std::vector<std::unique_ptr<env::Stream>> streams_;
-};
-
-wire::HelloReply welcome_of(uint64_t node) {
-  return {StatusCode::kOk, kTestCluster, NodeId(node), 99, ""};
-}
 
 TEST_F(StrangersTest, AnswersThatAreNotRight_AreFailedAttempts) {
   wire::HelloReply other_node = welcome_of(3);

@@ -234,6 +234,26 @@ wire::HelloReply RawConnection::greet(const wire::Hello& hello) {
   return reply;
 }
 
+// -- FakeNode.
+
+FakeNode::FakeNode(env::Environment& env, std::string answer)
+    : answer_(std::move(answer)), executor_(env.start_executor("fake")) {
+  auto listener = env.network().listen(*executor_, {"127.0.0.1", 0},
+                                       [this](std::unique_ptr<env::Stream> stream) {
+                                         streams_.push_back(std::move(stream));
+                                         const std::array<std::string_view, 1> parts = {answer_};
+                                         streams_.back()->write(parts, [](const Status&) {});
+                                       });
+  MR_ASSERT(listener.is_ok());
+  listener_ = std::move(*listener);
+}
+
+FakeNode::~FakeNode() { executor_->stop(); }
+
+wire::HelloReply welcome_of(uint64_t node) {
+  return {StatusCode::kOk, kTestCluster, NodeId(node), 99, ""};
+}
+
 wire::Hello hello_from(uint64_t node, const TestNode& to, wire::ConnectionKind kind) {
   wire::Hello hello;
   hello.kind = kind;

@@ -185,6 +185,22 @@ class RawConnection {
   bool closed_ = false;
 };
 
+/// Listens, says the same to everybody who connects, and nothing more.
+class FakeNode {
+ public:
+  FakeNode(env::Environment& env, std::string answer);
+  ~FakeNode();
+  env::Address address() const { return {"127.0.0.1", listener_->port()}; }
+
+ private:
+  const std::string answer_;
+  std::unique_ptr<env::Executor> executor_;
+  std::unique_ptr<env::Listener> listener_;
+  std::vector<std::unique_ptr<env::Stream>> streams_;
+};
+/// How a node welcomes whoever connects.
+wire::HelloReply welcome_of(uint64_t node);
+
 /// A hello as the node would say it.
 wire::Hello hello_from(uint64_t node, const TestNode& to,
                        wire::ConnectionKind kind = wire::ConnectionKind::kMessages);

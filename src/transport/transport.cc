@@ -162,6 +162,7 @@ void TransportImpl::forget(NodeId node) {
 void TransportImpl::send_snapshot(NodeId to, const wire::SnapshotHeader& header,
                                   std::unique_ptr<ChunkSource> source, env::Executor& executor,
                                   Callback<void(Status)> done) {
+  MR_ASSERT(context_->options.snapshot_executor);
   Callback<void(Status)> report = [&executor, done = std::move(done)](Status status) mutable {
     executor.post([done = std::move(done), status = std::move(status)]() mutable {
       done(std::move(status));

@@ -48,7 +48,9 @@ class WorkerTransport {
   virtual ~WorkerTransport() = default;
   /// Queues. False: not accepted (no address, queue full), and nothing will be sent.
   virtual bool send(NodeId to, const wire::GroupMessage& message) = 0;
-  virtual bool send(NodeId to, wire::Request request) = 0;
+  virtual bool send(NodeId to, wire::Request request) = 0;  ///< Its id is below 2^63.
+  /// The id of a request is all that is needed to answer it: also one that came by call(), from a
+  /// node without an address. Such an answer leaves at once.
   virtual bool send(NodeId to, wire::Response response) = 0;
   /// Ends the turn: one batch goes to every destination that something was queued for, unless a
   /// write to it is under way, behind which the next batch gathers.
@@ -87,7 +89,8 @@ struct TransportOptions {
   int64_t connect_timeout_ns = 1'000 * env::kMillisecond;
   int64_t reconnect_backoff_max_ns = 500 * env::kMillisecond;
   int64_t handshake_timeout_ns = 5 * env::kSecond;  ///< For those who connect to us.
-  size_t handshakes_max = 1024;  ///< Under way; further connections are closed at once.
+  /// Under way, and callers without an answer; further connections are closed at once.
+  size_t handshakes_max = 1024;
   /// A node that takes none of what is sent to it for so long is connected to anew. A network that
   /// comes back is noticed by a new connection within a second, but by an old one only when TCP
   /// tries again, which may be a minute later.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/assert.h"
 #include "base/coverage.h"
 
 namespace multiraft::transport {
@@ -29,7 +30,10 @@ bool WorkerTransportImpl::send(NodeId to, const wire::GroupMessage& message) {
   return queue(to, message);
 }
 
-bool WorkerTransportImpl::send(NodeId to, wire::Request request) { return queue(to, request); }
+bool WorkerTransportImpl::send(NodeId to, wire::Request request) {
+  MR_ASSERT_MSG((request.id & kCallIdBit) == 0, "the answer would be taken for a caller's");
+  return queue(to, request);
+}
 
 bool WorkerTransportImpl::send(NodeId to, wire::Response response) {
   if ((response.id & kCallIdBit) != 0) return answer_call_(to, std::move(response));
