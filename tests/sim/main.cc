@@ -1,6 +1,7 @@
 // raft_sim: runs seeds of the core's simulation. A failure prints one line that replays it.
 
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -84,15 +85,35 @@ std::optional<Arguments> parse(int argc, char** argv) {
   return a;
 }
 
+// What runs now, for the line that a failed assertion prints.
+uint64_t current_seed = 0;
+Schedule current_schedule = Schedule::kSwarm;
+
 RunResult run_seed(uint64_t seed, const Arguments& a) {
   const Schedule schedule = a.schedule.value_or(schedule_of_seed(seed));
+  current_seed = seed;
+  current_schedule = schedule;
   std::function<void(const std::string&)> trace;
   if (a.trace) trace = [](const std::string& line) { std::printf("%s\n", line.c_str()); };
   World world(Settings::of(seed, schedule), std::move(trace));
   return world.run();
 }
 
+void print_failure(uint64_t seed, Schedule schedule, uint64_t step, const std::string& what) {
+  std::printf(
+      "FAILED seed %llu, step %llu: %s\n  replay: raft_sim --first %llu --seeds 1 --schedule %s "
+      "--trace\n",
+      static_cast<unsigned long long>(seed), static_cast<unsigned long long>(step), what.c_str(),
+      static_cast<unsigned long long>(seed), std::string(schedule_name(schedule)).c_str());
+  std::fflush(stdout);
+}
+
+extern "C" void on_abort(int) {
+  print_failure(current_seed, current_schedule, 0, "an assertion failed (assertion)");
+}
+
 int run(const Arguments& a) {
+  std::signal(SIGABRT, on_abort);
   const auto start = std::chrono::steady_clock::now();
   uint64_t failures = 0;
   uint64_t hazards = 0;
@@ -108,13 +129,7 @@ int run(const Arguments& a) {
     }
     if (violation.empty()) continue;
     ++failures;
-    const Schedule schedule = a.schedule.value_or(schedule_of_seed(seed));
-    std::printf(
-        "FAILED seed %llu, step %llu: %s\n  replay: raft_sim --first %llu --seeds 1 --schedule %s "
-        "--trace\n",
-        static_cast<unsigned long long>(seed), static_cast<unsigned long long>(result.steps),
-        violation.c_str(), static_cast<unsigned long long>(seed),
-        std::string(schedule_name(schedule)).c_str());
+    print_failure(seed, current_schedule, result.steps, violation);
     if (!a.keep_going) break;
   }
   const double seconds =
