@@ -51,16 +51,21 @@ void FakeTransport::carry(FakeNode* to, wire::Request request, int64_t timeout_n
   };
   cluster_.post_to(node_, timeout_ns,
                    [finish] { finish(Status(StatusCode::kUnknownOutcome, "no answer in time")); });
-  cluster_.post_to(*to, kLatencyNs, [this, to, request = std::move(request), finish]() mutable {
-    to->controller->on_request(
-        node_.id, std::move(request),
-        [this, to, finish, asker = node_.life](StatusCode code, SharedBytes payload) {
-          if (!cluster_.alive(node_.id, asker) || !to->connected || !node_.connected) return;
-          cluster_.post_to(node_, kLatencyNs, [finish, code, payload = std::move(payload)] {
-            finish(wire::Response{0, code, payload});
-          });
-        });
-  });
+  // The one who asks may have ended, transport and all, before the answer is there.
+  auto& cluster = cluster_;
+  auto& asker = node_;
+  cluster_.post_to(
+      *to, kLatencyNs,
+      [&cluster, &asker, life = asker.life, to, request = std::move(request), finish]() mutable {
+        to->controller->on_request(
+            asker.id, std::move(request),
+            [&cluster, &asker, life, to, finish](StatusCode code, SharedBytes payload) {
+              if (!cluster.alive(asker.id, life) || !to->connected || !asker.connected) return;
+              cluster.post_to(asker, kLatencyNs, [finish, code, payload = std::move(payload)] {
+                finish(wire::Response{0, code, payload});
+              });
+            });
+      });
 }
 
 void FakeHost::ask(NodeId to, wire::RequestKind kind, SharedBytes payload, int64_t timeout_ns,
