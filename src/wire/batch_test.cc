@@ -379,7 +379,7 @@ TEST(Batch, RequestAndResponse_ImpossibleFields_AreRefused) {
     EXPECT_FALSE(decode_all(payload_with(request, 1, kind)).is_ok());
   }
   EXPECT_FALSE(decode_all(payload_with(response, 1, '\x0f')).is_ok());
-  for (const size_t at : {2, 3, 7}) {
+  for (const size_t at : {size_t{2}, size_t{3}, size_t{7}}) {
     EXPECT_FALSE(decode_all(payload_with(request, at, '\x7f')).is_ok());
     EXPECT_FALSE(decode_all(payload_with(response, at, '\x7f')).is_ok());
   }
