@@ -50,8 +50,11 @@ class Group {
   void node_down(NodeId node);
   void snapshot_sent(ReplicaId to, bool ok);
   void state_saved(LogIndex index);
-  /// A snapshot of this group has arrived whole; `writer` has taken all of its chunks.
-  void snapshot_received(raft::Message message, std::unique_ptr<SnapshotWriter> writer);
+  /// What is to become of a snapshot that a leader of `term` wants to send.
+  Status judge_snapshot(Term term, const raft::Snapshot& snapshot) const;
+  /// A snapshot of this group has arrived whole; `writer` has taken all of its chunks. Ok: it is
+  /// being installed.
+  Status snapshot_received(raft::Message message, std::unique_ptr<SnapshotWriter> writer);
 
   // -- A turn.
   void begin_turn();
@@ -104,8 +107,8 @@ class Group {
   void release(std::vector<raft::Message> responses);
   void save_commit();
   void install(std::shared_ptr<raft::StorageAppend> append);
-  void announced(std::shared_ptr<raft::StorageAppend> append);
-  void finish_install(std::shared_ptr<raft::StorageAppend> append);
+  void replace_state(std::shared_ptr<raft::StorageAppend> append);
+  void finish_install(const std::shared_ptr<raft::StorageAppend>& append, const Status& status);
 
   void apply_entries(const std::vector<raft::Entry>& entries);
   void flush_commands(LogIndex last_index, Term last_term);

@@ -43,9 +43,10 @@ class GroupServices {
   /// Keeps the state of an in-memory state machine on disk. Ends with Group::state_saved().
   virtual void save_state(Group& group, const raft::Snapshot& position,
                           std::unique_ptr<SnapshotReader> reader) = 0;
-  /// Makes a received snapshot the saved state of an in-memory state machine. Ends with `done`.
-  virtual void keep_received_state(GroupId group, ReplicaId replica, LogIndex index,
-                                   Callback<void(Group&, const Status&)> done) = 0;
+  /// Replaces the state by a received snapshot, away from the worker's thread: it waits for the
+  /// disk. Ends with `done`.
+  virtual void install_received(Group& group, std::unique_ptr<SnapshotWriter> writer,
+                                Callback<void(Group&, const Status&)> done) = 0;
 
   virtual void count_applied(uint64_t entries) = 0;
   virtual void count_install() = 0;

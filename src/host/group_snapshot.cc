@@ -11,8 +11,6 @@ namespace {
 
 /// Where the logs of a group's founders start. Nothing precedes it, so an empty state machine fits.
 constexpr LogIndex kFounderIndex{1};
-/// A snapshot that has not arrived after this no longer holds back compaction (trap 43).
-constexpr int64_t kSnapshotProtectsLogNs = 300 * env::kSecond;
 constexpr int64_t kFlushIntervalNs = 2 * env::kSecond;
 
 }  // namespace
@@ -135,15 +133,29 @@ void Group::snapshot_sent(ReplicaId to, bool ok) {
 
 // -- Installing.
 
-void Group::snapshot_received(raft::Message message, std::unique_ptr<SnapshotWriter> writer) {
-  if (installing_) return;  // The leader tries again, should it still be needed.
+Status Group::judge_snapshot(Term term, const raft::Snapshot& snapshot) const {
+  if (term < core_->term()) {
+    MR_COVERAGE("snapshot of a leader whose term is over");
+    return {StatusCode::kConflict, "the term of the snapshot's leader is over"};
+  }
+  if (snapshot.index <= core_->commit_index()) {
+    MR_COVERAGE("snapshot of what is here already");
+    return {StatusCode::kAlreadyExists, "the replica has all that the snapshot holds"};
+  }
+  if (installing_) return {StatusCode::kUnavailable, "another snapshot is being installed"};
+  return Status::ok();
+}
+
+Status Group::snapshot_received(raft::Message message, std::unique_ptr<SnapshotWriter> writer) {
+  MR_RETURN_IF_ERROR(judge_snapshot(message.term, *message.snapshot));
   received_ = std::move(writer);
   received_position_ = *message.snapshot;
   (void)core_->step(std::move(message));
   process_ready();
-  // The core did not want it: it is older than what is here.
-  if (!installing_) received_.reset();
   services_.activate(*this);
+  if (installing_) return Status::ok();
+  received_.reset();
+  return {StatusCode::kConflict, "the replica does not want the snapshot"};
 }
 
 void Group::install(std::shared_ptr<raft::StorageAppend> append) {
@@ -155,39 +167,31 @@ void Group::install(std::shared_ptr<raft::StorageAppend> append) {
   services_.log().announce_install(
       id(), *append->snapshot,
       [&services = services_, group = id(), replica = replica(), append]() mutable {
-        if (Group* self = services.find(group, replica)) self->announced(std::move(append));
+        if (Group* self = services.find(group, replica)) self->replace_state(std::move(append));
       });
 }
 
-void Group::announced(std::shared_ptr<raft::StorageAppend> append) {
-  if (!state_machine_->in_memory()) {
-    finish_install(std::move(append));
-    return;
-  }
-  services_.keep_received_state(id(), replica(), append->snapshot->index,
-                                [append](Group& group, const Status& status) {
-                                  if (!status) {
-                                    group.services_.fatal(status);
-                                  } else {
-                                    group.finish_install(append);
-                                  }
-                                });
-}
-
-void Group::finish_install(std::shared_ptr<raft::StorageAppend> append) {
+void Group::replace_state(std::shared_ptr<raft::StorageAppend> append) {
   if (applying || has_apply()) {  // Older entries first; the engine pushes back.
     services_.run_later(id(), replica(), services_.options().heartbeat_ns / 10,
-                        [append](Group& group) { group.finish_install(append); });
+                        [append](Group& group) { group.replace_state(append); });
     return;
   }
-  const raft::Snapshot& snapshot = *append->snapshot;
-  if (const Status status = received_->finish(); !status) {
+  services_.install_received(*this, std::move(received_),
+                             [append](Group& group, const Status& status) {
+                               group.finish_install(append, status);
+                             });
+}
+
+void Group::finish_install(const std::shared_ptr<raft::StorageAppend>& append,
+                           const Status& status) {
+  if (!status) {
     services_.fatal(status);
     return;
   }
+  const raft::Snapshot& snapshot = *append->snapshot;
   MR_COVERAGE("snapshot installed");
   services_.count_install();
-  received_.reset();
   if (state_machine_->in_memory()) state_saved_index_ = snapshot.index;
   conf_history_.assign(1, {snapshot.index, snapshot.conf_state});
   writes_.skipped_to(snapshot.index);
@@ -221,7 +225,8 @@ void Group::compact() {
   LogIndex limit =
       std::min(applied, in_memory ? state_saved_index_ : state_machine_->durable_index());
   for (const SnapshotInFlight& snapshot : snapshots_in_flight_) {
-    if (services_.now() - snapshot.started < kSnapshotProtectsLogNs) {
+    // A crawling one no longer holds it back (trap 43).
+    if (services_.now() - snapshot.started < options.snapshot_protects_log_ns) {
       limit = std::min(limit, snapshot.index);
     }
   }

@@ -231,10 +231,16 @@ void NodeHostImpl::make_snapshot_store() {
       done(worker.writer_for(header));
     });
   };
-  hooks.arrived = [this](const wire::SnapshotHeader& header,
-                         std::unique_ptr<SnapshotWriter> writer) {
-    on_owner(header.group, [header, writer = std::move(writer)](Worker& worker) mutable {
-      worker.snapshot_arrived(header, std::move(writer));
+  hooks.judge = [this](const wire::SnapshotHeader& header, Callback<void(Status)> done) {
+    on_owner(header.group, [header, done = std::move(done)](Worker& worker) mutable {
+      done(worker.judge_snapshot(header));
+    });
+  };
+  hooks.arrived = [this](const wire::SnapshotHeader& header, std::unique_ptr<SnapshotWriter> writer,
+                         Callback<void(Status)> taken) {
+    on_owner(header.group, [header, writer = std::move(writer),
+                            taken = std::move(taken)](Worker& worker) mutable {
+      taken(worker.snapshot_arrived(header, std::move(writer)));
     });
   };
   snapshots_ = std::make_unique<SnapshotStore>(env_.file_system(), options_.state_dir + "/snap",
@@ -251,6 +257,7 @@ Status NodeHostImpl::start_transport() {
   }
   options.snapshot_receiver = snapshots_.get();
   options.snapshot_executor = snapshot_executor_.get();
+  options.snapshot_bytes_per_second = options_.snapshot_bytes_per_second;
   auto transport = transport::Transport::start(std::move(options), env_);
   if (!transport) return transport.status();
   transport_ = std::move(*transport);

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "base/limits.h"
 #include "base/shared_bytes.h"
 #include "base/status.h"
 #include "base/task.h"
@@ -43,6 +44,9 @@ struct HostOptions {
   uint64_t compact_bytes = 64 * limits::kMiB;
   /// ... keeping this many entries for members that lag a little.
   uint64_t compact_tail_entries = 1'000;
+  /// A snapshot that a member takes holds back the cutting of the log for so long at most.
+  int64_t snapshot_protects_log_ns = limits::kSnapshotProtectsLogSeconds * env::kSecond;
+  uint64_t snapshot_bytes_per_second = 0;  ///< Of all that leave this node. 0: no throttle.
   /// Which engine holds a group's state. Outlives the host.
   std::function<StateMachineEngine&(GroupId)> engine;
 };

@@ -6,7 +6,8 @@
 namespace multiraft::host {
 namespace {
 
-constexpr uint32_t kReceivingMax = 8;
+/// Read in at a time, so that several snapshots share the thread.
+constexpr int kChunksPerFeed = 16;
 
 Status copy_chunks(SnapshotFileReader& from, SnapshotWriter& to) {
   std::string chunk;
@@ -23,22 +24,43 @@ Status copy_chunks(SnapshotFileReader& from, SnapshotWriter& to) {
 class SnapshotStore::Spool final : public transport::ChunkSink {
  public:
   Spool(SnapshotStore& store, wire::SnapshotHeader header, std::unique_ptr<SnapshotFileWriter> file)
-      : store_(store), header_(std::move(header)), file_(std::move(file)) {
-    ++store_.receiving_;
+      : store_(store), header_(std::move(header)), file_(std::move(file)) {}
+  ~Spool() override {
+    if (!whole_ && store_.is_current(header_)) store_.incoming_.erase(header_.group.value);
   }
-  ~Spool() override { --store_.receiving_; }
 
-  Status append(std::string_view chunk) override { return file_->append(chunk); }
-  Status finish() override {
-    MR_RETURN_IF_ERROR(file_->finish());
-    store_.spooled(header_);
-    return Status::ok();
+  Status append(std::string_view chunk) override {
+    MR_RETURN_IF_ERROR(check_current());
+    return file_->append(chunk);
+  }
+  void finish(Callback<void(Status)> done) override {
+    Status status = check_current();
+    if (status) status = file_->finish();
+    if (!status) return done(status);
+    whole_ = true;
+    store_.spooled(header_, std::move(done));
   }
 
  private:
+  Status check_current() {
+    if (store_.is_current(header_)) return Status::ok();
+    MR_COVERAGE("snapshot overtaken by a newer one");
+    file_.reset();  // And so is what was written.
+    return {StatusCode::kCancelled, "a newer snapshot of the group took its place"};
+  }
+
   SnapshotStore& store_;
   const wire::SnapshotHeader header_;
   std::unique_ptr<SnapshotFileWriter> file_;
+  bool whole_ = false;
+};
+
+/// A spooled snapshot on its way into a state machine.
+struct SnapshotStore::Feed {
+  wire::SnapshotHeader header;
+  std::unique_ptr<SnapshotFileReader> file;
+  std::unique_ptr<SnapshotWriter> writer;
+  Callback<void(Status)> done;
 };
 
 SnapshotStore::SnapshotStore(env::FileSystem& fs, std::string directory, env::Executor& executor,
@@ -51,8 +73,8 @@ std::string SnapshotStore::state_path(GroupId group) const {
   return directory_ + "/state-" + to_string(group);
 }
 
-std::string SnapshotStore::received_path(GroupId group, LogIndex index) const {
-  return directory_ + "/received-" + to_string(group) + "-" + to_string(index);
+std::string SnapshotStore::received_path(const wire::SnapshotHeader& header) const {
+  return directory_ + "/received-" + to_string(header.group) + "-" + std::to_string(header.stream);
 }
 
 Status SnapshotStore::open() {
@@ -98,56 +120,137 @@ void SnapshotStore::save_state(GroupId group, const raft::Snapshot& position,
       });
 }
 
-void SnapshotStore::keep_received(GroupId group, LogIndex index, Callback<void(Status)> done) {
-  executor_.post([this, group, index, done = std::move(done)]() mutable {
-    Status status = fs_.rename(received_path(group, index), state_path(group));
-    if (status) status = fs_.sync_directory(directory_);
-    done(std::move(status));
+void SnapshotStore::install_received(GroupId group, bool in_memory,
+                                     std::unique_ptr<SnapshotWriter> writer,
+                                     Callback<void(Status)> done) {
+  executor_.post([this, group, in_memory, writer = std::move(writer),
+                  done = std::move(done)]() mutable {
+    auto found = incoming_.find(group.value);
+    auto install = [&]() -> Status {
+      if (found == incoming_.end()) return {StatusCode::kCancelled, "the replica is gone"};
+      if (in_memory) {
+        MR_RETURN_IF_ERROR(fs_.rename(received_path(found->second.header), state_path(group)));
+        MR_RETURN_IF_ERROR(fs_.sync_directory(directory_));
+      }
+      return writer->finish();
+    };
+    const Status status = install();
+    writer.reset();
+    if (found != incoming_.end()) drop(wire::SnapshotHeader(found->second.header));
+    done(status);
   });
 }
 
 void SnapshotStore::forget(GroupId group) {
-  executor_.post([this, group] { (void)fs_.remove(state_path(group)); });
+  executor_.post([this, group] {
+    (void)fs_.remove(state_path(group));
+    // What still arrives, or waits for an installation that will not come.
+    const auto found = incoming_.find(group.value);
+    if (found != incoming_.end()) drop(wire::SnapshotHeader(found->second.header));
+  });
 }
 
-Result<std::unique_ptr<transport::ChunkSink>> SnapshotStore::on_snapshot(
-    NodeId from, const wire::SnapshotHeader& header) {
-  if (receiving_ >= kReceivingMax) {
+// -- Arriving.
+
+bool SnapshotStore::is_current(const wire::SnapshotHeader& header) const {
+  auto found = incoming_.find(header.group.value);
+  return found != incoming_.end() && found->second.header == header;
+}
+
+void SnapshotStore::drop(const wire::SnapshotHeader& header) {
+  if (is_current(header)) incoming_.erase(header.group.value);
+  // It may be the saved state by now. What cannot be removed goes at the next start.
+  (void)fs_.remove(received_path(header));
+}
+
+void SnapshotStore::on_snapshot(
+    NodeId, const wire::SnapshotHeader& header,
+    Callback<void(Result<std::unique_ptr<transport::ChunkSink>>)> done) {
+  hooks_.judge(header, [this, header, done = std::move(done)](Status status) mutable {
+    executor_.post(
+        [this, header, done = std::move(done), status = std::move(status)]() mutable {
+          if (status) {
+            done(admit(header));
+          } else {
+            done(std::move(status));
+          }
+        });
+  });
+}
+
+Result<std::unique_ptr<transport::ChunkSink>> SnapshotStore::admit(
+    const wire::SnapshotHeader& header) {
+  const auto found = incoming_.find(header.group.value);
+  if (found != incoming_.end()) {
+    const wire::SnapshotHeader& other = found->second.header;
+    if (found->second.whole) {
+      MR_COVERAGE("snapshot refused while another is installed");
+      return Status(StatusCode::kUnavailable, "another snapshot of the group is being installed");
+    }
+    const bool same_replica = other.to == header.to;
+    if (same_replica && (header.term < other.term ||
+                         (header.term == other.term && header.snapshot.index < other.snapshot.index))) {
+      MR_COVERAGE("older snapshot refused while a newer one arrives");
+      return Status(StatusCode::kConflict, "a newer snapshot of the group arrives already");
+    }
+  } else if (incoming_.size() >= limits::kSnapshotsReceivingMax) {
     return Status(StatusCode::kOverloaded, "too many snapshots arrive at this node already");
   }
-  if (header.from.node() != from) {
-    return Status(StatusCode::kInvalidArgument, "the snapshot's sender is another node's replica");
-  }
-  auto file = SnapshotFileWriter::create(fs_, received_path(header.group, header.snapshot.index),
-                                         {header.group, header.snapshot});
+  auto file =
+      SnapshotFileWriter::create(fs_, received_path(header), {header.group, header.snapshot});
   if (!file) return file.status();
+  incoming_[header.group.value] = {header, false};
   return std::unique_ptr<transport::ChunkSink>(
       std::make_unique<Spool>(*this, header, std::move(*file)));
 }
 
-void SnapshotStore::spooled(const wire::SnapshotHeader& header) {
-  hooks_.writer_for(header, [this, header](std::unique_ptr<SnapshotWriter> writer) mutable {
-    executor_.post(
-        [this, header, writer = std::move(writer)]() mutable { feed(header, std::move(writer)); });
+void SnapshotStore::spooled(const wire::SnapshotHeader& header, Callback<void(Status)> done) {
+  incoming_[header.group.value].whole = true;
+  hooks_.writer_for(header, [this, header, done = std::move(done)](
+                                std::unique_ptr<SnapshotWriter> writer) mutable {
+    executor_.post([this, header, writer = std::move(writer), done = std::move(done)]() mutable {
+      auto in = std::make_shared<Feed>();
+      in->header = header;
+      in->done = std::move(done);
+      if (!writer) {
+        MR_COVERAGE("unwanted snapshot dropped");
+        return end_feed(*in, Status(StatusCode::kConflict, "the snapshot is not wanted any more"));
+      }
+      in->writer = std::move(writer);
+      auto file = SnapshotFileReader::open(fs_, received_path(header));
+      if (!file) return end_feed(*in, file.status());
+      in->file = std::move(*file);
+      feed(std::move(in));
+    });
   });
 }
 
-void SnapshotStore::feed(const wire::SnapshotHeader& header,
-                         std::unique_ptr<SnapshotWriter> writer) {
-  const std::string path = received_path(header.group, header.snapshot.index);
-  if (!writer) {
-    MR_COVERAGE("unwanted snapshot dropped");
-    (void)fs_.remove(path);
+void SnapshotStore::feed(std::shared_ptr<Feed> in) {
+  std::string chunk;
+  for (int i = 0; i < kChunksPerFeed; ++i) {
+    Status status = in->file->next(chunk);
+    if (status && !chunk.empty()) status = in->writer->append(chunk);
+    // What cannot be read back, or written, is dropped; the leader sends another (trap 42).
+    if (!status) {
+      MR_COVERAGE("received snapshot could not be read in");
+      return end_feed(*in, status);
+    }
+    if (!chunk.empty()) continue;
+    in->file.reset();
+    hooks_.arrived(in->header, std::move(in->writer), [this, in](Status taken) {
+      executor_.post([this, in, taken = std::move(taken)] { end_feed(*in, taken); });
+    });
     return;
   }
-  auto file = SnapshotFileReader::open(fs_, path);
-  // A file that cannot be read back is dropped; the leader finds out and sends another (trap 42).
-  if (!file || !copy_chunks(**file, *writer)) {
-    MR_COVERAGE("received snapshot could not be read back");
-    (void)fs_.remove(path);
-    return;
-  }
-  hooks_.arrived(header, std::move(writer));
+  executor_.post([this, in = std::move(in)]() mutable { feed(std::move(in)); });
+}
+
+void SnapshotStore::end_feed(Feed& in, const Status& status) {
+  in.file.reset();
+  in.writer.reset();
+  // Where it was taken, install_received() does the rest.
+  if (!status) drop(in.header);
+  in.done(status);
 }
 
 }  // namespace multiraft::host

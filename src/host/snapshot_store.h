@@ -2,10 +2,14 @@
 // The node's snapshot files and everything slow about snapshots, on a thread of their own.
 //
 //   state_dir/snap/state-G              saved state of an in-memory state machine
-//   state_dir/snap/received-G-INDEX     a snapshot on its way in; garbage after a restart
+//   state_dir/snap/received-G-STREAM    a snapshot on its way in; garbage after a restart
 //
 // A snapshot that arrives is spooled to a file first, so that a slow or broken stream never holds a
-// state machine, and then read into the SnapshotWriter that the group's worker provides.
+// state machine, and then read into the SnapshotWriter that the group's worker provides. A group has
+// one on its way in at a time: a newer one takes the place of what still arrives, and none is taken
+// while another is read in or installed. The file goes with the last one who needs it.
+
+#include <absl/container/flat_hash_map.h>
 
 #include <cstdint>
 #include <functional>
@@ -22,13 +26,19 @@ namespace multiraft::host {
 
 class SnapshotStore final : public transport::SnapshotReceiver {
  public:
-  /// `writer_for` is asked on the snapshot thread and answers through its callback (null: not
-  /// wanted); `arrived` is told on the snapshot thread when the writer has taken everything.
+  /// The group's worker. Called on the snapshot thread; callbacks may come on any.
   struct Hooks {
+    /// Whether it is wanted at all, before anything is taken.
+    std::function<void(const wire::SnapshotHeader&, Callback<void(Status)>)> judge;
+    /// Where it goes to; null: not wanted any more.
     std::function<void(const wire::SnapshotHeader&,
                        Callback<void(std::unique_ptr<SnapshotWriter>)>)>
         writer_for;
-    std::function<void(const wire::SnapshotHeader&, std::unique_ptr<SnapshotWriter>)> arrived;
+    /// The writer has taken everything. `taken` says what the core made of it; where it is ok, the
+    /// group calls install_received() or drop_received().
+    std::function<void(const wire::SnapshotHeader&, std::unique_ptr<SnapshotWriter>,
+                       Callback<void(Status)>)>
+        arrived;
   };
 
   SnapshotStore(env::FileSystem& fs, std::string directory, env::Executor& executor, Hooks hooks);
@@ -44,28 +54,43 @@ class SnapshotStore final : public transport::SnapshotReceiver {
   /// Any thread; `done` on the snapshot thread.
   void save_state(GroupId group, const raft::Snapshot& position,
                   std::unique_ptr<SnapshotReader> reader, Callback<void(Status)> done);
-  /// The received snapshot becomes the saved state.
-  void keep_received(GroupId group, LogIndex index, Callback<void(Status)> done);
+  /// Any thread; `done` on the snapshot thread. Ends what began with Hooks::arrived: the writer
+  /// replaces the state, after the file became the saved state where `in_memory`. Slow.
+  void install_received(GroupId group, bool in_memory, std::unique_ptr<SnapshotWriter> writer,
+                        Callback<void(Status)> done);
   /// Removes the files of a group.
   void forget(GroupId group);
 
   // -- transport::SnapshotReceiver, on the snapshot thread.
-  Result<std::unique_ptr<transport::ChunkSink>> on_snapshot(
-      NodeId from, const wire::SnapshotHeader& header) override;
+  void on_snapshot(NodeId from, const wire::SnapshotHeader& header,
+                   Callback<void(Result<std::unique_ptr<transport::ChunkSink>>)> done) override;
 
  private:
   class Spool;
+  struct Feed;
+  /// The snapshot of a group that is on its way in.
+  struct Incoming {
+    wire::SnapshotHeader header;
+    bool whole = false;  ///< Spooled; it is read in or installed.
+  };
 
   std::string state_path(GroupId group) const;
-  std::string received_path(GroupId group, LogIndex index) const;
-  void spooled(const wire::SnapshotHeader& header);
-  void feed(const wire::SnapshotHeader& header, std::unique_ptr<SnapshotWriter> writer);
+  std::string received_path(const wire::SnapshotHeader& header) const;
+  Result<std::unique_ptr<transport::ChunkSink>> admit(const wire::SnapshotHeader& header);
+  /// Whether this stream is the one on its way in.
+  bool is_current(const wire::SnapshotHeader& header) const;
+  void spooled(const wire::SnapshotHeader& header, Callback<void(Status)> done);
+  void feed(std::shared_ptr<Feed> feed);
+  void end_feed(Feed& feed, const Status& status);
+  /// No more of it: the file goes.
+  void drop(const wire::SnapshotHeader& header);
 
   env::FileSystem& fs_;
   const std::string directory_;
   env::Executor& executor_;
   Hooks hooks_;
-  uint32_t receiving_ = 0;
+  /// By group; the snapshot thread's.
+  absl::flat_hash_map<uint64_t, Incoming> incoming_;
 };
 
 }  // namespace multiraft::host

@@ -317,16 +317,19 @@ bool Worker::may_send_snapshot() const { return snapshots_sending_ < kSnapshotsS
 void Worker::send_snapshot(Group& group, const raft::Message& message,
                            std::unique_ptr<SnapshotReader> reader) {
   ++snapshots_sending_;
-  const wire::SnapshotHeader header{group.id(), message.from, message.to, message.term,
-                                    *message.snapshot};
+  const wire::SnapshotHeader header{group.id(),   message.from, message.to,
+                                    message.term, random_u64(), *message.snapshot};
   peers_.transport().send_snapshot(message.to.node(), header,
                                    std::make_unique<ReaderSource>(std::move(reader)), executor_,
                                    [this, alive = alive_, header](Status status) {
                                      if (!*alive || closed_) return;
                                      --snapshots_sending_;
+                                     // Who has all of it already needs the log next.
+                                     const bool taken =
+                                         status || status.code() == StatusCode::kAlreadyExists;
                                      if (status) ++counters_.snapshots_sent;
                                      if (Group* self = find(header.group, header.from)) {
-                                       self->snapshot_sent(header.to, status.is_ok());
+                                       self->snapshot_sent(header.to, taken);
                                      }
                                    });
 }
@@ -348,15 +351,16 @@ void Worker::save_state(Group& group, const raft::Snapshot& position,
       });
 }
 
-void Worker::keep_received_state(GroupId group, ReplicaId replica, LogIndex index,
-                                 Callback<void(Group&, const Status&)> done) {
-  peers_.snapshots().keep_received(
-      group, index,
-      [this, alive = alive_, group, replica, done = std::move(done)](Status status) mutable {
-        executor_.post([this, alive, group, replica, done = std::move(done),
+void Worker::install_received(Group& group, std::unique_ptr<SnapshotWriter> writer,
+                              Callback<void(Group&, const Status&)> done) {
+  peers_.snapshots().install_received(
+      group.id(), group.state_machine().in_memory(), std::move(writer),
+      [this, alive = alive_, id = group.id(), replica = group.replica(),
+       done = std::move(done)](Status status) mutable {
+        executor_.post([this, alive, id, replica, done = std::move(done),
                         status = std::move(status)]() mutable {
           if (!*alive || closed_) return;
-          if (Group* self = find(group, replica)) done(*self, status);
+          if (Group* self = find(id, replica)) done(*self, status);
         });
       });
 }
@@ -375,24 +379,31 @@ HostStats Worker::stats() const {
   return stats;
 }
 
-std::unique_ptr<SnapshotWriter> Worker::writer_for(const wire::SnapshotHeader& header) {
+Status Worker::judge_snapshot(const wire::SnapshotHeader& header) {
   Group* wanted = closed_ ? nullptr : find(header.group, header.to);
-  if (!wanted || header.snapshot.index <= wanted->core().commit_index()) return nullptr;
-  auto writer = wanted->state_machine().restore(header.snapshot.index, header.snapshot.term);
+  if (!wanted) return {StatusCode::kNotFound, "this node has no such replica"};
+  return wanted->judge_snapshot(header.term, header.snapshot);
+}
+
+std::unique_ptr<SnapshotWriter> Worker::writer_for(const wire::SnapshotHeader& header) {
+  if (!judge_snapshot(header)) return nullptr;
+  auto writer = find(header.group, header.to)
+                    ->state_machine()
+                    .restore(header.snapshot.index, header.snapshot.term);
   return writer ? std::move(*writer) : nullptr;
 }
 
-void Worker::snapshot_arrived(const wire::SnapshotHeader& header,
-                              std::unique_ptr<SnapshotWriter> writer) {
+Status Worker::snapshot_arrived(const wire::SnapshotHeader& header,
+                                std::unique_ptr<SnapshotWriter> writer) {
   Group* wanted = closed_ ? nullptr : find(header.group, header.to);
-  if (!wanted) return;
+  if (!wanted) return {StatusCode::kNotFound, "this node has no such replica"};
   raft::Message message;
   message.type = raft::MessageType::kSnap;
   message.from = header.from;
   message.to = header.to;
   message.term = header.term;
   message.snapshot = std::make_shared<raft::Snapshot>(header.snapshot);
-  wanted->snapshot_received(std::move(message), std::move(writer));
+  return wanted->snapshot_received(std::move(message), std::move(writer));
 }
 
 }  // namespace multiraft::host

@@ -62,8 +62,12 @@ class Worker final : public GroupServices, public transport::Receiver {
   Status destroy_replica(GroupId group, ReplicaId replica);
   void ask(NodeId node, wire::RequestKind kind, SharedBytes payload, int64_t timeout_ns,
            Callback<void(Result<SharedBytes>)> done);
-  /// A snapshot that has arrived whole and lies in the store.
-  void snapshot_arrived(const wire::SnapshotHeader& header, std::unique_ptr<SnapshotWriter> writer);
+  /// Whether a snapshot that another node wants to send is of any use. kAlreadyExists: all of it is
+  /// here.
+  Status judge_snapshot(const wire::SnapshotHeader& header);
+  /// A snapshot that has arrived whole and lies in the store. Ok: it is being installed.
+  Status snapshot_arrived(const wire::SnapshotHeader& header,
+                          std::unique_ptr<SnapshotWriter> writer);
   /// Where a received snapshot goes to; null: nobody here wants it.
   std::unique_ptr<SnapshotWriter> writer_for(const wire::SnapshotHeader& header);
   /// This worker's share, but for the transport's.
@@ -88,8 +92,8 @@ class Worker final : public GroupServices, public transport::Receiver {
   bool may_send_snapshot() const override;
   void save_state(Group& group, const raft::Snapshot& position,
                   std::unique_ptr<SnapshotReader> reader) override;
-  void keep_received_state(GroupId group, ReplicaId replica, LogIndex index,
-                           Callback<void(Group&, const Status&)> done) override;
+  void install_received(Group& group, std::unique_ptr<SnapshotWriter> writer,
+                        Callback<void(Group&, const Status&)> done) override;
   void count_applied(uint64_t entries) override;
   void count_install() override;
   void fatal(const Status& status) override;

@@ -17,6 +17,7 @@ class Counter {
   void add(uint64_t n = 1) {
     value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
   }
+  void set(uint64_t n) { value_.store(n, std::memory_order_relaxed); }
   uint64_t get() const { return value_.load(std::memory_order_relaxed); }
 
  private:
@@ -27,6 +28,10 @@ struct alignas(64) Counters {
   Counter frames_sent, frames_received, bytes_sent, bytes_received;
   Counter messages_sent, messages_received, messages_dropped;
   Counter frames_rejected, connections_refused;
+  Counter snapshots_sending, snapshots_receiving;
+  Counter snapshots_resumed, snapshots_refused, snapshots_abandoned;
+  Counter snapshot_chunks_sent, snapshot_chunks_resent;
+  Counter snapshot_bytes_sent, snapshot_bytes_received;
 
   void add_to(TransportStats& stats) const {
     stats.frames_sent += frames_sent.get();
@@ -38,6 +43,15 @@ struct alignas(64) Counters {
     stats.messages_dropped += messages_dropped.get();
     stats.frames_rejected += frames_rejected.get();
     stats.connections_refused += connections_refused.get();
+    stats.snapshots_sending += snapshots_sending.get();
+    stats.snapshots_receiving += snapshots_receiving.get();
+    stats.snapshots_resumed += snapshots_resumed.get();
+    stats.snapshots_refused += snapshots_refused.get();
+    stats.snapshots_abandoned += snapshots_abandoned.get();
+    stats.snapshot_chunks_sent += snapshot_chunks_sent.get();
+    stats.snapshot_chunks_resent += snapshot_chunks_resent.get();
+    stats.snapshot_bytes_sent += snapshot_bytes_sent.get();
+    stats.snapshot_bytes_received += snapshot_bytes_received.get();
   }
 };
 

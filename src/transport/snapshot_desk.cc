@@ -1,5 +1,6 @@
 #include "transport/snapshot_desk.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/coverage.h"
@@ -8,27 +9,38 @@ namespace multiraft::transport {
 namespace {
 
 /// The receiver limits how many it takes at a time; this limits how many may ask.
-constexpr size_t kTakingMax = 16;
+constexpr size_t kTakingMax = 2 * limits::kSnapshotsReceivingMax;
+static_assert(kTakingMax < limits::kSnapshotStreamsMax);
 
 }  // namespace
 
-void SnapshotDesk::send(NodeId to, const env::Address& address, const wire::SnapshotHeader& header,
+void SnapshotDesk::send(NodeId to, const env::Address& address, wire::SnapshotHeader header,
                         std::unique_ptr<ChunkSource> source, Done done) {
   if (closed_) return done(Status(StatusCode::kCancelled, "this node stops"));
-  auto sender = std::make_shared<SnapshotSender>(context_, to, header, std::move(source),
-                                                 [this](SnapshotSender& finished, Status status) {
-                                                   auto node = sending_.extract(&finished);
-                                                   if (node) node.mapped().done(std::move(status));
-                                                 });
+  if (header.stream == 0) header.stream = context_->env.random_u64();
+  auto sender = std::make_shared<SnapshotSender>(
+      context_, throttle_, to, address, std::move(header), std::move(source),
+      [this](SnapshotSender& finished, Status status) {
+        auto node = sending_.extract(&finished);
+        count();
+        if (node) node.mapped().done(std::move(status));
+      });
   sending_.emplace(sender.get(), Sending{sender, std::move(done)});
-  sender->start(address);
+  count();
+  sender->start();
 }
 
 void SnapshotDesk::adopt(const wire::Hello& hello, std::unique_ptr<env::Stream> stream) {
   if (closed_) return;
-  auto taker =
-      std::make_shared<SnapshotTaker>(context_, hello.node, std::move(stream),
-                                      [this](SnapshotTaker& gone) { taking_.erase(&gone); });
+  auto taker = std::make_shared<SnapshotTaker>(
+      context_, hello.node, std::move(stream),
+      [this, from = hello.node](const wire::SnapshotHeader& header) {
+        return intake_of(from, header);
+      },
+      [this](SnapshotTaker& gone) {
+        taking_.erase(&gone);
+        count();
+      });
   const bool full = taking_.size() >= kTakingMax;
   taking_.emplace(taker.get(), taker);
   if (!full) {
@@ -39,6 +51,62 @@ void SnapshotDesk::adopt(const wire::Hello& hello, std::unique_ptr<env::Stream> 
   }
 }
 
+Result<std::shared_ptr<SnapshotIntake>> SnapshotDesk::intake_of(
+    NodeId from, const wire::SnapshotHeader& header) {
+  for (const auto& intake : intakes_) {
+    if (intake->from() == from && intake->header() == header) return intake;
+  }
+  // A sender that begins anew has given up what it sent to the same replica before.
+  std::erase_if(intakes_, [&](const std::shared_ptr<SnapshotIntake>& old) {
+    if (old->from() != from || old->has_connection() || old->header().group != header.group ||
+        old->header().to != header.to || old->phase() == SnapshotIntake::Phase::kFinishing) {
+      return false;
+    }
+    old->fail(Status(StatusCode::kCancelled, "another snapshot took its place"));
+    old->close();
+    return true;
+  });
+  if (!make_room()) {
+    return Status(StatusCode::kOverloaded, "too many snapshots arrive at this node already");
+  }
+  auto intake = std::make_shared<SnapshotIntake>(
+      context_, from, header, [this](SnapshotIntake& expired) { erase_intake(expired); });
+  intakes_.push_back(intake);
+  count();
+  return intake;
+}
+
+bool SnapshotDesk::make_room() {
+  if (intakes_.size() < limits::kSnapshotStreamsMax) return true;
+  using Phase = SnapshotIntake::Phase;
+  for (const Phase phase : {Phase::kDone, Phase::kTaking}) {
+    auto oldest = std::find_if(intakes_.begin(), intakes_.end(), [&](const auto& intake) {
+      return intake->phase() == phase && !intake->has_connection();
+    });
+    if (oldest == intakes_.end()) continue;
+    MR_COVERAGE("snapshot stream forgotten to make room");
+    (*oldest)->fail(Status(StatusCode::kOverloaded, "too many snapshots arrive at this node"));
+    (*oldest)->close();
+    intakes_.erase(oldest);
+    return true;
+  }
+  return false;
+}
+
+void SnapshotDesk::erase_intake(SnapshotIntake& intake) {
+  intake.close();
+  std::erase_if(intakes_, [&](const auto& candidate) { return candidate.get() == &intake; });
+  count();
+}
+
+void SnapshotDesk::count() {
+  const auto unfinished = std::count_if(intakes_.begin(), intakes_.end(), [](const auto& intake) {
+    return intake->phase() != SnapshotIntake::Phase::kDone;
+  });
+  context_->snapshot_counters.snapshots_sending.set(sending_.size());
+  context_->snapshot_counters.snapshots_receiving.set(static_cast<uint64_t>(unfinished));
+}
+
 void SnapshotDesk::close() {
   closed_ = true;
   for (auto& [key, sending] : std::exchange(sending_, {})) {
@@ -46,6 +114,8 @@ void SnapshotDesk::close() {
     sending.done(Status(StatusCode::kCancelled, "this node stops"));
   }
   for (auto& [key, taker] : std::exchange(taking_, {})) taker->close();
+  for (const auto& intake : std::exchange(intakes_, {})) intake->close();
+  count();
 }
 
 }  // namespace multiraft::transport

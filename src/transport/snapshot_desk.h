@@ -4,11 +4,14 @@
 #include <absl/container/flat_hash_map.h>
 
 #include <memory>
+#include <vector>
 
 #include "env/network.h"
 #include "transport/context.h"
+#include "transport/snapshot_intake.h"
 #include "transport/snapshot_sender.h"
 #include "transport/snapshot_taker.h"
+#include "transport/snapshot_throttle.h"
 #include "wire/handshake.h"
 
 namespace multiraft::transport {
@@ -18,10 +21,12 @@ class SnapshotDesk final : public std::enable_shared_from_this<SnapshotDesk> {
  public:
   using Done = Callback<void(Status)>;
 
-  explicit SnapshotDesk(std::shared_ptr<Context> context) : context_(std::move(context)) {}
+  explicit SnapshotDesk(std::shared_ptr<Context> context)
+      : context_(std::move(context)), throttle_(context_->options.snapshot_bytes_per_second) {}
 
-  /// `done` is called on this thread, in any case; kCancelled after close().
-  void send(NodeId to, const env::Address& address, const wire::SnapshotHeader& header,
+  /// Draws header.stream where it is 0. `done` is called on this thread, in any case; kCancelled
+  /// after close().
+  void send(NodeId to, const env::Address& address, wire::SnapshotHeader header,
             std::unique_ptr<ChunkSource> source, Done done);
   void adopt(const wire::Hello& hello, std::unique_ptr<env::Stream> stream);
   void close();
@@ -32,9 +37,18 @@ class SnapshotDesk final : public std::enable_shared_from_this<SnapshotDesk> {
     Done done;
   };
 
+  Result<std::shared_ptr<SnapshotIntake>> intake_of(NodeId from,
+                                                    const wire::SnapshotHeader& header);
+  bool make_room();
+  void erase_intake(SnapshotIntake& intake);
+  void count();
+
   const std::shared_ptr<Context> context_;
+  SnapshotThrottle throttle_;
   absl::flat_hash_map<SnapshotSender*, Sending> sending_;
   absl::flat_hash_map<SnapshotTaker*, std::shared_ptr<SnapshotTaker>> taking_;
+  /// Oldest first. With a connection, waiting for one, or remembered for their outcome.
+  std::vector<std::shared_ptr<SnapshotIntake>> intakes_;
   bool closed_ = false;
 };
 

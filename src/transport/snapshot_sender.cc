@@ -9,54 +9,97 @@
 namespace multiraft::transport {
 namespace {
 
-/// Sent and not acknowledged: enough to keep the receiver busy.
-constexpr uint64_t kChunksAheadMax = 4;
 constexpr size_t kReadBufferBytes = 4 * limits::kKiB;
-/// However slow the rate, a stream must not look dead.
-constexpr int64_t kRateDelayMaxNs = 10 * env::kSecond;
+/// Between two attempts to go on: doubles up to the maximum.
+constexpr int64_t kBackoffMinNs = 20 * env::kMillisecond;
+constexpr int64_t kBackoffMaxNs = 1'000 * env::kMillisecond;
 
 }  // namespace
 
-SnapshotSender::SnapshotSender(std::shared_ptr<Context> context, NodeId to,
-                               wire::SnapshotHeader header, std::unique_ptr<ChunkSource> source,
-                               Done done)
+SnapshotSender::SnapshotSender(std::shared_ptr<Context> context, SnapshotThrottle& throttle,
+                               NodeId to, env::Address address, wire::SnapshotHeader header,
+                               std::unique_ptr<ChunkSource> source, Done done)
     : context_(std::move(context)),
       executor_(*context_->options.snapshot_executor),
       counters_(context_->snapshot_counters),
+      throttle_(throttle),
       to_(to),
+      address_(std::move(address)),
       header_(std::move(header)),
       source_(std::move(source)),
       done_(std::move(done)),
-      rate_timer_(executor_),
+      pace_timer_(executor_),
       silence_timer_(executor_) {}
 
-void SnapshotSender::start(const env::Address& address) {
+// -- Connections.
+
+void SnapshotSender::start() { dial(); }
+
+void SnapshotSender::dial() {
   dialer_ = Dialer::start(
-      context_, executor_, address, context_->hello(wire::ConnectionKind::kSnapshot, 0, to_),
+      context_, executor_, address_, context_->hello(wire::ConnectionKind::kSnapshot, 0, to_),
       context_->options.connect_timeout_ns, [weak = weak_from_this()](Result<Dialed> dialed) {
         const auto self = weak.lock();
         if (!self || !self->done_) return;
-        if (!dialed) return self->finish(dialed.status());
+        if (!dialed) return self->lost(dialed.status());
         self->begin(std::move(*dialed));
       });
 }
 
 void SnapshotSender::begin(Dialed dialed) {
+  former_reader_.reset();
+  former_stream_.reset();
   stream_ = std::move(dialed.stream);
-  progress_at_ = next_chunk_at_ = context_->now();
+  progress_at_ = context_->now();
   check_silence();
   frame_ = wire::encode(header_);
-  write({});
+  write(frame_, {});
   reader_ = std::make_unique<FrameReader>(*stream_, *this, kReadBufferBytes,
                                           wire::payload_bytes_max(wire::FrameKind::kSnapshotAck));
   reader_->start(weak_from_this());
 }
 
-void SnapshotSender::write(std::string_view data) {
+void SnapshotSender::lost(const Status& why) {
+  const env::MonotonicTime now = context_->now();
+  hang_up();
+  // Only a break is worth another attempt; a refusal is the receiver's last word.
+  if (!ever_accepted_ || why.code() != StatusCode::kUnavailable) return finish(why);
+  if (lost_at_ == env::MonotonicTime{} || moved_) {
+    lost_at_ = now;
+    moved_ = false;
+    backoff_ns_ = kBackoffMinNs;
+  }
+  if (now - lost_at_ >= context_->options.snapshot_resume_max_ns) {
+    MR_COVERAGE("snapshot stream given up after a break");
+    return finish(why);
+  }
+  pace_timer_.set(now + backoff_ns_, [weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (!self) return;
+    self->pace_timer_.fired();
+    self->dial();
+  });
+  backoff_ns_ = std::min(2 * backoff_ns_, kBackoffMaxNs);
+}
+
+void SnapshotSender::hang_up() {
+  if (dialer_) dialer_->close();
+  if (stream_) stream_->close();
+  if (reader_) former_reader_ = std::move(reader_);
+  if (stream_) former_stream_ = std::move(stream_);
+  pace_timer_.cancel();
+  silence_timer_.cancel();
+  writing_ = accepted_ = end_sent_ = false;
+  for (Sent& chunk : unacked_) chunk.again = true;
+}
+
+// -- Chunks.
+
+void SnapshotSender::write(std::string_view head, std::string_view data) {
   writing_ = true;
-  const std::array<std::string_view, 2> parts = {frame_, data};
+  const std::array<std::string_view, 2> parts = {head, data};
   stream_->write(
-      parts, [weak = weak_from_this(), bytes = frame_.size() + data.size()](const Status& status) {
+      parts, [weak = weak_from_this(), bytes = head.size() + data.size()](const Status& status) {
         const auto self = weak.lock();
         // An error is left to the reader: the receiver may have said why it went.
         if (!self || !self->done_ || !status) return;
@@ -69,14 +112,13 @@ void SnapshotSender::write(std::string_view data) {
 }
 
 void SnapshotSender::go_on() {
-  if (!accepted_ || writing_ || end_sent_ || rate_timer_.is_set()) return;
-  if (packer_.totals().chunks - chunks_acked_ >= kChunksAheadMax) return;
-  const env::MonotonicTime now = context_->now();
-  if (now < next_chunk_at_) {
-    rate_timer_.set(next_chunk_at_, [weak = weak_from_this()] {
+  if (!accepted_ || writing_ || end_sent_ || pace_timer_.is_set()) return;
+  if (chunks_written_ - chunks_acked_ >= limits::kSnapshotChunksAheadMax) return;
+  if (context_->now() < throttle_.free_at()) {
+    pace_timer_.set(throttle_.free_at(), [weak = weak_from_this()] {
       const auto self = weak.lock();
       if (!self) return;
-      self->rate_timer_.fired();
+      self->pace_timer_.fired();
       self->go_on();
     });
     return;
@@ -85,40 +127,46 @@ void SnapshotSender::go_on() {
 }
 
 void SnapshotSender::send_next() {
-  content_.clear();
-  if (Status status = source_->next(limits::kSnapshotChunkBytes, content_); !status) {
-    return finish(status);
+  if (chunks_written_ == chunks_read()) {
+    if (Status status = read_next(); !status) return finish(status);
   }
-  if (content_.size() > wire::SnapshotChunk::kContentBytesMax) {
-    return finish(Status(StatusCode::kTooLarge, "a chunk of a snapshot is larger than a frame"));
-  }
-  if (content_.empty()) {
+  if (chunks_written_ == chunks_read()) {
     end_sent_ = true;
     frame_ = wire::encode(packer_.totals().end());
-    return write({});
+    return write(frame_, {});
   }
-  const uint64_t rate = context_->options.snapshot_bytes_per_second;
-  if (rate > 0) {
-    const double delay_ns = 1e9 * static_cast<double>(content_.size()) / static_cast<double>(rate);
-    // From the time at which it was due, so that waiting too long is made up for, but not from long
-    // before: a stream that was held up must not burst.
-    const env::MonotonicTime now = context_->now();
-    next_chunk_at_ = std::max(next_chunk_at_, env::MonotonicTime{now.ns - env::kSecond / 10}) +
-                     static_cast<int64_t>(std::min(delay_ns, double{kRateDelayMaxNs}));
+  const Sent& chunk = unacked_[chunks_written_ - chunks_acked_];
+  throttle_.spent(chunk.content_bytes, context_->now());
+  counters_.snapshot_chunks_sent.add();
+  counters_.snapshot_bytes_sent.add(chunk.content_bytes);
+  if (chunk.again) counters_.snapshot_chunks_resent.add();
+  ++chunks_written_;
+  write(chunk.head, chunk.data);
+}
+
+Status SnapshotSender::read_next() {
+  if (source_ended_) return Status::ok();
+  content_.clear();
+  MR_RETURN_IF_ERROR(source_->next(limits::kSnapshotChunkBytes, content_));
+  if (content_.size() > wire::SnapshotChunk::kContentBytesMax) {
+    return {StatusCode::kTooLarge, "a chunk of a snapshot is larger than a frame"};
+  }
+  if (content_.empty()) {
+    source_ended_ = true;
+    return Status::ok();
   }
   const wire::SnapshotChunk chunk = packer_.pack(content_);
-  frame_ = wire::encode_head(chunk);
-  write(chunk.data);
+  unacked_.push_back({wire::encode_head(chunk), std::string(chunk.data), chunk.content_bytes});
+  return Status::ok();
 }
+
+// -- Acks.
 
 bool SnapshotSender::on_frame(const wire::FrameHeader& header, SharedBytes payload) {
   wire::SnapshotAck ack;
   Status status = header.kind == wire::FrameKind::kSnapshotAck
                       ? wire::decode(payload, ack)
                       : Status(StatusCode::kCorruption, "not an ack of a snapshot");
-  if (status && (ack.chunks < chunks_acked_ || ack.chunks > packer_.totals().chunks)) {
-    status = Status(StatusCode::kCorruption, "an ack for chunks that were not sent");
-  }
   if (!status) {
     counters_.frames_rejected.add();
     finish(status);
@@ -128,18 +176,50 @@ bool SnapshotSender::on_frame(const wire::FrameHeader& header, SharedBytes paylo
     finish(judge(ack));
     return false;
   }
+  status = accepted_ ? take_ack(ack) : take_first_ack(ack);
+  if (!status) {
+    finish(status);
+    return false;
+  }
   progress_at_ = context_->now();
-  accepted_ = true;
-  chunks_acked_ = ack.chunks;
   go_on();
   return static_cast<bool>(done_);
+}
+
+Status SnapshotSender::take_ack(const wire::SnapshotAck& ack) {
+  if (ack.chunks < chunks_acked_ || ack.chunks > chunks_written_) {
+    counters_.frames_rejected.add();
+    return {StatusCode::kCorruption, "an ack for chunks that were not sent"};
+  }
+  moved_ = moved_ || ack.chunks > chunks_acked_;
+  for (; chunks_acked_ < ack.chunks; ++chunks_acked_) unacked_.pop_front();
+  return Status::ok();
+}
+
+/// What the receiver has of the stream says where this connection goes on.
+Status SnapshotSender::take_first_ack(const wire::SnapshotAck& ack) {
+  if (ever_accepted_ && ack.chunks < chunks_acked_) {
+    MR_COVERAGE("snapshot stream: the receiver lost what it had taken");
+    return {StatusCode::kUnavailable,
+            "node " + to_string(to_) + " no longer has what it took of the snapshot"};
+  }
+  chunks_written_ = chunks_read();
+  MR_RETURN_IF_ERROR(take_ack(ack));
+  chunks_written_ = ack.chunks;
+  if (ever_accepted_) {
+    MR_COVERAGE("snapshot stream resumed");
+    counters_.snapshots_resumed.add();
+  }
+  accepted_ = ever_accepted_ = true;
+  return Status::ok();
 }
 
 Status SnapshotSender::judge(const wire::SnapshotAck& last) const {
   if (last.code != StatusCode::kOk) {
     return {last.code, "node " + to_string(to_) + ": " + last.text};
   }
-  if (!end_sent_ || last.chunks != packer_.totals().chunks) {
+  // After a break the receiver may have finished before it was told the end once more.
+  if (!source_ended_ || last.chunks != chunks_read()) {
     return {StatusCode::kCorruption, "a snapshot is confirmed that was not sent to its end"};
   }
   return Status::ok();
@@ -148,15 +228,15 @@ Status SnapshotSender::judge(const wire::SnapshotAck& last) const {
 void SnapshotSender::on_end(const Status& status) {
   const StatusCode code =
       status.code() == StatusCode::kIoError ? StatusCode::kUnavailable : status.code();
-  finish(Status(code, "node " + to_string(to_) + ": " + status.message()));
+  lost(Status(code, "node " + to_string(to_) + ": " + status.message()));
 }
 
 void SnapshotSender::check_silence() {
   const int64_t most_ns = context_->options.snapshot_silence_max_ns;
   if (context_->now() - progress_at_ >= most_ns) {
     MR_COVERAGE("snapshot stream silent at the sender");
-    return finish(Status(StatusCode::kUnavailable,
-                         "node " + to_string(to_) + " takes no more of the snapshot"));
+    return lost(Status(StatusCode::kUnavailable,
+                       "node " + to_string(to_) + " takes no more of the snapshot"));
   }
   silence_timer_.set(context_->now() + most_ns / 2, [weak = weak_from_this()] {
     const auto self = weak.lock();
@@ -168,16 +248,13 @@ void SnapshotSender::check_silence() {
 
 void SnapshotSender::close() {
   const Done dropped = std::exchange(done_, nullptr);
-  if (dialer_) dialer_->close();
-  if (stream_) stream_->close();
-  rate_timer_.cancel();
-  silence_timer_.cancel();
+  hang_up();
 }
 
 void SnapshotSender::finish(const Status& status) {
   if (!done_) return;
   Done done = std::exchange(done_, nullptr);
-  close();
+  hang_up();
   // What it reads from may hold memory or files.
   source_.reset();
   done(*this, status);

@@ -136,8 +136,13 @@ TEST_F(SnapshotStreamTest, Finish_Fails_TheSenderIsTold) {
             Status(StatusCode::kIoError, "node 2: cannot sync"));
 }
 
+/// A node that does not wait long for a broken stream to go on.
+void impatient(TransportOptions& options) {
+  options.snapshot_resume_max_ns = 50 * env::kMillisecond;
+}
+
 TEST_F(SnapshotStreamTest, Source_Fails_TheReceiverDiscards) {
-  TestNode a(*env_, 1), b(*env_, 2);
+  TestNode a(*env_, 1), b(*env_, 2, {.adjust = impatient});
   a.meet(b);
   const Status why(StatusCode::kIoError, "cannot read");
   auto source = std::make_unique<GeneratedSource>([&](uint64_t n) {
@@ -180,7 +185,7 @@ TEST_F(SnapshotStreamTest, AnotherCluster_Refuses) {
 }
 
 TEST_F(SnapshotStreamTest, Receiver_StopsInTheMiddle_TheSenderIsTold) {
-  TestNode a(*env_, 1);
+  TestNode a(*env_, 1, {.adjust = impatient});
   auto b = std::make_unique<TestNode>(*env_, 2);
   a.meet(*b);
   // The source ends the receiver's life after some chunks; it is called on a thread of its own.
@@ -194,7 +199,7 @@ TEST_F(SnapshotStreamTest, Receiver_StopsInTheMiddle_TheSenderIsTold) {
 }
 
 TEST_F(SnapshotStreamTest, Sender_StopsInTheMiddle_TheReceiverDiscards) {
-  TestNode a(*env_, 1), b(*env_, 2);
+  TestNode a(*env_, 1), b(*env_, 2, {.adjust = impatient});
   a.meet(b);
   wire::SnapshotHeader header;
   header.from = ReplicaId::make(a.id(), 1);
@@ -264,6 +269,7 @@ class RawSnapshotTest : public SnapshotStreamTest {
     wire::SnapshotHeader header;
     header.from = ReplicaId::make(NodeId(3), 1);
     header.to = ReplicaId::make(node_.id(), 1);
+    header.stream = ++streams_;
     header.snapshot.index = LogIndex(1);
     return header;
   }
@@ -305,8 +311,10 @@ class RawSnapshotTest : public SnapshotStreamTest {
     return frame(chunk);
   }
 
+  uint64_t streams_ = 0;
   TestNode node_{*env_, 1, {.adjust = [](TransportOptions& o) {
                    o.snapshot_silence_max_ns = 300 * env::kMillisecond;
+                   o.snapshot_resume_max_ns = 20 * env::kMillisecond;
                  }}};
 };
 

@@ -9,17 +9,18 @@ namespace {
 
 constexpr size_t kReadBufferBytes = 64 * limits::kKiB;
 /// A sender that was refused may have written the few chunks it may be ahead.
-constexpr size_t kDiscardBytesMax = 5 * limits::kFrameBytesMax;
+constexpr size_t kDiscardBytesMax = (limits::kSnapshotChunksAheadMax + 1) * limits::kFrameBytesMax;
 
 }  // namespace
 
 SnapshotTaker::SnapshotTaker(std::shared_ptr<Context> context, NodeId from,
-                             std::unique_ptr<env::Stream> stream,
+                             std::unique_ptr<env::Stream> stream, FindIntake find_intake,
                              Callback<void(SnapshotTaker&)> on_gone)
     : context_(std::move(context)),
       counters_(context_->snapshot_counters),
       from_(from),
       stream_(std::move(stream)),
+      find_intake_(std::move(find_intake)),
       on_gone_(std::move(on_gone)),
       reader_(*stream_, *this, kReadBufferBytes),
       writer_(*stream_),
@@ -44,27 +45,51 @@ bool SnapshotTaker::on_frame(const wire::FrameHeader& header, SharedBytes payloa
   counters_.frames_received.add();
   counters_.bytes_received.add(wire::kFrameHeaderBytes + payload.size());
   progress_at_ = context_->now();
+  in_frame_ = true;
   const Status status = take(header, payload);
-  if (!status || finished_) {
-    say_last(status);
+  in_frame_ = false;
+  if (!status) {
+    fail(status);
     return false;
   }
-  writer_.send(wire::encode(
-      wire::SnapshotAck{unpacker_.totals().chunks, false, StatusCode::kOk, std::string()}));
-  return true;
+  return proceed();
+}
+
+void SnapshotTaker::on_intake_moved() {
+  if (in_frame_) return;
+  progress_at_ = context_->now();
+  if (proceed()) reader_.resume();
+}
+
+bool SnapshotTaker::proceed() {
+  switch (intake_->phase()) {
+    case SnapshotIntake::Phase::kAsking:
+      return false;
+    case SnapshotIntake::Phase::kTaking:
+      say_ack();
+      return true;
+    case SnapshotIntake::Phase::kFinishing:
+      say_ack();
+      return false;
+    case SnapshotIntake::Phase::kDone:
+      say_last(intake_->outcome());
+      return false;
+  }
+  return false;
 }
 
 Status SnapshotTaker::take(const wire::FrameHeader& header, std::string_view payload) {
   using wire::FrameKind;
-  if (!sink_ && header.kind == FrameKind::kSnapshotHeader) return take_header(payload);
-  if (sink_ && header.kind == FrameKind::kSnapshotChunk) return take_chunk(payload);
-  if (sink_ && header.kind == FrameKind::kSnapshotEnd) {
+  if (!intake_ && header.kind == FrameKind::kSnapshotHeader) return take_header(payload);
+  if (intake_ && header.kind == FrameKind::kSnapshotChunk) {
+    wire::SnapshotChunk chunk;
+    MR_RETURN_IF_ERROR(wire::decode(payload, chunk));
+    return intake_->take(chunk);
+  }
+  if (intake_ && header.kind == FrameKind::kSnapshotEnd) {
     wire::SnapshotEnd end;
     MR_RETURN_IF_ERROR(wire::decode(payload, end));
-    MR_RETURN_IF_ERROR(unpacker_.check(end));
-    MR_RETURN_IF_ERROR(sink_->finish());
-    finished_ = true;
-    return Status::ok();
+    return intake_->finish(end);
   }
   return {StatusCode::kCorruption,
           "a " + std::string(wire::frame_kind_name(header.kind)) + " frame at the wrong place"};
@@ -76,25 +101,28 @@ Status SnapshotTaker::take_header(std::string_view payload) {
   if (header.from.node() != from_ || header.to.node() != context_->self()) {
     return {StatusCode::kInvalidArgument, "the snapshot is from or for another node"};
   }
-  auto sink = context_->options.snapshot_receiver->on_snapshot(from_, header);
-  if (!sink) return sink.status();
-  sink_ = std::move(*sink);
+  auto found = find_intake_(header);
+  if (!found) return found.status();
+  intake_ = std::move(*found);
+  intake_->attach(*this);
   return Status::ok();
 }
 
-Status SnapshotTaker::take_chunk(std::string_view payload) {
-  wire::SnapshotChunk chunk;
-  MR_RETURN_IF_ERROR(wire::decode(payload, chunk));
-  const Result<std::string_view> content = unpacker_.unpack(chunk);
-  if (!content) return content.status();
-  return sink_->append(*content);
+void SnapshotTaker::say_ack() {
+  writer_.send(
+      wire::encode(wire::SnapshotAck{intake_->chunks(), false, StatusCode::kOk, std::string()}));
 }
 
 void SnapshotTaker::say_last(const Status& status) {
-  sink_.reset();
-  writer_.send(wire::encode(
-      wire::SnapshotAck{unpacker_.totals().chunks, true, status.code(), status.message()}));
+  writer_.send(wire::encode(wire::SnapshotAck{intake_ ? intake_->chunks() : 0, true, status.code(),
+                                              status.message()}));
+  detach();
   farewell_.begin(weak_from_this(), [this] { leave(); });
+}
+
+void SnapshotTaker::fail(const Status& why) {
+  if (intake_) intake_->fail(why);
+  say_last(why);
 }
 
 void SnapshotTaker::on_end(const Status& status) {
@@ -104,23 +132,38 @@ void SnapshotTaker::on_end(const Status& status) {
     return;
   }
   counters_.frames_rejected.add();
-  say_last(status);
+  fail(status);
+}
+
+void SnapshotTaker::on_intake_taken() {
+  intake_.reset();
+  leave();
 }
 
 void SnapshotTaker::watch_silence() {
   const int64_t most_ns = context_->options.snapshot_silence_max_ns;
-  silence_timer_.set(context_->now() + most_ns / 2, [weak = weak_from_this(), most_ns] {
+  silence_timer_.set(context_->now() + most_ns / 4, [weak = weak_from_this(), most_ns] {
     const auto self = weak.lock();
     if (!self) return;
     self->silence_timer_.fired();
+    if (self->intake_ && self->intake_->phase() == SnapshotIntake::Phase::kFinishing) {
+      // The sender waits for us, not we for it.
+      MR_COVERAGE("snapshot stream: the receiver says that it is busy");
+      self->say_ack();
+      return self->watch_silence();
+    }
     if (self->context_->now() - self->progress_at_ < most_ns) return self->watch_silence();
     MR_COVERAGE("snapshot stream silent at the receiver");
     self->leave();
   });
 }
 
+void SnapshotTaker::detach() {
+  if (const auto intake = std::exchange(intake_, nullptr)) intake->detach(*this);
+}
+
 void SnapshotTaker::close() {
-  sink_.reset();
+  detach();
   silence_timer_.cancel();
   stream_->close();
 }

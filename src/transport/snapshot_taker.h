@@ -1,25 +1,32 @@
 #pragma once
-// One snapshot on its way from another node.
+// One connection on which a snapshot arrives.
 
+#include <functional>
 #include <memory>
 
 #include "env/network.h"
-#include "transport/chunk_codec.h"
 #include "transport/context.h"
 #include "transport/farewell.h"
 #include "transport/frame_reader.h"
 #include "transport/frame_writer.h"
+#include "transport/snapshot_intake.h"
 #include "transport/timer.h"
 
 namespace multiraft::transport {
 
-/// On the snapshot thread. What is not finished is discarded with the sink.
+/// On the snapshot thread. Reads frames, feeds the intake of the stream that the header names, and
+/// says how it goes.
 class SnapshotTaker final : public FrameReader::Handler,
+                            public SnapshotIntake::Listener,
                             public std::enable_shared_from_this<SnapshotTaker> {
  public:
-  /// `on_gone` runs when the stream has ended by itself, as the last thing.
+  /// Finds or makes the intake of a stream.
+  using FindIntake =
+      std::function<Result<std::shared_ptr<SnapshotIntake>>(const wire::SnapshotHeader&)>;
+
+  /// `on_gone` runs when the connection has ended by itself, as the last thing.
   SnapshotTaker(std::shared_ptr<Context> context, NodeId from, std::unique_ptr<env::Stream> stream,
-                Callback<void(SnapshotTaker&)> on_gone);
+                FindIntake find_intake, Callback<void(SnapshotTaker&)> on_gone);
 
   void start();
   /// Refuses before anything was read.
@@ -30,27 +37,36 @@ class SnapshotTaker final : public FrameReader::Handler,
   bool on_frame(const wire::FrameHeader& header, SharedBytes payload) override;
   void on_end(const Status& status) override;
 
+  // -- SnapshotIntake::Listener
+  void on_intake_moved() override;
+  void on_intake_taken() override;
+
  private:
   Status take(const wire::FrameHeader& header, std::string_view payload);
   Status take_header(std::string_view payload);
-  Status take_chunk(std::string_view payload);
+  /// Says how the intake stands; whether to read on.
+  bool proceed();
+  /// The stream is worth nothing any more.
+  void fail(const Status& why);
+  void say_ack();
   void say_last(const Status& status);
   void watch_silence();
+  void detach();
   void leave();
 
   const std::shared_ptr<Context> context_;
   Counters& counters_;
   const NodeId from_;
   const std::unique_ptr<env::Stream> stream_;
+  FindIntake find_intake_;
   Callback<void(SnapshotTaker&)> on_gone_;
   FrameReader reader_;
   FrameWriter writer_;
   Farewell farewell_;
   Timer silence_timer_;
   env::MonotonicTime progress_at_;
-  std::unique_ptr<ChunkSink> sink_;  ///< From the header to the end.
-  ChunkUnpacker unpacker_;
-  bool finished_ = false;
+  std::shared_ptr<SnapshotIntake> intake_;  ///< From the header on.
+  bool in_frame_ = false;                   ///< The frame's own handler looks at the intake.
 };
 
 }  // namespace multiraft::transport

@@ -59,13 +59,14 @@ class RecordingSink final : public ChunkSink {
     chunks_.emplace_back(chunk);
     return Status::ok();
   }
-  Status finish() override {
+  void finish(Callback<void(Status)> done) override {
     finished_ = true;
     inbox_.state.change([&](SnapshotInbox::State& s) {
       s.finished.push_back(header_);
       s.contents.push_back(std::move(chunks_));
+      if (inbox_.hold_finish) s.held.push_back(std::make_shared<Callback<void(Status)>>(std::move(done)));
     });
-    return inbox_.finish_status;
+    if (!inbox_.hold_finish) done(inbox_.finish_status);
   }
 
  private:
@@ -75,11 +76,11 @@ class RecordingSink final : public ChunkSink {
   bool finished_ = false;
 };
 
-Result<std::unique_ptr<ChunkSink>> SnapshotInbox::on_snapshot(NodeId,
-                                                              const wire::SnapshotHeader& header) {
-  if (!refusal) return refusal;
+void SnapshotInbox::on_snapshot(NodeId, const wire::SnapshotHeader& header,
+                                Callback<void(Result<std::unique_ptr<ChunkSink>>)> done) {
+  if (!refusal) return done(refusal);
   state.change([](State& s) { ++s.begun; });
-  return std::unique_ptr<ChunkSink>(std::make_unique<RecordingSink>(*this, header));
+  done(std::unique_ptr<ChunkSink>(std::make_unique<RecordingSink>(*this, header)));
 }
 
 Status GeneratedSource::next(size_t, std::string& chunk) {

@@ -90,13 +90,16 @@ class SnapshotInbox final : public SnapshotReceiver {
     uint32_t discarded = 0;
     std::vector<wire::SnapshotHeader> finished;
     std::vector<std::vector<std::string>> contents;  ///< Of the finished ones, by chunk.
+    /// Unanswered ends, with hold_finish. To be called on the snapshot thread.
+    std::vector<std::shared_ptr<Callback<void(Status)>>> held;
   };
-  Result<std::unique_ptr<ChunkSink>> on_snapshot(NodeId from,
-                                                 const wire::SnapshotHeader& header) override;
+  void on_snapshot(NodeId from, const wire::SnapshotHeader& header,
+                   Callback<void(Result<std::unique_ptr<ChunkSink>>)> done) override;
 
   Watched<State> state;
   Status refusal;        ///< Not ok: refuses.
   Status finish_status;  ///< What finish() says.
+  bool hold_finish = false;
   uint64_t fail_at_chunk = UINT64_MAX;
 };
 
@@ -133,6 +136,7 @@ class TestNode {
   env::Address address() const { return {"127.0.0.1", transport->port()}; }
   env::Executor& executor(uint32_t worker = 0) { return *executors_[worker]; }
   env::Executor& other_executor() { return *other_executor_; }
+  env::Executor& snapshot_executor() { return *snapshot_executor_; }
   Watched<Seen>& seen(uint32_t worker = 0) { return receivers_[worker]->seen; }
   RecordingReceiver& receiver(uint32_t worker = 0) { return *receivers_[worker]; }
   /// The two know each other's addresses from now on.

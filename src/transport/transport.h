@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "base/limits.h"
 #include "base/shared_bytes.h"
 #include "base/status.h"
 #include "base/task.h"
@@ -68,15 +69,17 @@ class ChunkSink {
  public:
   virtual ~ChunkSink() = default;
   virtual Status append(std::string_view chunk) = 0;
-  /// All chunks have come and checked. The sender is told the status.
-  virtual Status finish() = 0;
+  /// All chunks have come and checked. `done` is called on the snapshot thread, from within or
+  /// later, with what the sender is told. The sink is destroyed as soon as this returns.
+  virtual void finish(Callback<void(Status)> done) = 0;
 };
 class SnapshotReceiver {
  public:
   virtual ~SnapshotReceiver() = default;
-  /// On the snapshot thread. An error refuses, and its text reaches the sender.
-  virtual Result<std::unique_ptr<ChunkSink>> on_snapshot(NodeId from,
-                                                         const wire::SnapshotHeader& header) = 0;
+  /// On the snapshot thread, and so is `done`, from within or later. An error refuses, and its text
+  /// reaches the sender. Called once a stream, however often its connection breaks.
+  virtual void on_snapshot(NodeId from, const wire::SnapshotHeader& header,
+                           Callback<void(Result<std::unique_ptr<ChunkSink>>)> done) = 0;
 };
 
 struct TransportOptions {
@@ -95,9 +98,12 @@ struct TransportOptions {
   /// comes back is noticed by a new connection within a second, but by an old one only when TCP
   /// tries again, which may be a minute later.
   int64_t peer_silence_max_ns = 3 * env::kSecond;
-  /// A snapshot stream on which nothing moves for so long is given up.
+  /// A snapshot stream on which nothing moves for so long is broken.
   int64_t snapshot_silence_max_ns = 60 * env::kSecond;
-  uint64_t snapshot_bytes_per_second = 0;  ///< 0: no throttle. Of each stream, uncompressed.
+  /// A broken one is continued on another connection within this time, or never: so long both sides
+  /// keep what they have, the one its view and the other its chunks.
+  int64_t snapshot_resume_max_ns = limits::kSnapshotResumeSeconds * env::kSecond;
+  uint64_t snapshot_bytes_per_second = 0;  ///< 0: no throttle. All that leave, uncompressed.
   /// Told what people should know: who was refused, or refuses us, and why. Any thread. Not called
   /// for every repetition. May be empty.
   std::function<void(const Status&)> on_problem;
@@ -108,6 +114,13 @@ struct TransportStats {
   uint64_t messages_sent = 0, messages_received = 0, messages_dropped = 0;
   uint64_t frames_rejected = 0;      ///< Garbage, oversized, wrong checksum or version.
   uint64_t connections_refused = 0;  ///< Handshakes of strangers.
+  // Snapshots; bytes are those of contents, uncompressed.
+  uint64_t snapshots_sending = 0, snapshots_receiving = 0;  ///< Now, broken connections included.
+  uint64_t snapshots_resumed = 0;    ///< Connections of ours that went on where one broke.
+  uint64_t snapshots_refused = 0;    ///< Not wanted here, or no room for them.
+  uint64_t snapshots_abandoned = 0;  ///< Began to arrive here and did not end well.
+  uint64_t snapshot_chunks_sent = 0, snapshot_chunks_resent = 0;
+  uint64_t snapshot_bytes_sent = 0, snapshot_bytes_received = 0;
 };
 
 class Transport {

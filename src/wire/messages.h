@@ -43,7 +43,11 @@ struct SnapshotHeader {
   ReplicaId from;
   ReplicaId to;
   Term term;  ///< Of the leader that sends.
+  /// Drawn for every view that is sent. A connection that names the stream of one that broke goes
+  /// on with the same bytes.
+  uint64_t stream = 0;
   raft::Snapshot snapshot;
+  friend bool operator==(const SnapshotHeader&, const SnapshotHeader&) = default;
 };
 
 }  // namespace multiraft::wire

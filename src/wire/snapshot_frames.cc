@@ -21,6 +21,7 @@ std::string encode(const SnapshotHeader& header) {
   out.u64(header.from.value);
   out.u64(header.to.value);
   out.u64(header.term.value);
+  out.u64(header.stream);
   raft::encode(header.snapshot, out);
   return make_frame(FrameKind::kSnapshotHeader, payload);
 }
@@ -31,6 +32,7 @@ Status decode(std::string_view payload, SnapshotHeader& header) {
   header.from = ReplicaId(in.u64());
   header.to = ReplicaId(in.u64());
   header.term = Term(in.u64());
+  header.stream = in.u64();
   const bool ok = raft::decode(in, header.snapshot);
   return ok && in.complete() ? Status::ok() : malformed("header");
 }
