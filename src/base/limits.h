@@ -38,11 +38,11 @@ inline constexpr size_t kFrameBatchBytesTarget =
     1 * kMiB;  ///< A batch is sent once it is this big.
 inline constexpr size_t kPeerSendQueueBytesMax = 64 * kMiB;  ///< Past it, messages are dropped.
 inline constexpr size_t kSnapshotChunkBytes = 256 * kKiB;
-inline constexpr size_t kSnapshotChunksAheadMax = 4;      ///< Sent and not acknowledged.
-inline constexpr size_t kSnapshotsSendingMax = 4;         ///< At a time, by a node.
-inline constexpr size_t kSnapshotsReceivingMax = 8;       ///< At a time, broken ones included.
-inline constexpr size_t kSnapshotStreamsMax = 64;         ///< That a node remembers.
-inline constexpr int64_t kSnapshotResumeSeconds = 30;     ///< To go on after a break.
+inline constexpr size_t kSnapshotChunksAheadMax = 4;         ///< Sent and not acknowledged.
+inline constexpr size_t kSnapshotsSendingMax = 4;            ///< At a time, by a node.
+inline constexpr size_t kSnapshotsReceivingMax = 8;          ///< At a time, broken ones included.
+inline constexpr size_t kSnapshotStreamsMax = 64;            ///< That a node remembers.
+inline constexpr int64_t kSnapshotResumeSeconds = 30;        ///< To go on after a break.
 inline constexpr int64_t kSnapshotProtectsLogSeconds = 300;  ///< Of the sender's log, at most.
 static_assert(kProposalBytesMax + kMessageBytesMax < kFrameBytesMax);
 static_assert(kFrameBatchBytesTarget + kProposalBytesMax < kFrameBytesMax);

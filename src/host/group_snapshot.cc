@@ -177,10 +177,9 @@ void Group::replace_state(std::shared_ptr<raft::StorageAppend> append) {
                         [append](Group& group) { group.replace_state(append); });
     return;
   }
-  services_.install_received(*this, std::move(received_),
-                             [append](Group& group, const Status& status) {
-                               group.finish_install(append, status);
-                             });
+  services_.install_received(
+      *this, std::move(received_),
+      [append](Group& group, const Status& status) { group.finish_install(append, status); });
 }
 
 void Group::finish_install(const std::shared_ptr<raft::StorageAppend>& append,

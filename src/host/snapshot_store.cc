@@ -123,22 +123,22 @@ void SnapshotStore::save_state(GroupId group, const raft::Snapshot& position,
 void SnapshotStore::install_received(GroupId group, bool in_memory,
                                      std::unique_ptr<SnapshotWriter> writer,
                                      Callback<void(Status)> done) {
-  executor_.post([this, group, in_memory, writer = std::move(writer),
-                  done = std::move(done)]() mutable {
-    auto found = incoming_.find(group.value);
-    auto install = [&]() -> Status {
-      if (found == incoming_.end()) return {StatusCode::kCancelled, "the replica is gone"};
-      if (in_memory) {
-        MR_RETURN_IF_ERROR(fs_.rename(received_path(found->second.header), state_path(group)));
-        MR_RETURN_IF_ERROR(fs_.sync_directory(directory_));
-      }
-      return writer->finish();
-    };
-    const Status status = install();
-    writer.reset();
-    if (found != incoming_.end()) drop(wire::SnapshotHeader(found->second.header));
-    done(status);
-  });
+  executor_.post(
+      [this, group, in_memory, writer = std::move(writer), done = std::move(done)]() mutable {
+        auto found = incoming_.find(group.value);
+        auto install = [&]() -> Status {
+          if (found == incoming_.end()) return {StatusCode::kCancelled, "the replica is gone"};
+          if (in_memory) {
+            MR_RETURN_IF_ERROR(fs_.rename(received_path(found->second.header), state_path(group)));
+            MR_RETURN_IF_ERROR(fs_.sync_directory(directory_));
+          }
+          return writer->finish();
+        };
+        const Status status = install();
+        writer.reset();
+        if (found != incoming_.end()) drop(wire::SnapshotHeader(found->second.header));
+        done(status);
+      });
 }
 
 void SnapshotStore::forget(GroupId group) {
@@ -167,14 +167,13 @@ void SnapshotStore::on_snapshot(
     NodeId, const wire::SnapshotHeader& header,
     Callback<void(Result<std::unique_ptr<transport::ChunkSink>>)> done) {
   hooks_.judge(header, [this, header, done = std::move(done)](Status status) mutable {
-    executor_.post(
-        [this, header, done = std::move(done), status = std::move(status)]() mutable {
-          if (status) {
-            done(admit(header));
-          } else {
-            done(std::move(status));
-          }
-        });
+    executor_.post([this, header, done = std::move(done), status = std::move(status)]() mutable {
+      if (status) {
+        done(admit(header));
+      } else {
+        done(std::move(status));
+      }
+    });
   });
 }
 
@@ -188,8 +187,9 @@ Result<std::unique_ptr<transport::ChunkSink>> SnapshotStore::admit(
       return Status(StatusCode::kUnavailable, "another snapshot of the group is being installed");
     }
     const bool same_replica = other.to == header.to;
-    if (same_replica && (header.term < other.term ||
-                         (header.term == other.term && header.snapshot.index < other.snapshot.index))) {
+    if (same_replica &&
+        (header.term < other.term ||
+         (header.term == other.term && header.snapshot.index < other.snapshot.index))) {
       MR_COVERAGE("older snapshot refused while a newer one arrives");
       return Status(StatusCode::kConflict, "a newer snapshot of the group arrives already");
     }

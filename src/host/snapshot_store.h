@@ -5,9 +5,9 @@
 //   state_dir/snap/received-G-STREAM    a snapshot on its way in; garbage after a restart
 //
 // A snapshot that arrives is spooled to a file first, so that a slow or broken stream never holds a
-// state machine, and then read into the SnapshotWriter that the group's worker provides. A group has
-// one on its way in at a time: a newer one takes the place of what still arrives, and none is taken
-// while another is read in or installed. The file goes with the last one who needs it.
+// state machine, and then read into the SnapshotWriter that the group's worker provides. A group
+// has one on its way in at a time: a newer one takes the place of what still arrives, and none is
+// taken while another is read in or installed. The file goes with the last one who needs it.
 
 #include <absl/container/flat_hash_map.h>
 

@@ -319,19 +319,18 @@ void Worker::send_snapshot(Group& group, const raft::Message& message,
   ++snapshots_sending_;
   const wire::SnapshotHeader header{group.id(),   message.from, message.to,
                                     message.term, random_u64(), *message.snapshot};
-  peers_.transport().send_snapshot(message.to.node(), header,
-                                   std::make_unique<ReaderSource>(std::move(reader)), executor_,
-                                   [this, alive = alive_, header](Status status) {
-                                     if (!*alive || closed_) return;
-                                     --snapshots_sending_;
-                                     // Who has all of it already needs the log next.
-                                     const bool taken =
-                                         status || status.code() == StatusCode::kAlreadyExists;
-                                     if (status) ++counters_.snapshots_sent;
-                                     if (Group* self = find(header.group, header.from)) {
-                                       self->snapshot_sent(header.to, taken);
-                                     }
-                                   });
+  peers_.transport().send_snapshot(
+      message.to.node(), header, std::make_unique<ReaderSource>(std::move(reader)), executor_,
+      [this, alive = alive_, header](Status status) {
+        if (!*alive || closed_) return;
+        --snapshots_sending_;
+        // Who has all of it already needs the log next.
+        const bool taken = status || status.code() == StatusCode::kAlreadyExists;
+        if (status) ++counters_.snapshots_sent;
+        if (Group* self = find(header.group, header.from)) {
+          self->snapshot_sent(header.to, taken);
+        }
+      });
 }
 
 void Worker::save_state(Group& group, const raft::Snapshot& position,

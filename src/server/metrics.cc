@@ -97,6 +97,23 @@ void add_transport(const transport::TransportStats& t, Families& f) {
             number(t.frames_rejected));
   f.counter("multiraft_peer_connections_refused_total", "Handshakes of strangers",
             number(t.connections_refused));
+  f.gauge("multiraft_snapshots_sending", "Snapshots on their way out", number(t.snapshots_sending));
+  f.gauge("multiraft_snapshots_receiving", "Snapshots on their way in",
+          number(t.snapshots_receiving));
+  f.counter("multiraft_snapshots_resumed_total", "Broken snapshot streams that went on",
+            number(t.snapshots_resumed));
+  f.counter("multiraft_snapshots_refused_total", "Snapshots refused before they were sent",
+            number(t.snapshots_refused));
+  f.counter("multiraft_snapshots_abandoned_total", "Snapshots that began to arrive and ended badly",
+            number(t.snapshots_abandoned));
+  f.counter("multiraft_snapshot_chunks_sent_total", "Chunks of snapshots sent",
+            number(t.snapshot_chunks_sent));
+  f.counter("multiraft_snapshot_chunks_resent_total", "Chunks sent again after a break",
+            number(t.snapshot_chunks_resent));
+  f.counter("multiraft_snapshot_bytes_sent_total", "Contents of snapshots sent, uncompressed",
+            number(t.snapshot_bytes_sent));
+  f.counter("multiraft_snapshot_bytes_received_total", "Contents of snapshots received",
+            number(t.snapshot_bytes_received));
 }
 
 void add_engine(const kv::KvEngineStats& e, Families& f) {

@@ -34,6 +34,10 @@ ABSL_FLAG(uint32_t, election_ms, 1000,
 ABSL_FLAG(std::string, read, "linearizable",
           "reads confirmed by a quorum (linearizable) or by the leader's lease (lease)");
 ABSL_FLAG(std::string, log_writer, "auto", "how the log is written: auto, pwrite or uring");
+ABSL_FLAG(uint32_t, snapshot_mb_per_s, 64,
+          "MiB a second of all snapshots that leave this node; 0: no limit");
+ABSL_FLAG(uint64_t, log_keep_entries, 1000,
+          "entries of a group's log kept for members that lag, instead of a snapshot");
 ABSL_FLAG(std::string, config, "", "file of `name = value` lines with any of these flags");
 ABSL_FLAG(bool, check_config, false, "check flags and configuration, then exit");
 ABSL_FLAG(bool, version, false, "print the version and exit");
@@ -42,13 +46,29 @@ ABSL_FLAG(bool, help, false, "print this text and exit");
 namespace multiraft::server {
 namespace {
 
-constexpr std::array kFlagNames = {
-    "state_dir",     "raft",         "api",          "advertise_raft",
-    "advertise_api", "id",           "join",         "initial_group_id",
-    "redirect",      "workers",      "engine",       "log_format",
-    "log_level",     "heartbeat_ms", "election_ms",  "read",
-    "log_writer",    "config",       "check_config", "version",
-    "help"};
+constexpr std::array kFlagNames = {"state_dir",
+                                   "raft",
+                                   "api",
+                                   "advertise_raft",
+                                   "advertise_api",
+                                   "id",
+                                   "join",
+                                   "initial_group_id",
+                                   "redirect",
+                                   "workers",
+                                   "engine",
+                                   "log_format",
+                                   "log_level",
+                                   "heartbeat_ms",
+                                   "election_ms",
+                                   "read",
+                                   "log_writer",
+                                   "config",
+                                   "check_config",
+                                   "version",
+                                   "help",
+                                   "snapshot_mb_per_s",
+                                   "log_keep_entries"};
 
 Status usage(std::string message) {
   return Status(StatusCode::kInvalidArgument, std::move(message));
@@ -214,6 +234,8 @@ Status check(ServerOptions& o) {
   const std::string read = absl::GetFlag(FLAGS_read);
   MR_RETURN_IF_ERROR(one_of("read", read, {"linearizable", "lease"}));
   o.lease_reads = read == "lease";
+  o.snapshot_bytes_per_second = absl::GetFlag(FLAGS_snapshot_mb_per_s) * limits::kMiB;
+  o.log_keep_entries = absl::GetFlag(FLAGS_log_keep_entries);
   o.log_writer = absl::GetFlag(FLAGS_log_writer);
   return one_of("log_writer", o.log_writer, {"auto", "pwrite", "uring"});
 }

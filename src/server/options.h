@@ -30,6 +30,8 @@ struct ServerOptions {
   int64_t heartbeat_ns = 0;
   int64_t election_ns = 0;
   bool lease_reads = false;
+  uint64_t snapshot_bytes_per_second = 0;  ///< 0: no limit.
+  uint64_t log_keep_entries = 0;
   std::string log_writer;  ///< auto, pwrite or uring.
 };
 

@@ -155,6 +155,8 @@ Status ServerImpl::start_host() {
   options.election_ns = options_.election_ns;
   options.read_mode =
       options_.lease_reads ? raft::ReadOnlyOption::kLeaseBased : raft::ReadOnlyOption::kSafe;
+  options.snapshot_bytes_per_second = options_.snapshot_bytes_per_second;
+  options.compact_tail_entries = options_.log_keep_entries;
   options.log_writer = writer_kind(options_.log_writer);
   options.engine = [this](GroupId group) -> StateMachineEngine& {
     if (group == meta::kRegistryGroup) return registry_;

@@ -18,13 +18,13 @@ void SnapshotDesk::send(NodeId to, const env::Address& address, wire::SnapshotHe
                         std::unique_ptr<ChunkSource> source, Done done) {
   if (closed_) return done(Status(StatusCode::kCancelled, "this node stops"));
   if (header.stream == 0) header.stream = context_->env.random_u64();
-  auto sender = std::make_shared<SnapshotSender>(
-      context_, throttle_, to, address, std::move(header), std::move(source),
-      [this](SnapshotSender& finished, Status status) {
-        auto node = sending_.extract(&finished);
-        count();
-        if (node) node.mapped().done(std::move(status));
-      });
+  auto sender = std::make_shared<SnapshotSender>(context_, throttle_, to, address,
+                                                 std::move(header), std::move(source),
+                                                 [this](SnapshotSender& finished, Status status) {
+                                                   auto node = sending_.extract(&finished);
+                                                   count();
+                                                   if (node) node.mapped().done(std::move(status));
+                                                 });
   sending_.emplace(sender.get(), Sending{sender, std::move(done)});
   count();
   sender->start();

@@ -78,10 +78,10 @@ class SnapshotSender final : public FrameReader::Handler,
 
   // The snapshot, whatever becomes of connections.
   ChunkPacker packer_;
-  std::string content_;        ///< Of the chunk that is packed.
+  std::string content_;  ///< Of the chunk that is packed.
   bool source_ended_ = false;
   bool ever_accepted_ = false;
-  std::deque<Sent> unacked_;   ///< Chunks chunks_acked_ and on.
+  std::deque<Sent> unacked_;  ///< Chunks chunks_acked_ and on.
   uint64_t chunks_acked_ = 0;
 
   // The connection of the moment.

@@ -4,9 +4,11 @@
 
 #include <array>
 
+#include "base/assert.h"
 #include "base/prng.h"
 #include "env/posix/posix_env.h"
 #include "transport/chunk_codec.h"
+#include "transport/snapshot_throttle.h"
 #include "transport/test_support.h"
 #include "wire/testing.h"
 
@@ -259,6 +261,146 @@ TEST_F(SnapshotStreamTest, Receiver_ThatConfirmsWhatWasNotSent_IsNotBelieved) {
               StatusCode::kCorruption);
     executor->stop();
   }
+}
+
+// -- Connections that break.
+
+/// Stands between two nodes. The first connection is cut once `cut_after` bytes went towards the
+/// target; later ones pass.
+class CuttingProxy {
+ public:
+  CuttingProxy(env::Environment& env, env::Address target, size_t cut_after)
+      : env_(env),
+        target_(std::move(target)),
+        cut_after_(cut_after),
+        executor_(env.start_executor("proxy")) {
+    auto listener = env.network().listen(
+        *executor_, {"127.0.0.1", 0},
+        [this](std::unique_ptr<env::Stream> accepted) { connect(std::move(accepted)); });
+    MR_ASSERT(listener.is_ok());
+    listener_ = std::move(*listener);
+  }
+  ~CuttingProxy() { executor_->stop(); }
+  env::Address address() const { return {"127.0.0.1", listener_->port()}; }
+
+ private:
+  struct Pipe {
+    std::unique_ptr<env::Stream> client, server;
+    std::array<char, 4096> up, down;
+    size_t budget = 0;
+  };
+
+  void connect(std::unique_ptr<env::Stream> accepted) {
+    pipes_.push_back(std::make_unique<Pipe>());
+    Pipe& pipe = *pipes_.back();
+    pipe.client = std::move(accepted);
+    pipe.budget = pipes_.size() == 1 ? cut_after_ : SIZE_MAX;
+    env_.network().connect(*executor_, target_, 20 * env::kSecond,
+                           [this, &pipe](Result<std::unique_ptr<env::Stream>> server) {
+                             if (!server) return pipe.client->close();
+                             pipe.server = std::move(*server);
+                             pump(pipe, *pipe.client, *pipe.server, pipe.up, true);
+                             pump(pipe, *pipe.server, *pipe.client, pipe.down, false);
+                           });
+  }
+  void pump(Pipe& pipe, env::Stream& from, env::Stream& to, std::array<char, 4096>& buffer,
+            bool counted) {
+    from.read_some(buffer, [this, &pipe, &from, &to, &buffer, counted](Result<size_t> n) {
+      if (!n || *n == 0) return cut(pipe);
+      const size_t bytes = counted ? std::min(*n, pipe.budget) : *n;
+      if (counted) pipe.budget -= bytes;
+      const std::array<std::string_view, 1> parts = {std::string_view(buffer.data(), bytes)};
+      to.write(parts, [this, &pipe, &from, &to, &buffer, counted](const Status& status) {
+        if (!status || (counted && pipe.budget == 0)) return cut(pipe);
+        pump(pipe, from, to, buffer, counted);
+      });
+    });
+  }
+  static void cut(Pipe& pipe) {
+    pipe.client->close();
+    pipe.server->close();
+  }
+
+  env::Environment& env_;
+  const env::Address target_;
+  const size_t cut_after_;
+  std::unique_ptr<env::Executor> executor_;
+  std::unique_ptr<env::Listener> listener_;
+  std::vector<std::unique_ptr<Pipe>> pipes_;
+};
+
+TEST_F(SnapshotStreamTest, Connection_CutAnywhere_GoesOnWithWhatIsMissing) {
+  constexpr uint64_t kChunks = 8;
+  constexpr size_t kBytes = 4000;
+  const size_t chunk_frame = wire::kFrameHeaderBytes + wire::SnapshotChunk::kHeadBytes + kBytes;
+  const auto make = [](uint64_t n) { return n < kChunks ? noise(kBytes, n + 1) : std::string(); };
+  // What goes before the first chunk: the hello and the header that TestNode::send_snapshot makes.
+  wire::SnapshotHeader header;
+  const ReplicaId from = ReplicaId::make(NodeId(1), 1), to = ReplicaId::make(NodeId(2), 2);
+  header.snapshot = {LogIndex(100), Term(2), {{from}, {}, {to}, {}, false}};
+  const size_t before = wire::encode(wire::Hello{}).size() + wire::encode(header).size();
+  const size_t total = before + kChunks * chunk_frame + wire::encode(wire::SnapshotEnd{}).size();
+
+  std::vector<size_t> cuts = {1, before - 1};
+  for (uint64_t n = 0; n < kChunks; ++n) {
+    const size_t begin = before + n * chunk_frame;
+    cuts.insert(cuts.end(), {begin + 1, begin + chunk_frame / 2, begin + chunk_frame});
+  }
+  cuts.insert(cuts.end(), {total - 1, total});
+  for (const size_t cut : cuts) {
+    SCOPED_TRACE(cut);
+    TestNode a(*env_, 1), b(*env_, 2);
+    CuttingProxy proxy(*env_, b.address(), cut);
+    a.transport->set_address(b.id(), proxy.address());
+    const Status status = a.send_snapshot(b.id(), std::make_unique<GeneratedSource>(make));
+    if (cut < before) {
+      // It was not accepted yet: the leader decides anew.
+      EXPECT_EQ(status.code(), StatusCode::kUnavailable) << status.to_string();
+      continue;
+    }
+    ASSERT_EQ(status, Status::ok());
+    const SnapshotInbox::State state = b.inbox.state.get();
+    EXPECT_EQ(state.begun, 1u);
+    EXPECT_EQ(state.discarded, 0u);
+    ASSERT_EQ(state.contents.size(), 1u);
+    ASSERT_EQ(state.contents[0].size(), kChunks);
+    for (uint64_t n = 0; n < kChunks; ++n) EXPECT_TRUE(state.contents[0][n] == make(n)) << n;
+    const TransportStats sent = a.transport->stats();
+    // Only what was on the way went twice.
+    EXPECT_LE(sent.snapshot_chunks_resent, limits::kSnapshotChunksAheadMax);
+    EXPECT_EQ(sent.snapshot_chunks_sent, kChunks + sent.snapshot_chunks_resent);
+    EXPECT_EQ(b.transport->stats().snapshot_bytes_received, kChunks * kBytes);
+    EXPECT_EQ(sent.snapshots_sending, 0u);
+  }
+}
+
+TEST_F(SnapshotStreamTest, Receiver_ForgotWhatItTook_TheSenderGivesUp) {
+  // The receiver's patience ends at once, so the stream that comes back finds nothing.
+  TestNode a(*env_, 1);
+  TestNode b(*env_, 2, {.adjust = [](TransportOptions& o) { o.snapshot_resume_max_ns = 0; }});
+  CuttingProxy proxy(*env_, b.address(), 2'000'000);
+  a.transport->set_address(b.id(), proxy.address());
+  const Status status = a.send_snapshot(b.id(), std::make_unique<GeneratedSource>([](uint64_t n) {
+                                          return n < 40 ? noise(100'000, n + 1) : std::string();
+                                        }));
+  EXPECT_EQ(status,
+            Status(StatusCode::kUnavailable, "node 2 no longer has what it took of the snapshot"));
+  EXPECT_TRUE(b.inbox.state.get().finished.empty());
+}
+
+TEST(SnapshotThrottle, AllStreams_ShareOneRate_AndAPauseIsNoLicenceToBurst) {
+  SnapshotThrottle throttle(1'000'000);
+  env::MonotonicTime now{10 * env::kSecond};
+  EXPECT_LE(throttle.free_at(), now);
+  // 3 MB are due in 3 s, but for the tenth of a second that may be made up for.
+  for (int i = 0; i < 30; ++i) throttle.spent(100'000, std::max(now, throttle.free_at()));
+  EXPECT_EQ(throttle.free_at().ns, now.ns + 3 * env::kSecond - env::kSecond / 10);
+  now.ns += 100 * env::kSecond;
+  throttle.spent(1'000'000, now);
+  EXPECT_EQ(throttle.free_at().ns, now.ns + 9 * env::kSecond / 10);
+  SnapshotThrottle none(0);
+  none.spent(1'000'000'000, now);
+  EXPECT_LE(none.free_at(), now);
 }
 
 // -- Streams made by hand.

@@ -114,8 +114,8 @@ void SnapshotTaker::say_ack() {
 }
 
 void SnapshotTaker::say_last(const Status& status) {
-  writer_.send(wire::encode(wire::SnapshotAck{intake_ ? intake_->chunks() : 0, true, status.code(),
-                                              status.message()}));
+  writer_.send(wire::encode(
+      wire::SnapshotAck{intake_ ? intake_->chunks() : 0, true, status.code(), status.message()}));
   detach();
   farewell_.begin(weak_from_this(), [this] { leave(); });
 }

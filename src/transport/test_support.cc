@@ -64,7 +64,8 @@ class RecordingSink final : public ChunkSink {
     inbox_.state.change([&](SnapshotInbox::State& s) {
       s.finished.push_back(header_);
       s.contents.push_back(std::move(chunks_));
-      if (inbox_.hold_finish) s.held.push_back(std::make_shared<Callback<void(Status)>>(std::move(done)));
+      if (inbox_.hold_finish)
+        s.held.push_back(std::make_shared<Callback<void(Status)>>(std::move(done)));
     });
     if (!inbox_.hold_finish) done(inbox_.finish_status);
   }

@@ -34,9 +34,9 @@ struct SnapshotEnd {
   friend bool operator==(const SnapshotEnd&, const SnapshotEnd&) = default;
 };
 
-/// From the receiver: after the header (0 chunks, or what it has of a stream that broke), after each
-/// chunk, now and then while it is busy, and once at last with what became of the snapshot. A `last`
-/// one may come at any time: a refusal, or an error.
+/// From the receiver: after the header (0 chunks, or what it has of a stream that broke), after
+/// each chunk, now and then while it is busy, and once at last with what became of the snapshot. A
+/// `last` one may come at any time: a refusal, or an error.
 struct SnapshotAck {
   static constexpr size_t kTextBytesMax = 1024;
 

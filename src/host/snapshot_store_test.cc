@@ -1,0 +1,237 @@
+#include "host/snapshot_store.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <deque>
+#include <filesystem>
+
+#include "env/posix/posix_env.h"
+
+namespace multiraft::host {
+namespace {
+
+/// Tasks that the test runs itself.
+class ManualExecutor final : public env::Executor {
+ public:
+  void post(Task task) override { tasks_.push_back(std::move(task)); }
+  void defer(Task task) override { post(std::move(task)); }
+  env::TimerId run_at(env::MonotonicTime, Task) override { return 1; }
+  void cancel(env::TimerId) override {}
+  bool in_executor() const override { return true; }
+  void stop() override {}
+  void run() {
+    while (!tasks_.empty()) {
+      Task task = std::move(tasks_.front());
+      tasks_.pop_front();
+      task();
+    }
+  }
+
+ private:
+  std::deque<Task> tasks_;
+};
+
+/// What a state machine was given.
+struct Taken {
+  std::string bytes;
+  int finished = 0;
+  Status append_status;
+};
+
+class RecordingWriter final : public SnapshotWriter {
+ public:
+  explicit RecordingWriter(Taken& taken) : taken_(taken) {}
+  Status append(std::string_view chunk) override {
+    taken_.bytes += chunk;
+    return taken_.append_status;
+  }
+  Status finish() override {
+    ++taken_.finished;
+    return Status::ok();
+  }
+
+ private:
+  Taken& taken_;
+};
+
+class SnapshotStoreTest : public ::testing::Test {
+ protected:
+  SnapshotStoreTest() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "mr_snap_XXXXXX").string();
+    directory_ = mkdtemp(pattern.data());
+    SnapshotStore::Hooks hooks;
+    hooks.judge = [this](const wire::SnapshotHeader&, Callback<void(Status)> done) {
+      done(verdict_);
+    };
+    hooks.writer_for = [this](const wire::SnapshotHeader&,
+                              Callback<void(std::unique_ptr<SnapshotWriter>)> done) {
+      done(wanted_ ? std::make_unique<RecordingWriter>(taken_) : nullptr);
+    };
+    hooks.arrived = [this](const wire::SnapshotHeader&, std::unique_ptr<SnapshotWriter> writer,
+                           Callback<void(Status)> taken) {
+      arrived_ = std::move(writer);
+      taken(Status::ok());
+    };
+    store_ = std::make_unique<SnapshotStore>(env_->file_system(), directory_, executor_,
+                                             std::move(hooks));
+    EXPECT_TRUE(store_->open().is_ok());
+  }
+  ~SnapshotStoreTest() override {
+    executor_.run();
+    std::filesystem::remove_all(directory_);
+  }
+
+  static wire::SnapshotHeader header(uint64_t index, uint64_t term, uint64_t stream) {
+    wire::SnapshotHeader header;
+    header.group = GroupId(7);
+    header.from = ReplicaId::make(NodeId(1), 1);
+    header.to = ReplicaId::make(NodeId(2), 1);
+    header.term = Term(term);
+    header.stream = stream;
+    header.snapshot.index = LogIndex(index);
+    header.snapshot.term = Term(1);
+    return header;
+  }
+  Result<std::unique_ptr<transport::ChunkSink>> begin(const wire::SnapshotHeader& header) {
+    std::optional<Result<std::unique_ptr<transport::ChunkSink>>> answer;
+    store_->on_snapshot(header.from.node(), header, [&](auto sink) { answer = std::move(sink); });
+    executor_.run();
+    return std::move(*answer);
+  }
+  Status finish(std::unique_ptr<transport::ChunkSink> sink) {
+    Status answer(StatusCode::kInternal, "no answer");
+    sink->finish([&](Status status) { answer = std::move(status); });
+    sink.reset();
+    executor_.run();
+    return answer;
+  }
+  Status install(bool in_memory) {
+    Status answer(StatusCode::kInternal, "no answer");
+    store_->install_received(GroupId(7), in_memory, std::move(arrived_),
+                             [&](Status status) { answer = std::move(status); });
+    executor_.run();
+    return answer;
+  }
+  std::vector<std::string> files() { return *env_->file_system().list(directory_); }
+
+  std::unique_ptr<env::Environment> env_ = env::make_posix_environment();
+  std::string directory_;
+  ManualExecutor executor_;
+  Status verdict_;
+  bool wanted_ = true;
+  Taken taken_;
+  std::unique_ptr<SnapshotWriter> arrived_;
+  std::unique_ptr<SnapshotStore> store_;
+};
+
+TEST_F(SnapshotStoreTest, Arrived_Installed_LeavesNoFile) {
+  auto sink = begin(header(10, 1, 1));
+  ASSERT_TRUE(sink.is_ok());
+  for (int i = 0; i < 40; ++i) ASSERT_TRUE((*sink)->append("chunk").is_ok());
+  ASSERT_TRUE(finish(std::move(*sink)).is_ok());
+  EXPECT_EQ(taken_.bytes.size(), 200u);
+  EXPECT_EQ(taken_.finished, 0);
+  ASSERT_TRUE(install(/*in_memory=*/false).is_ok());
+  EXPECT_EQ(taken_.finished, 1);
+  EXPECT_TRUE(files().empty());
+}
+
+TEST_F(SnapshotStoreTest, Arrived_OfAnInMemoryState_BecomesTheSavedState) {
+  auto sink = begin(header(10, 1, 1));
+  ASSERT_TRUE((*sink)->append("chunk").is_ok());
+  ASSERT_TRUE(finish(std::move(*sink)).is_ok());
+  ASSERT_TRUE(install(/*in_memory=*/true).is_ok());
+  EXPECT_EQ(files(), std::vector<std::string>{"state-7"});
+}
+
+TEST_F(SnapshotStoreTest, Unwanted_IsRefusedBeforeAnythingIsWritten) {
+  verdict_ = Status(StatusCode::kAlreadyExists, "all of it is here");
+  EXPECT_EQ(begin(header(10, 1, 1)).status(), verdict_);
+  EXPECT_TRUE(files().empty());
+}
+
+TEST_F(SnapshotStoreTest, Newer_TakesThePlaceOfWhatStillArrives) {
+  auto old = begin(header(10, 1, 1));
+  ASSERT_TRUE((*old)->append("old").is_ok());
+  auto younger = begin(header(20, 1, 2));
+  ASSERT_TRUE(younger.is_ok());
+  EXPECT_EQ((*old)->append("old").code(), StatusCode::kCancelled);
+  EXPECT_EQ(finish(std::move(*old)).code(), StatusCode::kCancelled);
+  ASSERT_TRUE((*younger)->append("new").is_ok());
+  EXPECT_TRUE(finish(std::move(*younger)).is_ok());
+  EXPECT_EQ(taken_.bytes, "new");
+  EXPECT_TRUE(install(false).is_ok());
+  EXPECT_TRUE(files().empty());
+}
+
+TEST_F(SnapshotStoreTest, OlderOrOfAnOlderLeader_IsRefusedWhileANewerArrives) {
+  auto sink = begin(header(10, 2, 1));
+  ASSERT_TRUE(sink.is_ok());
+  EXPECT_EQ(begin(header(9, 2, 2)).status().code(), StatusCode::kConflict);
+  EXPECT_EQ(begin(header(30, 1, 3)).status().code(), StatusCode::kConflict);
+  EXPECT_TRUE((*sink)->append("goes on").is_ok());
+  (*sink).reset();
+  EXPECT_TRUE(files().empty());
+  // Nothing is in the way afterwards.
+  EXPECT_TRUE(begin(header(9, 2, 4)).is_ok());
+}
+
+TEST_F(SnapshotStoreTest, Any_IsRefusedWhileOneIsInstalled) {  // trap 42
+  auto sink = begin(header(10, 1, 1));
+  ASSERT_TRUE(finish(std::move(*sink)).is_ok());
+  EXPECT_EQ(begin(header(20, 2, 2)).status().code(), StatusCode::kUnavailable);
+  ASSERT_TRUE(install(false).is_ok());
+  EXPECT_TRUE(begin(header(20, 2, 3)).is_ok());
+}
+
+TEST_F(SnapshotStoreTest, DiskFullWhileItIsReadIn_TheSenderIsToldAndNothingStays) {
+  taken_.append_status = Status(StatusCode::kNoSpace, "no space");
+  auto sink = begin(header(10, 1, 1));
+  ASSERT_TRUE((*sink)->append("chunk").is_ok());
+  EXPECT_EQ(finish(std::move(*sink)).code(), StatusCode::kNoSpace);
+  EXPECT_TRUE(files().empty());
+  taken_.append_status = Status::ok();
+  EXPECT_TRUE(begin(header(10, 1, 2)).is_ok());
+}
+
+TEST_F(SnapshotStoreTest, NotWantedAnyMore_OrForgotten_LeavesNothing) {
+  wanted_ = false;
+  auto sink = begin(header(10, 1, 1));
+  EXPECT_EQ(finish(std::move(*sink)).code(), StatusCode::kConflict);
+  EXPECT_TRUE(files().empty());
+  // The replica goes away between its consent and the installation.
+  wanted_ = true;
+  sink = begin(header(10, 1, 2));
+  ASSERT_TRUE(finish(std::move(*sink)).is_ok());
+  store_->forget(GroupId(7));
+  executor_.run();
+  EXPECT_TRUE(files().empty());
+  EXPECT_EQ(install(false).code(), StatusCode::kCancelled);
+  EXPECT_TRUE(begin(header(10, 1, 3)).is_ok());
+}
+
+TEST_F(SnapshotStoreTest, Groups_BeyondTheLimit_AreRefused) {
+  std::vector<std::unique_ptr<transport::ChunkSink>> sinks;
+  for (uint64_t group = 1; group <= limits::kSnapshotsReceivingMax; ++group) {
+    wire::SnapshotHeader h = header(10, 1, group);
+    h.group = GroupId(group + 100);
+    auto sink = begin(h);
+    ASSERT_TRUE(sink.is_ok());
+    sinks.push_back(std::move(*sink));
+  }
+  EXPECT_EQ(begin(header(10, 1, 99)).status().code(), StatusCode::kOverloaded);
+  sinks.pop_back();
+  EXPECT_TRUE(begin(header(10, 1, 100)).is_ok());
+}
+
+TEST_F(SnapshotStoreTest, Open_ClearsWhatACrashLeft) {
+  auto sink = begin(header(10, 1, 1));
+  ASSERT_TRUE(finish(std::move(*sink)).is_ok());
+  ASSERT_EQ(files().size(), 1u);
+  ASSERT_TRUE(store_->open().is_ok());
+  EXPECT_TRUE(files().empty());
+}
+
+}  // namespace
+}  // namespace multiraft::host
