@@ -29,6 +29,9 @@ class SnapshotStore::Spool final : public transport::ChunkSink {
     if (!whole_ && store_.is_current(header_)) store_.incoming_.erase(header_.group.value);
   }
 
+  /// Another one took its place: what was written goes at once, whatever becomes of the stream.
+  void abandon() { file_.reset(); }
+
   Status append(std::string_view chunk) override {
     MR_RETURN_IF_ERROR(check_current());
     return file_->append(chunk);
@@ -45,7 +48,6 @@ class SnapshotStore::Spool final : public transport::ChunkSink {
   Status check_current() {
     if (store_.is_current(header_)) return Status::ok();
     MR_COVERAGE("snapshot overtaken by a newer one");
-    file_.reset();  // And so is what was written.
     return {StatusCode::kCancelled, "a newer snapshot of the group took its place"};
   }
 
@@ -146,7 +148,9 @@ void SnapshotStore::forget(GroupId group) {
     (void)fs_.remove(state_path(group));
     // What still arrives, or waits for an installation that will not come.
     const auto found = incoming_.find(group.value);
-    if (found != incoming_.end()) drop(wire::SnapshotHeader(found->second.header));
+    if (found == incoming_.end()) return;
+    if (found->second.spool) found->second.spool->abandon();
+    drop(wire::SnapshotHeader(found->second.header));
   });
 }
 
@@ -182,7 +186,7 @@ Result<std::unique_ptr<transport::ChunkSink>> SnapshotStore::admit(
   const auto found = incoming_.find(header.group.value);
   if (found != incoming_.end()) {
     const wire::SnapshotHeader& other = found->second.header;
-    if (found->second.whole) {
+    if (!found->second.spool) {
       MR_COVERAGE("snapshot refused while another is installed");
       return Status(StatusCode::kUnavailable, "another snapshot of the group is being installed");
     }
@@ -199,13 +203,14 @@ Result<std::unique_ptr<transport::ChunkSink>> SnapshotStore::admit(
   auto file =
       SnapshotFileWriter::create(fs_, received_path(header), {header.group, header.snapshot});
   if (!file) return file.status();
-  incoming_[header.group.value] = {header, false};
-  return std::unique_ptr<transport::ChunkSink>(
-      std::make_unique<Spool>(*this, header, std::move(*file)));
+  if (found != incoming_.end()) found->second.spool->abandon();
+  auto spool = std::make_unique<Spool>(*this, header, std::move(*file));
+  incoming_[header.group.value] = {header, spool.get()};
+  return std::unique_ptr<transport::ChunkSink>(std::move(spool));
 }
 
 void SnapshotStore::spooled(const wire::SnapshotHeader& header, Callback<void(Status)> done) {
-  incoming_[header.group.value].whole = true;
+  incoming_[header.group.value].spool = nullptr;
   hooks_.writer_for(header, [this, header, done = std::move(done)](
                                 std::unique_ptr<SnapshotWriter> writer) mutable {
     executor_.post([this, header, writer = std::move(writer), done = std::move(done)]() mutable {

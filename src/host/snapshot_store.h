@@ -71,7 +71,7 @@ class SnapshotStore final : public transport::SnapshotReceiver {
   /// The snapshot of a group that is on its way in.
   struct Incoming {
     wire::SnapshotHeader header;
-    bool whole = false;  ///< Spooled; it is read in or installed.
+    Spool* spool = nullptr;  ///< Null once whole: it is read in or installed.
   };
 
   std::string state_path(GroupId group) const;

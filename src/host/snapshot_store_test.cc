@@ -156,6 +156,7 @@ TEST_F(SnapshotStoreTest, Newer_TakesThePlaceOfWhatStillArrives) {
   ASSERT_TRUE((*old)->append("old").is_ok());
   auto younger = begin(header(20, 1, 2));
   ASSERT_TRUE(younger.is_ok());
+  EXPECT_EQ(files().size(), 1u);
   EXPECT_EQ((*old)->append("old").code(), StatusCode::kCancelled);
   EXPECT_EQ(finish(std::move(*old)).code(), StatusCode::kCancelled);
   ASSERT_TRUE((*younger)->append("new").is_ok());
