@@ -322,8 +322,6 @@ void Group::expire(env::MonotonicTime now) {
       fail_read(std::move(read), StatusCode::kUnavailable, no_leader_text());
     }
   };
-  expire_reads(gathered_reads_);
-  for (WaitingRead& waiting : waiting_reads_) expire_reads(waiting.reads);
   // A round that got no answer (lost messages, a leader that was paused) is asked again under a new
   // id: an old answer must never confirm a younger question (trap 15).
   const int64_t round_timeout_ns = 3 * services_.options().heartbeat_ns;
@@ -333,6 +331,9 @@ void Group::expire(env::MonotonicTime now) {
     read_rounds_.pop_front();
     for (PendingRead& read : round.reads) gathered_reads_.push_back(std::move(read));
   }
+  // After the rounds: the next turn asks again, and what goes round like this must end as well.
+  expire_reads(gathered_reads_);
+  for (WaitingRead& waiting : waiting_reads_) expire_reads(waiting.reads);
 }
 
 std::string Group::no_leader_text() const {
