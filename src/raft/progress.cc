@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/coverage.h"
 #include "base/mutation.h"
 
 namespace multiraft::raft {
@@ -20,6 +21,9 @@ void Progress::become_probe() {
       state_ == ProgressState::kSnapshot && !MR_MUTANT(probe_ignores_snapshot)
           ? pending_snapshot_ + 1
           : LogIndex();
+  if (state_ == ProgressState::kReplicate && inflights.full()) {
+    MR_COVERAGE("raft: a full window was lost");
+  }
   reset(ProgressState::kProbe);
   next = std::max(match + 1, after_snapshot);
   sent_commit_ = std::min(sent_commit_, next - 1);

@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "base/coverage.h"
 #include "base/mutation.h"
 #include "raft/types.h"
 
@@ -45,6 +46,7 @@ uint64_t quorum_index(const ConfState& conf, Reached&& reached) {
   const uint64_t incoming = majority_index_of(conf.voters, reached);
   if (conf.voters_outgoing.empty() || MR_MUTANT(joint_commit_of_incoming)) return incoming;
   const uint64_t outgoing = majority_index_of(conf.voters_outgoing, reached);
+  if (incoming != outgoing) MR_COVERAGE("raft: both halves of a joint quorum needed");
   return incoming < outgoing ? incoming : outgoing;
 }
 

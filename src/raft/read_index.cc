@@ -135,12 +135,16 @@ void Core::release_confirmed_reads(LeaderRole& leader) {
 }
 
 bool Core::lease_valid(const LeaderRole& leader) const {
-  if (config_.read_only != ReadOnlyOption::kLeaseBased || !leader.reads.lease) return false;
+  if (config_.read_only != ReadOnlyOption::kLeaseBased) return false;
   // Ticks of two members are not aligned: one may see one more than the other in the same time. One
   // more is taken off for ticks that are not quite even.
   const uint64_t age_ticks = ticks_ - leader.reads.lease_start_tick;
-  return age_ticks + (MR_MUTANT(lease_without_margin) ? 0 : 2) <= config_.election_ticks ||
-         MR_MUTANT(lease_never_ends);
+  const bool young =
+      age_ticks + (MR_MUTANT(lease_without_margin) ? 0 : 2) <= config_.election_ticks ||
+      MR_MUTANT(lease_never_ends);
+  if (leader.reads.lease && young) return true;
+  MR_COVERAGE("raft: lease refused");
+  return false;
 }
 
 void Core::answer_read(ReplicaId from, ReadId read, LogIndex index) {

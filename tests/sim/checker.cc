@@ -2,6 +2,10 @@
 
 #include <algorithm>
 
+#include "raft/core.h"
+#include "raft/invariants.h"
+#include "raft/quorum.h"
+
 namespace multiraft::sim {
 
 using raft::MessageType;
@@ -22,6 +26,7 @@ void Checker::start(const State& state) {
   truth_.hash.assign(state.index.value + 1, state.hash);
   truth_.term.assign(state.index.value + 1, state.term);
   max_commit_ = state.index;
+  committed_ = truth_.term;
 }
 
 void Checker::after_step(Node& node) {
@@ -35,8 +40,10 @@ void Checker::after_step(Node& node) {
   // Invariant 10.
   if (core.applied_index() > commit) fail(node, "applied beyond commit (invariant 10)");
   if (commit > core.last_index()) fail(node, "commit beyond the log (invariant 10)");
+  // Invariants 10, 11 and 14 inside one replica, and those of its own structures.
+  if (const std::string wrong = raft::check_invariants(core); !wrong.empty()) fail(node, wrong);
   if (core.role() == Role::kLeader) check_leader(node);
-  if (commit > node.seen.commit) check_commit(node, node.seen.commit);
+  if (commit > node.seen.commit) check_commit(node);
   node.seen.term = term;
   node.seen.commit = commit;
   max_commit_ = std::max(max_commit_, commit);
@@ -44,33 +51,51 @@ void Checker::after_step(Node& node) {
 
 void Checker::check_leader(Node& node) {
   const raft::Raft& core = node.core();
+  const raft::LogView& log = core.core().log();
   auto [leader, fresh] = leader_of_term_.try_emplace(core.term().value, node.id());
   if (leader->second != node.id()) {
     fail(node, "two leaders in term " + to_string(core.term()) + " (invariant 1)");
   }
   if (fresh) {
-    // Invariant 4: every committed entry is in the log of each later leader. Its own no-op is last.
-    if (core.last_index() < max_commit_) {
+    // Invariant 4: what was committed in earlier terms is in the log of each later leader; its own
+    // no-op is last. By log matching the youngest such entry stands for all before it. (A leader
+    // whose own vote took long to become durable may be late: others have committed in later terms
+    // by then, and it owes them nothing.)
+    LogIndex index = max_commit_;
+    while (index > LogIndex{} && committed_[index.value] >= core.term()) index = index - 1;
+    const Term term = committed_[index.value];
+    if (core.last_index() < index ||
+        (term != Term{} && index >= log.first_index() && !log.matches({term, index}))) {
       fail(node, "elected without committed entries (invariant 4)");
     }
   }
-  const raft::RaftStatus status = core.status();
-  for (const raft::MemberProgress& member : status.members) {
-    if (member.match_index >= member.next_index) fail(node, "match >= next (invariant 11)");
+  for (const raft::Progress& member : core.core().leader_role()->progress) {
     const Node* other = find(member.id);
-    if (!other || member.id == node.id() || member.match_index == LogIndex{}) continue;
-    // Invariant 11, for the youngest leader: what it counts is on the member's disk.
-    if (core.term() < other->seen.term) continue;
-    if (member.match_index > other->disk.last_index()) {
-      fail(node, "match of " + to_string(member.id) + " is beyond its durable log (invariant 11)");
+    if (!other || member.match == LogIndex{}) continue;
+    // Invariant 11, for the youngest leader: what it counts is on the member's disk, and equal.
+    if (core.term() < other->seen.term || member.match <= other->disk.mark.index) continue;
+    const Result<Term> durable = other->disk.term(member.match);
+    if (!durable || (member.match >= log.first_index() && !log.matches({*durable, member.match}))) {
+      fail(node, "match of " + to_string(member.id) + " is not in its durable log (invariant 11)");
     }
   }
 }
 
-void Checker::check_commit(Node& node, LogIndex) {
+void Checker::check_commit(Node& node) {
   const raft::Raft& core = node.core();
-  if (core.role() != Role::kLeader) return;
+  const raft::LogView& log = core.core().log();
   const LogIndex commit = core.commit_index();
+  // Invariant 5, before anything is applied: one committed entry an index.
+  for (LogIndex index(committed_.size()); index <= commit; ++index) {
+    const Result<Term> known = log.term(index);
+    committed_.push_back(known ? *known : Term{});
+  }
+  const Term expected = committed_[commit.value];
+  const Result<Term> held = log.term(commit);
+  if (held && expected != Term{} && *held != expected) {
+    fail(node, "committed another entry at " + to_string(commit) + " (invariant 5)");
+  }
+  if (core.role() != Role::kLeader) return;
   // Invariant 7: only an entry of its own term moves a leader's commit index. All entries of the
   // term carry it, so that the entry at the commit index is one of them.
   auto at = entries_.find({commit.value, core.term().value});
@@ -102,7 +127,7 @@ bool Checker::durable_on_majority(const std::vector<ReplicaId>& voters, LogIndex
 }
 
 void Checker::record_entry(const Node& node, const raft::Entry& entry, Term previous) {
-  const EntryFacts facts{next_hash(0, entry), previous};
+  const EntryFacts facts{next_hash(0, entry), previous, entry.type != raft::EntryType::kNormal};
   auto [known, fresh] = entries_.try_emplace({entry.index.value, entry.term.value}, facts);
   // Invariant 3: same index and term, same entry and same entry before it.
   if (!fresh && (known->second.hash != facts.hash || known->second.previous != previous)) {
@@ -122,6 +147,7 @@ void Checker::on_ready(Node& node, const raft::Ready& ready) {
                      " leaves before it is durable (invariant 8)");
     }
   }
+  check_limits(node, ready);
   if (!ready.append || ready.append->entries.empty()) return;
   const auto& entries = ready.append->entries;
   Term previous;
@@ -151,7 +177,80 @@ void Checker::on_ready(Node& node, const raft::Ready& ready) {
   }
   for (const raft::Entry& entry : entries) {
     record_entry(node, entry, previous);
+    if (entry.type != raft::EntryType::kNormal) check_sole_change(node, entry);
     previous = entry.term;
+  }
+}
+
+void Checker::check_sole_change(const Node& node, const raft::Entry& change) {
+  const raft::Raft& core = node.core();
+  if (core.role() != Role::kLeader || change.term != core.term()) return;
+  // Invariant 12: a leader appends a change only once all before it are applied (thesis 4.1).
+  for (LogIndex index = core.applied_index() + 1; index < change.index; ++index) {
+    const Result<Term> term = core.core().log().term(index);
+    if (!term) continue;
+    auto known = entries_.find({index.value, term->value});
+    if (known != entries_.end() && known->second.change) {
+      fail(node, "a change of the configuration at " + to_string(change.index) +
+                     " before that at " + to_string(index) + " is applied (invariant 12)");
+      return;
+    }
+  }
+}
+
+void Checker::on_configuration(const Node& node, const raft::ConfState& before,
+                               const raft::ConfState& after) {
+  auto [known, fresh] = configurations_.try_emplace(node.applied.index, after);
+  if (!fresh) {
+    if (!(known->second == after)) {
+      fail(node, "another configuration at " + to_string(node.applied.index) +
+                     " than somebody before (invariant 12)");
+    }
+    return;
+  }
+  // Invariant 12: no quorum of one configuration without a member of each quorum of the next. A
+  // larger set of a quorum is one, too: it is enough to look at every set and what it leaves.
+  const auto quorum = [](const raft::ConfState& conf, uint64_t set) {
+    return raft::quorum_vote(conf, [&](ReplicaId id) {
+             return (set >> id.value & 1) != 0 ? 1 : -1;
+           }) == raft::VoteResult::kWon;
+  };
+  const uint64_t sets = uint64_t{2} << nodes_.size();
+  for (uint64_t set = 0; set < sets; ++set) {
+    if (!quorum(before, set) || !quorum(after, ~set)) continue;
+    fail(node, "consecutive configurations at " + to_string(node.applied.index) +
+                   " with disjoint quorums (invariant 12)");
+    return;
+  }
+}
+
+void Checker::check_limits(Node& node, const raft::Ready& ready) {
+  const auto size = [](const std::vector<raft::Entry>& entries) {
+    size_t bytes = 0;
+    for (const raft::Entry& entry : entries) bytes += raft::entry_bytes(entry);
+    return bytes;
+  };
+  for (const raft::Message& message : ready.messages) {
+    if (message.entries.size() > 1 && size(message.entries) > settings_.message_bytes_max) {
+      fail(node, "a message above the limit of bytes (invariant 14)");
+    }
+  }
+  if (!ready.apply) return;
+  size_t applying = size(ready.apply->entries);
+  size_t batches = ready.apply->entries.size();
+  for (const raft::StorageApply& apply : node.applies) {
+    applying += size(apply.entries);
+    batches += apply.entries.size();
+  }
+  if (batches > 1 && applying > settings_.committed_bytes_per_ready_max) {
+    fail(node, "more is being applied than the limit allows (invariant 14)");
+  }
+}
+
+void Checker::at_end(const Node& node) {
+  if (!node.reads.empty()) {
+    fail(node,
+         "read " + std::to_string(node.reads.begin()->first) + " was never answered (liveness)");
   }
 }
 

@@ -17,7 +17,8 @@ using Nodes = std::vector<std::unique_ptr<Node>>;
 
 class Checker {
  public:
-  Checker(const Nodes& nodes, Truth& truth) : nodes_(nodes), truth_(truth) {}
+  Checker(const Nodes& nodes, Truth& truth, const Settings& settings)
+      : nodes_(nodes), truth_(truth), settings_(settings) {}
 
   const std::string& violation() const { return violation_; }
   bool failed() const { return !violation_.empty(); }
@@ -33,21 +34,29 @@ class Checker {
   /// Leaves the node now, all that it depends on being durable.
   void on_sent(const Node& node, const raft::Message& message);
   void on_applied(Node& node, const raft::Entry& entry, uint64_t hash);
+  /// A change of the configuration was applied; `node.applied` is behind it.
+  void on_configuration(const Node& node, const raft::ConfState& before,
+                        const raft::ConfState& after);
   void on_snapshot_applied(const Node& node, const raft::Snapshot& snapshot);
   void on_read(Node& node, const raft::ReadState& read);
+  /// All faults are over and there was time for every answer.
+  void at_end(const Node& node);
 
  private:
   void fail(const Node& node, const std::string& what);
   void check_leader(Node& node);
-  void check_commit(Node& node, LogIndex before);
+  void check_commit(Node& node);
+  void check_limits(Node& node, const raft::Ready& ready);
   bool durable_on_quorum(const raft::ConfState& conf, LogIndex index, Term term) const;
   bool durable_on_majority(const std::vector<ReplicaId>& voters, LogIndex index, Term term) const;
   const Node* find(ReplicaId id) const;
+  void check_sole_change(const Node& node, const raft::Entry& change);
   void record_entry(const Node& node, const raft::Entry& entry, Term previous);
 
   struct EntryFacts {
     uint64_t hash = 0;
     Term previous;
+    bool change = false;  ///< Of the configuration.
   };
   struct PairHash {
     size_t operator()(const std::pair<uint64_t, uint64_t>& p) const {
@@ -57,11 +66,14 @@ class Checker {
 
   const Nodes& nodes_;
   Truth& truth_;
+  const Settings& settings_;
   std::string violation_;
   LogIndex max_commit_;
+  std::vector<Term> committed_;  ///< The term of the committed entry at each index; 0: not known.
   std::unordered_map<uint64_t, ReplicaId> leader_of_term_;
   std::unordered_map<std::pair<uint64_t, uint64_t>, EntryFacts, PairHash> entries_;
   std::map<std::pair<ReplicaId, Term>, ReplicaId> votes_;
+  std::map<LogIndex, raft::ConfState> configurations_;  ///< From each change's index on.
 };
 
 }  // namespace multiraft::sim

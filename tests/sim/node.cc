@@ -82,6 +82,9 @@ void Node::start(uint64_t seed) {
   config.message_bytes_max = settings_.message_bytes_max;
   config.committed_bytes_per_ready_max = settings_.committed_bytes_per_ready_max;
   config.inflight_messages_max = settings_.inflight_messages_max;
+  config.inflight_bytes_max = settings_.inflight_bytes_max;
+  config.uncommitted_bytes_max = settings_.uncommitted_bytes_max;
+  config.step_down_on_removal = settings_.step_down_on_removal;
   config.disable_proposal_forwarding = true;
   config.random_seed = seed;
   // As the host does: what is applied was committed.

@@ -13,6 +13,8 @@ namespace {
 
 /// Generous: dozens of election timeouts.
 constexpr int kRounds = 400;
+/// Reads expire after one election timeout, at the asker as at the leader.
+constexpr int kAnswerRounds = 12;
 constexpr int kSettleSteps = 20'000;
 
 bool contains(const std::vector<ReplicaId>& ids, ReplicaId id) {
@@ -85,6 +87,14 @@ bool World::converge() {
     settle();
     Node* at = acting_leader();
     if (!at) continue;
+    const raft::ConfState& conf = at->core().conf_state();
+    if (!settings_.step_down_on_removal && !contains(conf.voters, at->id()) &&
+        !contains(conf.voters_outgoing, at->id())) {
+      // Without the option it is up to the caller to stop a leader that was removed.
+      crash(*at);
+      restart(*at);
+      continue;
+    }
     if (proposed == LogIndex{} || proposed_term != at->core().term()) {
       auto position = at->core().propose({SharedBytes::copy_of("after the faults")});
       if (!position) continue;  // A transfer is under way.
@@ -93,7 +103,15 @@ bool World::converge() {
       take_ready(*at, true);
       continue;
     }
-    if (at->applied.index >= proposed && converged(at->id(), proposed)) return true;
+    // An automatic joint configuration is left, whatever happened to those who entered it.
+    if (at->applied.conf.auto_leave) continue;
+    if (at->applied.index < proposed || !converged(at->id(), proposed)) continue;
+    for (int i = 0; i < kAnswerRounds; ++i) {
+      for (auto& node : nodes_) tick(*node);
+      settle();
+    }
+    for (auto& node : nodes_) checker_.at_end(*node);
+    return true;
   }
   return false;
 }

@@ -22,6 +22,9 @@ void draw_core(Prng& prng, Settings& s) {
   if (prng.chance(0.3)) s.message_bytes_max = 1;
   if (prng.chance(0.3)) s.committed_bytes_per_ready_max = 1;
   if (prng.chance(0.4)) s.inflight_messages_max = prng.between(1, 4);
+  if (prng.chance(0.2)) s.inflight_bytes_max = prng.between(1, 8);
+  if (prng.chance(0.2)) s.uncommitted_bytes_max = prng.between(1, 40);
+  if (prng.chance(0.25)) s.step_down_on_removal = false;
 }
 
 void draw_faults(Prng& prng, Settings& s) {
@@ -36,6 +39,7 @@ void draw_faults(Prng& prng, Settings& s) {
   if (prng.chance(0.3)) s.weight_transfer = 1;
   if (prng.chance(0.5)) s.weight_read = 4;
   if (prng.chance(0.3)) s.weight_campaign = 1;
+  if (prng.chance(0.2)) s.weight_forget = 1;
 }
 
 }  // namespace

@@ -45,6 +45,9 @@ struct Settings {
   size_t message_bytes_max = SIZE_MAX;
   size_t committed_bytes_per_ready_max = SIZE_MAX;
   size_t inflight_messages_max = 256;
+  size_t inflight_bytes_max = SIZE_MAX;
+  size_t uncommitted_bytes_max = SIZE_MAX;
+  bool step_down_on_removal = true;
   raft::ReadOnlyOption read_only = raft::ReadOnlyOption::kSafe;
 
   // Probabilities of what may happen to a message, and weights of actions (0: off).
@@ -59,7 +62,8 @@ struct Settings {
   uint32_t weight_transfer = 0;
   uint32_t weight_read = 0;
   uint32_t weight_campaign = 0;
-  bool one_clock = false;  ///< All nodes tick together.
+  uint32_t weight_forget = 0;
+  bool one_clock = false;  ///< All nodes tick together, give or take one tick.
 
   static Settings of(uint64_t seed, Schedule schedule);
 };

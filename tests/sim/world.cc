@@ -17,7 +17,7 @@ World::World(const Settings& settings, std::function<void(const std::string&)> t
       network_prng_(settings.seed * 4 + 2),
       disk_prng_(settings.seed * 4 + 3),
       timeouts_(settings.seed * 4 + 4),
-      checker_(nodes_, truth_),
+      checker_(nodes_, truth_, settings_),
       cut_(static_cast<size_t>(settings.nodes) * settings.nodes) {
   State start;
   start.index = LogIndex(1);
@@ -251,7 +251,11 @@ void World::complete_apply(Node& node) {
     node.applied.hash = hash;
     if (entry.type != raft::EntryType::kNormal) {
       auto change = raft::decode_conf_change(entry.type, entry.data);
-      if (change) node.applied.conf = node.core().apply_conf_change(*change);
+      if (change) {
+        const raft::ConfState before = node.applied.conf;
+        node.applied.conf = node.core().apply_conf_change(*change);
+        checker_.on_configuration(node, before, node.applied.conf);
+      }
       if (!node.applied.conf.voters_outgoing.empty()) MR_COVERAGE("joint configuration");
     }
     node.history.emplace(entry.index, node.applied);
@@ -384,7 +388,8 @@ void World::random_step() {
                               s.weight_conf_change,
                               s.weight_transfer,
                               s.weight_read,
-                              s.weight_campaign};
+                              s.weight_campaign,
+                              s.weight_forget};
   uint64_t total = 0;
   for (uint32_t w : weights) total += w;
   uint64_t pick = prng_.below(total);
@@ -438,9 +443,15 @@ void World::random_step() {
     case 12:
       ask_read(node);
       break;
-    default:
+    case 13:
       if (node.alive() && !node.frozen) {
         node.core().campaign();
+        take_ready(node, false);
+      }
+      break;
+    default:
+      if (node.alive() && !node.frozen) {
+        node.core().forget_leader();
         take_ready(node, false);
       }
   }
