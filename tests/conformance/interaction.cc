@@ -14,6 +14,9 @@ namespace {
 
 using namespace multiraft::raft;  // The module under test.
 
+/// Of nodes to add and of ticks: what is above it is a slip of the pen.
+constexpr uint64_t kNumberMax = 1'000;
+
 Status failure(std::string why) { return Status(StatusCode::kInvalidArgument, std::move(why)); }
 
 std::optional<MessageType> parse_message_type(std::string_view name) {
@@ -232,7 +235,7 @@ Status Interaction::add_nodes() {
   bootstrap.position = std::make_shared<const Snapshot>(std::move(position));
   const std::vector<std::string> bare = d_->bare();
   const auto count = bare.empty() ? std::nullopt : parse_number(bare[0]);
-  if (!count) return failure("add-nodes needs a number");
+  if (!count || *count > kNumberMax) return failure("add-nodes needs a number");
   return cluster_.add_nodes(*count, config, bootstrap);
 }
 
@@ -246,7 +249,9 @@ Status Interaction::tick(uint32_t Config::*count) {
 Status Interaction::set_timeout() {
   Node* target = node();
   const auto timeout = number_of("timeout");
-  if (target == nullptr || !timeout) return no_node();
+  if (target == nullptr || !timeout || *timeout == 0 || *timeout > kNumberMax) {
+    return failure("set-randomized-election-timeout needs a node and a number");
+  }
   target->core->set_randomized_election_timeout(static_cast<uint32_t>(*timeout));
   return Status::ok();
 }
@@ -381,6 +386,7 @@ Status Interaction::compact() {
   const std::vector<std::string> bare = d_->bare();
   const auto index = bare.size() < 2 ? std::nullopt : parse_number(bare[1]);
   if (target == nullptr || !index) return no_node();
+  if (LogIndex(*index) > target->storage->last_index()) return failure("beyond the log");
   MR_RETURN_IF_ERROR(target->storage->compact(LogIndex(*index)));
   return show_log(*target);
 }

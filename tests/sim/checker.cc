@@ -37,6 +37,10 @@ void Checker::after_step(Node& node) {
   // Invariant 2. The durable part is compared at restart, when `seen` holds what was reported.
   if (term < node.seen.term) fail(node, "term went back (invariant 2)");
   if (commit < node.seen.commit) fail(node, "commit index went back (invariant 2)");
+  const ReplicaId vote = core.core().vote();
+  if (term == node.seen.term && node.seen.vote != ReplicaId{} && vote != node.seen.vote) {
+    fail(node, "changed its vote in term " + to_string(term) + " (invariant 2)");
+  }
   // Invariant 10.
   if (core.applied_index() > commit) fail(node, "applied beyond commit (invariant 10)");
   if (commit > core.last_index()) fail(node, "commit beyond the log (invariant 10)");
@@ -44,8 +48,7 @@ void Checker::after_step(Node& node) {
   if (const std::string wrong = raft::check_invariants(core); !wrong.empty()) fail(node, wrong);
   if (core.role() == Role::kLeader) check_leader(node);
   if (commit > node.seen.commit) check_commit(node);
-  node.seen.term = term;
-  node.seen.commit = commit;
+  node.seen = {term, vote, commit};
   max_commit_ = std::max(max_commit_, commit);
 }
 
@@ -244,6 +247,24 @@ void Checker::check_limits(Node& node, const raft::Ready& ready) {
   }
   if (batches > 1 && applying > settings_.committed_bytes_per_ready_max) {
     fail(node, "more is being applied than the limit allows (invariant 14)");
+  }
+}
+
+void Checker::on_durable(Node& node, const raft::StorageAppend& append) {
+  const raft::HardState& now = node.disk.hard_state;
+  if (append.hard_state) {
+    // Invariant 2: what a crash leaves is never older than what an earlier crash would have left.
+    const raft::HardState& before = node.durable;
+    const bool revoted =
+        now.term == before.term && before.vote != ReplicaId{} && now.vote != before.vote;
+    if (now.term < before.term || revoted || now.commit < before.commit) {
+      fail(node, "the durable term, vote or commit index went back (invariant 2)");
+    }
+    node.durable = now;
+  }
+  // Invariant 15: a snapshot and a hard state that knows it are one write.
+  if (append.snapshot && now.commit < append.snapshot->index) {
+    fail(node, "a snapshot is durable, its commit index is not (invariant 15)");
   }
 }
 

@@ -39,6 +39,8 @@ class Checker {
                         const raft::ConfState& after);
   void on_snapshot_applied(const Node& node, const raft::Snapshot& snapshot);
   void on_read(Node& node, const raft::ReadState& read);
+  /// A write has reached the disk.
+  void on_durable(Node& node, const raft::StorageAppend& append);
   /// All faults are over and there was time for every answer.
   void at_end(const Node& node);
 

@@ -80,8 +80,9 @@ class Node {
 
   // Observed before, also over crashes (invariant 2).
   raft::HardState seen;
-  bool frozen = false;   ///< Paused: nothing reaches it and it does nothing.
-  bool removed = false;  ///< Some change took it away, or tried to.
+  raft::HardState durable;  ///< The youngest that was written.
+  bool frozen = false;      ///< Paused: nothing reaches it and it does nothing.
+  bool removed = false;     ///< Some change took it away, or tried to.
   bool slow_disk = false;
   bool slow_apply = false;
 

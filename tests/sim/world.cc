@@ -195,6 +195,7 @@ void World::take_ready(Node& node, bool now) {
       const bool only_commit = !ready.append->must_sync && node.appends.empty();
       if (only_commit) {
         node.disk.write(*ready.append);
+        checker_.on_durable(node, *ready.append);
         run_responses(node, std::move(ready.append->responses));
       } else {
         node.appends.push_back(std::move(*ready.append));
@@ -227,6 +228,7 @@ void World::complete_append(Node& node) {
   note(to_string(node.id()) + " durable: " + std::to_string(append.entries.size()) + " entries" +
        (append.snapshot ? " and a snapshot" : ""));
   node.disk.write(append);
+  checker_.on_durable(node, append);
   if (append.snapshot) {
     checker_.on_snapshot_applied(node, *append.snapshot);
     MR_COVERAGE("snapshot installed");
@@ -340,7 +342,7 @@ void World::restart(Node& node) {
   if (node.alive()) return;
   note(to_string(node.id()) + " restarts");
   node.start(fresh_seed());
-  node.seen = node.disk.hard_state;
+  node.seen = node.durable = node.disk.hard_state;
   node.seen.commit = node.core().commit_index();
   take_ready(node, true);
 }
