@@ -32,6 +32,41 @@ Message vote_request(MessageType type, uint64_t from, uint64_t to, uint64_t term
   return message;
 }
 
+// -- 3.3 terms.
+
+TEST(Terms33, Replica_InAnyRole_HearingAHigherTermFollowsInIt) {
+  for (const Role role : {Role::kFollower, Role::kCandidate, Role::kLeader}) {
+    Group group(3);
+    if (role != Role::kFollower) group[1]->campaign();
+    group[1].pump();
+    if (role == Role::kLeader) group.settle();
+    ASSERT_EQ(group[1]->role(), role);
+    (void)group[1].receive(message_of(MessageType::kHeartbeat, 3, 1, 7));
+    EXPECT_EQ(group[1]->role(), Role::kFollower);
+    EXPECT_EQ(group[1]->term(), Term(7));
+    EXPECT_EQ(group[1]->leader(), ReplicaId(3));
+  }
+}
+
+TEST(Terms33, Message_OfALowerTerm_ChangesNothing) {
+  Group group(3);
+  group.elect(1);
+  (void)group[2].receive(message_of(MessageType::kHeartbeat, 3, 2, 5));
+  const LogIndex last = group[2]->last_index();
+  Message append = message_of(MessageType::kApp, 1, 2, 1);
+  append.log_term = Term(1);
+  append.index = last;
+  append.commit = last + 1;
+  append.entries.push_back({Term(1), last + 1, EntryType::kNormal, testing::bytes("late")});
+  (void)group[2].receive(append);
+  (void)group[2].receive(vote_request(MessageType::kVote, 1, 2, 4, 9, 9));
+  EXPECT_EQ(group[2]->term(), Term(5));
+  EXPECT_EQ(group[2]->leader(), ReplicaId(3));
+  EXPECT_EQ(group[2]->last_index(), last);
+  EXPECT_TRUE(group[2].take_sent(MessageType::kVoteResp).empty());
+  EXPECT_TRUE(group[2].take_sent(MessageType::kAppResp).empty());
+}
+
 // -- 3.4 leader election.
 
 TEST(Election34, Follower_AfterARandomTimeout_BecomesCandidateOfTheNextTerm) {
@@ -295,6 +330,21 @@ TEST(Election62, VoteRequest_WhileALeaderIsHeard_IsIgnoredAndAnsweredByAHeartbea
   EXPECT_EQ(group[1].take_sent(MessageType::kHeartbeat).size(), 2u) << "at once, not in 3 ticks";
 }
 
+TEST(Election62, VoteRequest_AfterAnElectionTimeoutOfSilence_IsAnswered) {
+  Group group(3, [](Config& config) { config.check_quorum = true; });
+  group.elect(1);
+  group[2]->set_randomized_election_timeout(19);
+  group[2].tick(9);
+  (void)group[2].receive(vote_request(MessageType::kVote, 3, 2, 2, 1, 1));
+  EXPECT_TRUE(group[2].take_sent().empty()) << "it may still hear its leader";
+  group[2].tick(1);
+  ASSERT_EQ(group[2]->leader(), ReplicaId(1)) << "its own, longer timeout is not over";
+  (void)group[2].receive(vote_request(MessageType::kVote, 3, 2, 2, 1, 1));
+  const auto answers = group[2].take_sent(MessageType::kVoteResp);
+  ASSERT_EQ(answers.size(), 1u);
+  EXPECT_FALSE(answers[0].reject);
+}
+
 TEST(Election62, Leader_WithoutAQuorumForAnElectionTimeout_StepsDown) {
   Group group(5, [](Config& config) { config.check_quorum = true; });
   group.elect(1);
@@ -381,6 +431,7 @@ TEST(ElectionMembers, Follower_WithASnapshotOnItsWayToStorage_DoesNotCampaign) {
   group[1]->campaign();
   group[1].pump();
   EXPECT_EQ(group[1]->role(), Role::kFollower);
+  EXPECT_TRUE(group[1].logged("1 is unpromotable and can not campaign"));
   group[1].hold_appends = false;
   group[1].complete_append();
   group[1]->campaign();

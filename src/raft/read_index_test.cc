@@ -53,6 +53,44 @@ TEST(ReadIndex64, Leader_OnceAQuorumConfirmsIt_AnswersWithTheCommitIndexOfTheQue
   EXPECT_FALSE(group[1].reads[0].failed);
 }
 
+// trap 29
+TEST(ReadIndex64, SoleIncomingVoter_InAJointConfiguration_AsksTheOutgoingHalf) {
+  ConfState conf = conf_of({1});
+  conf.voters_outgoing = conf_of({1, 2, 3}).voters;
+  Group group(conf);
+  group[1]->campaign();
+  group[1].pump();
+  (void)group[1].receive(message_of(MessageType::kVoteResp, 2, 1, 1));
+  ASSERT_EQ(group[1]->role(), Role::kLeader);
+  Message ack = message_of(MessageType::kAppResp, 2, 1, 1);
+  ack.index = group[1]->last_index();
+  (void)group[1].receive(ack);
+  ASSERT_EQ(group[1]->commit_index(), group[1]->last_index());
+  group[1].take_sent();
+  group[1]->read_index(ReadId(1));
+  group[1].pump();
+  EXPECT_TRUE(group[1].reads.empty());
+  const auto heartbeats = group[1].take_sent(MessageType::kHeartbeat);
+  ASSERT_EQ(heartbeats.size(), 2u);
+  (void)group[1].receive(heartbeat_answer(heartbeats[0]));
+  EXPECT_EQ(group[1].reads.size(), 1u);
+}
+
+// trap 29: a leader that is no voter any more is not the one that the sole voter is.
+TEST(ReadIndex64, RemovedLeader_BesideASoleVoter_AsksIt) {
+  Group group(2);
+  group.elect(1);
+  ConfChange change;
+  change.changes = {{ConfChangeOp::kRemove, ReplicaId(1)}};
+  group.change(1, change);
+  ASSERT_EQ(group[1]->role(), Role::kLeader);
+  ASSERT_EQ(group[1]->conf_state(), conf_of({2}));
+  group.isolate(2);
+  group[1]->read_index(ReadId(1));
+  group.settle();
+  EXPECT_TRUE(group[1].reads.empty());
+}
+
 TEST(ReadIndex64, SingleVoter_IsAnsweredAtOnceAlsoWithLearners) {
   Group group(conf_of({1}, {2}));
   group.elect(1);
@@ -388,6 +426,31 @@ TEST(Lease64, Leader_ThatEverSentTimeoutNow_TrustsNoLeaseInThisTerm) {
   group.settle();
   ASSERT_EQ(group[1].reads.size(), 1u) << "but by a round";
   EXPECT_FALSE(group[1].reads[0].failed);
+}
+
+// trap 18: the order to campaign is out although the target is no voter any more and the transfer
+// was given up within the lease.
+TEST(Lease64, Leader_WhoseTransferEndedEarly_TrustsNoLeaseFromBefore) {
+  Group group(3, lease_based);
+  group.elect(1);
+  group.tick();
+  group[1].hold_applies = true;
+  ConfChange change;
+  change.changes = {{ConfChangeOp::kRemove, ReplicaId(3)}};
+  ASSERT_TRUE(group[1]->propose_conf_change(change).is_ok());
+  group.settle();
+  group.lose = [](const Message& message) { return message.type == MessageType::kTimeoutNow; };
+  group[1]->transfer_leadership(ReplicaId(3));
+  group.settle();
+  ASSERT_EQ(group[1]->status().transfer_target, ReplicaId(3));
+  group[1].hold_applies = false;
+  while (!group[1].applies.empty()) group[1].complete_apply();
+  ASSERT_EQ(group[1]->status().transfer_target, kNoReplica);
+  group[1]->read_index(ReadId(1));
+  group[1].pump();
+  EXPECT_TRUE(group[1].reads.empty()) << "not by a lease";
+  group.settle();
+  EXPECT_EQ(group[1].reads.size(), 1u) << "but by a round";
 }
 
 TEST(Lease64, Follower_DoesNotForgetItsLeader) {

@@ -486,5 +486,46 @@ TEST(Restart, CheckStart_ALogThatEndsBeforeItsCommit_IsCorruption) {
   EXPECT_EQ(Raft::check_start(lease, storage).code(), StatusCode::kInvalidArgument);
 }
 
+// FORMAT 5.1: a heartbeat tells less than the append that was lost, and that is remembered.
+TEST(Replication35, Commit_LostWithAnAppend_IsToldWithTheNextAcknowledgement) {
+  Group group(3);
+  group.elect(1);
+  const auto from_or_to_3 = [](const Message& message) {
+    return message.from == ReplicaId(3) || message.to == ReplicaId(3);
+  };
+  group[1].hold_appends = true;
+  ASSERT_TRUE(group[1]->propose({bytes("a")}).is_ok());
+  group[1].pump();
+  const auto appends = group[1].take_sent(MessageType::kApp);
+  ASSERT_EQ(appends.size(), 2u);
+  group[1].hold_appends = false;
+  group[1].complete_append();
+  (void)group[1].receive(ack_of(2, 1, 1, 2));
+  ASSERT_EQ(group[1]->commit_index(), LogIndex(2));
+  group.lose = from_or_to_3;  // The append that told it of the commit is lost.
+  group.settle();
+  group[1].tick();
+  const auto heartbeats = group[1].take_sent(MessageType::kHeartbeat);
+  ASSERT_EQ(heartbeats.size(), 2u);
+  EXPECT_EQ(heartbeats[1].commit, LogIndex(1)) << "not beyond what it is known to have";
+  (void)group[1].receive(ack_of(3, 1, 1, 2));
+  const auto told = group[1].take_sent(MessageType::kApp);
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_EQ(told[0].to, ReplicaId(3));
+  EXPECT_EQ(told[0].commit, LogIndex(2));
+}
+
+// A member that has everything but is being probed: nothing is left to send, and still the probing
+// must come to an end.
+TEST(Replication35, Probe_OfAMemberWithTheWholeLog_EndsAfterAHeartbeat) {
+  Group group(3);
+  group.elect(1);
+  group[1]->report_unreachable(ReplicaId(2));
+  ASSERT_EQ(member(group[1], 2).state, ProgressState::kProbe);
+  ASSERT_EQ(member(group[1], 2).match_index, group[1]->last_index());
+  group.tick();
+  EXPECT_EQ(member(group[1], 2).state, ProgressState::kReplicate);
+}
+
 }  // namespace
 }  // namespace multiraft::raft

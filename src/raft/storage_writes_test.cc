@@ -234,6 +234,31 @@ TEST(Snapshots, Member_NotHeardFrom_IsNotSentOne) {
 }
 
 // FORMAT 5.3: next after snapshot -> probe.
+// FORMAT 5.1: what the member has is enough once the log goes on from there.
+TEST(Snapshots, Acknowledgement_BelowThePendingOne_EndsTheWaitIfTheLogReachesThere) {
+  Group group(3);
+  group.elect(1);
+  group.isolate(3);
+  for (int i = 0; i < 6; ++i) group.propose(1, "a");
+  // The last acknowledgement of replica 3 is from the beginning; it starts over, empty.
+  group[1]->report_unreachable(ReplicaId(3));
+  ASSERT_TRUE(group[1].storage().compact(LogIndex(5)).is_ok());
+  group[1].storage().set_snapshot_source([&]() -> Result<std::shared_ptr<const Snapshot>> {
+    return std::make_shared<const Snapshot>(
+        Snapshot{group[1]->applied_index(), Term(1), group[1]->conf_state()});
+  });
+  (void)group[1].receive(message_of(MessageType::kHeartbeatResp, 3, 1, 1));
+  ASSERT_EQ(group[1]->status().members[2].pending_snapshot, LogIndex(7));
+  Message early = message_of(MessageType::kAppResp, 3, 1, 1);
+  early.index = LogIndex(4);
+  (void)group[1].receive(early);
+  EXPECT_EQ(group[1]->status().members[2].state, ProgressState::kSnapshot) << "5 is compacted";
+  early.index = LogIndex(6);
+  (void)group[1].receive(early);
+  EXPECT_EQ(group[1]->status().members[2].state, ProgressState::kReplicate);
+}
+
+// FORMAT 5.3: MsgSnapStatus.
 TEST(Snapshots, ReportSnapshot_ProbesBehindItOrFromMatchAndWaitsForASignOfLife) {
   for (const bool ok : {true, false}) {
     Group group(3);
