@@ -32,8 +32,8 @@ class Storage {
   virtual Result<Term> term(LogIndex index) const = 0;
   virtual LogIndex first_index() const = 0;
   virtual LogIndex last_index() const = 0;
-  /// The snapshot to send to a member that is behind first_index. kUnavailable: none right now;
-  /// the core asks again later.
+  /// The snapshot to send to a member that is behind first_index; at first_index - 1 or later.
+  /// kUnavailable: none right now; the core asks again later.
   virtual Result<std::shared_ptr<const Snapshot>> snapshot() = 0;
 };
 

@@ -96,6 +96,7 @@ void Node::start(uint64_t seed) {
 void Node::installed(const raft::Snapshot& snapshot) {
   applied = {snapshot.index, snapshot.term, truth_.hash[snapshot.index.value], snapshot.conf_state};
   flushed = applied;
+  disk.offer.reset();  // It is never older than the log's mark.
   history.clear();
   history.emplace(applied.index, applied);
 }
