@@ -138,7 +138,9 @@ Result<ConfOutcome> apply_change(const ConfState& conf, const ConfChange& change
   if (automatic && change.changes.empty()) return leave_joint(conf);
   if (automatic && (change.changes.size() == 1 || MR_MUTANT(auto_never_joint)))
     return apply_simple(conf, change.changes);
-  return enter_joint(conf, change.transition != ConfChangeTransition::kJointExplicit,
+  return enter_joint(conf,
+                     change.transition != ConfChangeTransition::kJointExplicit ||
+                         MR_MUTANT(explicit_left_by_itself),
                      change.changes);
 }
 

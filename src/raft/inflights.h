@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "base/mutation.h"
 
 namespace multiraft::raft {
 
@@ -24,7 +25,9 @@ class Inflights {
   void shrink();
 
   /// A single message may overshoot the byte limit; the next one waits.
-  bool full() const { return count_ >= messages_max_ || bytes_ >= bytes_max_; }
+  bool full() const {
+    return count_ >= messages_max_ || (bytes_ >= bytes_max_ && !MR_MUTANT(window_bytes_unbounded));
+  }
   size_t count() const { return count_; }
   size_t bytes() const { return bytes_; }
   size_t memory_bytes() const { return ring_.capacity() * sizeof(Slot); }

@@ -29,7 +29,7 @@ Result<ProposalPosition> Core::propose_conf_change(const ConfChange& change) {
 }
 
 bool Core::conf_change_allowed(const LeaderRole&, LogIndex pending, const Entry& entry) const {
-  if (config_.disable_conf_change_validation) return true;
+  if (config_.disable_conf_change_validation && !MR_MUTANT(validation_never_off)) return true;
   if (pending > log_.applied() && !MR_MUTANT(second_change_allowed)) return false;
   const Result<ConfChange> change = decode_conf_change(entry.type, entry.data);
   if (!change.is_ok()) return false;

@@ -32,7 +32,7 @@ Status Core::handle_proposal(Message message) {
   if (follower == nullptr || follower->leader == kNoReplica) {
     return dropped("raft proposal dropped: no leader");
   }
-  if (config_.disable_proposal_forwarding) {
+  if (config_.disable_proposal_forwarding && !MR_MUTANT(proposals_always_forwarded)) {
     return dropped("raft proposal dropped: not the leader");
   }
   message.to = follower->leader;
