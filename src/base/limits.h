@@ -51,7 +51,13 @@ static_assert(kFrameBatchBytesTarget + kProposalBytesMax < kFrameBytesMax);
 inline constexpr size_t kLogSegmentBytes = 64 * kMiB;
 inline constexpr size_t kLogBatchBytesMax = 32 * kMiB;
 inline constexpr size_t kLogCacheBytes = 256 * kMiB;  ///< Cached entries, per worker.
+/// A segment holds the largest record, besides its header, footer and trailer.
+inline constexpr size_t kLogSegmentBytesMin = 9 * kMiB;
+static_assert(kProposalBytesMax + 512 * kKiB < kLogSegmentBytesMin);
 static_assert(kProposalBytesMax < kLogBatchBytesMax && kLogBatchBytesMax <= kLogSegmentBytes / 2);
+
+// The disk. Set aside for the upkeep of the state once it is nearly full.
+inline constexpr size_t kDiskReserveBytesMax = 256 * kMiB;
 
 // HTTP.
 inline constexpr size_t kHttpHeaderBytesMax = 16 * kKiB;

@@ -60,6 +60,8 @@ void Group::step(raft::Message message) {
 }
 
 void Group::tick() {
+  // Nothing may arrive to apply any more, and the log may wait for just this.
+  if (services_.disk_low()) compact();
   const env::MonotonicTime now = services_.now();
   core_->tick();
   expire(now);
@@ -109,6 +111,10 @@ void Group::transfer_leadership(ReplicaId to) {
 }
 
 void Group::node_down(NodeId node) {
+  for (const raft::MemberProgress& member : core_->status().members) {
+    // What was on its way to it is lost: start again from what it has.
+    if (member.id.node() == node && member.id != replica()) core_->report_unreachable(member.id);
+  }
   const ReplicaId leader = core_->leader();
   if (leader == raft::kNoReplica || leader == replica() || leader.node() != node) return;
   // The leader's process is gone, or at least its connection: do not wait for the election timeout.

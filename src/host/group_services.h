@@ -16,6 +16,8 @@ class Group;
 class GroupServices {
  public:
   virtual ~GroupServices() = default;
+  /// The disk is nearly full: logs are cut as far as they can be.
+  virtual bool disk_low() const = 0;
 
   virtual const HostOptions& options() const = 0;
   virtual HostObserver& observer() = 0;

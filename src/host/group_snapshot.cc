@@ -217,7 +217,8 @@ void Group::compact() {
   const LogIndex applied = state_machine_->applied_index();
   if (applied < log_.first_index()) return;
   const uint64_t held = applied - log_.first_index() + 1;
-  const bool many_bytes = log_.bytes() > options.compact_bytes;
+  const bool low = services_.disk_low();
+  const bool many_bytes = low || log_.bytes() > options.compact_bytes;
   if (held <= options.compact_entries + options.compact_tail_entries && !many_bytes) return;
 
   const bool in_memory = state_machine_->in_memory();
@@ -229,8 +230,11 @@ void Group::compact() {
       limit = std::min(limit, snapshot.index);
     }
   }
-  const uint64_t tail =
-      many_bytes ? options.compact_tail_entries / 10 : options.compact_tail_entries;
+  // Large entries: as many as make a quarter of the limit.
+  const uint64_t few =
+      std::min(options.compact_tail_entries / 10,
+               options.compact_bytes / 4 * held / std::max(log_.bytes(), uint64_t{1}));
+  const uint64_t tail = low ? 0 : many_bytes ? few : options.compact_tail_entries;
   const uint64_t worthwhile = many_bytes ? 1 : options.compact_entries / 4;
   if (limit < log_.first_index() + tail + worthwhile) {
     // Nothing can go before the state itself is durable further on.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "base/coverage.h"
 #include "base/mutex.h"
 #include "host/worker.h"
 
@@ -93,6 +94,7 @@ void add(const HostStats& part, HostStats& sum) {
   sum.log.records += part.log.records;
   sum.log.bytes_written += part.log.bytes_written;
   sum.log.syncs += part.log.syncs;
+  sum.log.no_space |= part.log.no_space;
   sum.log.segments += part.log.segments;
   sum.log.segments_recycled += part.log.segments_recycled;
   sum.log.entries_rewritten += part.log.entries_rewritten;
@@ -151,6 +153,7 @@ class NodeHostImpl final : public NodeHost, public WorkerPeers {
   // -- WorkerPeers
   Worker& worker(uint32_t index) override { return *workers_[index]; }
   SnapshotStore& snapshots() override { return *snapshots_; }
+  const DiskGuard& disk() const override { return *disk_; }
 
  private:
   Worker& owner(GroupId group) { return *workers_[worker_of(group)]; }
@@ -168,6 +171,8 @@ class NodeHostImpl final : public NodeHost, public WorkerPeers {
   template <class Sum, class Visit>
   void gather(env::Executor& reply_on, Visit visit, Callback<void(Sum)> done);
   Status open_workers();
+  void start_disk_guard();
+  void disk_changed(DiskState state, const std::string& text);
   void make_snapshot_store();
   Status start_transport();
   void check_drained(env::MonotonicTime deadline, std::shared_ptr<Callback<void()>> done);
@@ -178,6 +183,7 @@ class NodeHostImpl final : public NodeHost, public WorkerPeers {
   std::vector<std::unique_ptr<env::Executor>> executors_;
   std::unique_ptr<env::Executor> snapshot_executor_;
   std::unique_ptr<SnapshotStore> snapshots_;
+  std::unique_ptr<DiskGuard> disk_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<transport::Transport> transport_;
   std::vector<std::pair<GroupId, ReplicaId>> recovered_;
@@ -201,7 +207,29 @@ Status NodeHostImpl::open() {
         std::make_unique<Worker>(i, options_, env_, *executors_[i], *this, observer_));
   }
   MR_RETURN_IF_ERROR(open_workers());
+  start_disk_guard();
   return start_transport();
+}
+
+void NodeHostImpl::start_disk_guard() {
+  DiskGuard::Hooks hooks;
+  hooks.changed = [this](DiskState state, const std::string& text) { disk_changed(state, text); };
+  hooks.reclaim = [this] { options_.engine(GroupId(1)).reclaim(); };
+  hooks.lost = [this](const Status& status) { observer_.on_fatal(status); };
+  disk_ = std::make_unique<DiskGuard>(env_, options_.state_dir, options_.log_segment_bytes,
+                                      options_.identity.node, std::move(hooks));
+  disk_->start();
+}
+
+void NodeHostImpl::disk_changed(DiskState state, const std::string& text) {
+  if (options_.on_disk_state) options_.on_disk_state(state, text);
+  if (state != DiskState::kLow) return;
+  // Others may have room: once, and whoever takes over does the same if it has none either.
+  for (auto& worker : workers_) {
+    worker->executor().post([&worker = *worker] {
+      worker.for_each_group([](Group& group) { (void)group.hand_over(); });
+    });
+  }
 }
 
 /// All at once: each has its own log to read.
@@ -270,6 +298,7 @@ Status NodeHostImpl::start_transport() {
 void NodeHostImpl::stop() {
   if (stopped_) return;
   stopped_ = true;
+  if (disk_) disk_->stop();
   for (auto& worker : workers_) {
     run_and_wait(worker->executor(), [&] { worker->close(); });
   }
@@ -317,6 +346,13 @@ void NodeHostImpl::write(GroupId group, SharedBytes command, env::Executor& repl
   }
   if (command.empty() || command.size() > limits::kProposalBytesMax) {
     refuse(StatusCode::kTooLarge, "the command is empty or above the limit of one proposal");
+    return;
+  }
+  if (disk_->low() && options_.grows && options_.grows(group, command.view())) {
+    MR_COVERAGE("write refused over a full disk");
+    WriteResult result;
+    result.status = disk_->refusal();
+    reply(reply_on, std::move(done), std::move(result));
     return;
   }
   Worker& worker = owner(group);
@@ -438,6 +474,8 @@ void NodeHostImpl::stats(env::Executor& reply_on, Callback<void(HostStats)> done
       reply_on, [](Worker& worker, HostStats& sum) { add(worker.stats(), sum); },
       [this, done = std::move(done)](HostStats sum) mutable {
         if (transport_) sum.transport = transport_->stats();
+        sum.disk_free_bytes = disk_->free_bytes();
+        sum.disk_state = disk_->state();
         done(std::move(sum));
       });
 }

@@ -14,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/ids.h"
@@ -22,6 +23,7 @@
 #include "base/status.h"
 #include "base/task.h"
 #include "env/env.h"
+#include "host/disk_guard.h"
 #include "log/log.h"
 #include "multiraft/state_machine.h"
 #include "raft/raft.h"
@@ -39,6 +41,9 @@ struct HostOptions {
   int64_t request_timeout_ns = 5 * env::kSecond;    ///< Writes and reads give up after this.
   raft::ReadOnlyOption read_mode = raft::ReadOnlyOption::kSafe;
   log::WriterKind log_writer = log::WriterKind::kAuto;
+  uint64_t log_segment_bytes = limits::kLogSegmentBytes;
+  uint32_t log_segments_kept = 3;
+  uint32_t log_spares_max = 2;
   /// The log of a group is cut once it holds this much beyond what is applied and durable...
   uint64_t compact_entries = 10'000;
   uint64_t compact_bytes = 64 * limits::kMiB;
@@ -49,6 +54,11 @@ struct HostOptions {
   uint64_t snapshot_bytes_per_second = 0;  ///< Of all that leave this node. 0: no throttle.
   /// Which engine holds a group's state. Outlives the host.
   std::function<StateMachineEngine&(GroupId)> engine;
+  /// Whether a client's command makes the state grow: such are refused while the disk is low. Null:
+  /// none does. Any thread.
+  std::function<bool(GroupId, std::string_view command)> grows;
+  /// The state of the disk changed; the text is for people. On a thread of its own.
+  std::function<void(DiskState, const std::string&)> on_disk_state;
 };
 
 /// How a write ended. The outcome is in the status: ok = applied; kUnknownOutcome = it may have
@@ -91,6 +101,8 @@ struct HostStats {
   uint64_t stray_messages = 0;    ///< For replicas that are not here.
   uint64_t snapshots_sent = 0;
   uint64_t snapshots_installed = 0;
+  uint64_t disk_free_bytes = 0;
+  DiskState disk_state = DiskState::kOk;
   log::LogStats log;
   transport::TransportStats transport;
 };
@@ -144,7 +156,8 @@ class NodeHost {
                                Callback<void(Status)> done) = 0;
 
   // -- Data.
-  /// Proposes here or forwards to the leader; waits for a leader up to the deadline.
+  /// Proposes here or forwards to the leader; waits for a leader up to the deadline. kNoSpace: the
+  /// command grows the state, and the disk of this node or of the leader's is low.
   virtual void write(GroupId group, SharedBytes command, env::Executor& reply_on,
                      Callback<void(WriteResult)> done) = 0;
   /// Confirms leadership (read index), waits until applied, and calls `done` on the GROUP'S
@@ -163,6 +176,8 @@ class NodeHost {
                       Callback<void(Result<ReplicaStatus>)> done) = 0;
   virtual void list(env::Executor& reply_on, Callback<void(std::vector<ReplicaStatus>)> done) = 0;
 
+  /// The room on the disk. Any thread.
+  virtual const DiskGuard& disk() const = 0;
   virtual void stats(env::Executor& reply_on, Callback<void(HostStats)> done) = 0;
 
   // -- Questions to other nodes.

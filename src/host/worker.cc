@@ -52,6 +52,9 @@ Status Worker::open() {
   log::LogOptions options;
   options.directory = options_.state_dir + "/log/" + std::to_string(index_);
   options.writer = options_.log_writer;
+  options.segment_bytes = options_.log_segment_bytes;
+  options.segments_kept = options_.log_segments_kept;
+  options.spares_max = options_.log_spares_max;
   options.thread_name = "log-" + std::to_string(index_);
   auto opened = log::Log::open(options, env_, executor_, [this](Status status) { fatal(status); });
   if (!opened) return opened.status();
@@ -222,9 +225,9 @@ void Worker::apply_phase() {
 bool Worker::commit_engines() {
   while (!engines_.empty()) {
     const Status status = engines_.back()->commit(index_);
-    if (status.code() == StatusCode::kOverloaded) {
-      // The engine pushes back: nothing is answered, and nothing further is applied, until it takes
-      // what it has.
+    if (status.code() == StatusCode::kOverloaded || status.code() == StatusCode::kNoSpace) {
+      // The engine pushes back, or waits for room on the disk: nothing is answered, and nothing
+      // further is applied, until it takes what it has.
       MR_COVERAGE("engine stalled");
       executor_.run_at(now() + options_.heartbeat_ns / 10, [this, alive = alive_] {
         if (*alive && !closed_) schedule_turn();
@@ -341,10 +344,11 @@ void Worker::save_state(Group& group, const raft::Snapshot& position,
        index = position.index](Status status) {
         executor_.post([this, alive, id, replica, index, status = std::move(status)] {
           if (!*alive || closed_) return;
-          if (!status) {
+          if (!status && status.code() != StatusCode::kNoSpace) {
             fatal(status);
           } else if (Group* self = find(id, replica)) {
-            self->state_saved(index);
+            // Without room the last saved state stays, and so does the log behind it.
+            self->state_saved(status ? index : LogIndex{});
           }
         });
       });

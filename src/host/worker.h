@@ -35,6 +35,7 @@ class WorkerPeers {
   virtual Worker& worker(uint32_t index) = 0;
   virtual transport::Transport& transport() = 0;
   virtual SnapshotStore& snapshots() = 0;
+  virtual const DiskGuard& disk() const = 0;
 };
 
 class Worker final : public GroupServices, public transport::Receiver {
@@ -76,6 +77,7 @@ class Worker final : public GroupServices, public transport::Receiver {
   void count_read() { ++counters_.reads; }
 
   // -- GroupServices
+  bool disk_low() const override { return peers_.disk().low(); }
   const HostOptions& options() const override { return options_; }
   HostObserver& observer() override { return observer_; }
   log::Log& log() override { return *log_; }

@@ -94,6 +94,13 @@ void Worker::propose_for(NodeId from, uint64_t request_id, GroupId id, SharedByt
     answer(std::move(result));
     return;
   }
+  if (peers_.disk().low() && options_.grows && options_.grows(id, command.view())) {
+    MR_COVERAGE("forwarded write refused over a full disk");
+    WriteResult result;
+    result.status = peers_.disk().refusal();
+    answer(std::move(result));
+    return;
+  }
   ++counters_.writes;
   PendingWrite write;
   write.command = std::move(command);

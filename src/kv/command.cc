@@ -52,6 +52,12 @@ SharedBytes encode_put(std::string_view key, std::string_view value) {
 
 SharedBytes encode_delete(std::string_view key) { return encode(CommandKind::kDelete, key, {}); }
 
+bool grows(std::string_view payload) {
+  CommandView command;
+  return decode_command(payload, command) == ResultCode::kApplied &&
+         command.kind == CommandKind::kPut;
+}
+
 ResultCode decode_command(std::string_view payload, CommandView& out) {
   ByteReader in(payload);
   const uint8_t version = in.u8();

@@ -52,6 +52,9 @@ constexpr bool valid_value(std::string_view value) {
 SharedBytes encode_put(std::string_view key, std::string_view value);
 SharedBytes encode_delete(std::string_view key);
 
+/// Whether applying it may need more room on the disk than before: a put.
+bool grows(std::string_view payload);
+
 /// kApplied: `out` is the command. Otherwise the reason why there is none.
 ResultCode decode_command(std::string_view payload, CommandView& out);
 

@@ -215,6 +215,16 @@ void RocksEngine::request_flush() {
   db_->Flush(options).PermitUncheckedError();
 }
 
+void RocksEngine::reclaim() {
+  // What is flushed lets the log go, and what was deleted leaves the disk when the tables under the
+  // deletions are written anew. A failure is not worse than before: the next commit says so.
+  if (!flush()) return;
+  rocksdb::CompactRangeOptions options;
+  options.exclusive_manual_compaction = false;
+  options.allow_write_stall = true;
+  db_->CompactRange(options, nullptr, nullptr).PermitUncheckedError();
+}
+
 Status RocksEngine::flush() {
   rocksdb::FlushOptions options;
   options.allow_write_stall = true;

@@ -83,6 +83,7 @@ class RocksEngine final : public KvEngine {
   Status destroy(GroupId group) override;
   Status commit(uint32_t worker) override;
   void request_flush() override;
+  void reclaim() override;
   Status flush() override;
   KvEngineStats stats() const override;
 

@@ -1,5 +1,6 @@
 #include <rocksdb/cache.h>
 #include <rocksdb/filter_policy.h>
+#include <rocksdb/sst_file_manager.h>
 #include <rocksdb/table.h>
 
 #include "kv/rocks_engine.h"
@@ -38,6 +39,11 @@ rocksdb::Options make_rocks_options(const RocksOptions& options,
   out.paranoid_checks = true;
   if (options.env != nullptr) out.env = options.env;
   out.listeners.push_back(std::move(listener));
+
+  // Watches the room on the disk: goes on by itself after it was full, and starts no compaction
+  // that would not fit.
+  out.sst_file_manager.reset(rocksdb::NewSstFileManager(out.env));
+  out.sst_file_manager->SetCompactionBufferSize(2 * options.table_bytes_target);
 
   out.write_buffer_size = options.write_buffer_bytes;
   out.max_write_buffer_number = options.write_buffers_max;

@@ -22,7 +22,8 @@ namespace multiraft::log {
 /// What to do about damage: the last part of every message about it.
 inline constexpr std::string_view kHowToHeal =
     "the other members have the data: with the node stopped, `multiraft-log repair -from_peers "
-    "-yes -state_dir=DIR` puts the damaged log aside, then start the node with -join; or remove DIR "
+    "-yes -state_dir=DIR` puts the damaged log aside, then start the node with -join; or remove "
+    "DIR "
     "and start with -join. `multiraft-log verify -state_dir=DIR` names every damaged place";
 
 /// Where an entry's header lies.

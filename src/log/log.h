@@ -35,6 +35,9 @@ enum class WriterKind : uint8_t {
 struct LogOptions {
   std::string directory;  ///< Created where it does not exist.
   uint64_t segment_bytes = limits::kLogSegmentBytes;
+  /// Fewer segments than these are not worth rewriting what cold groups have in the oldest.
+  uint32_t segments_kept = 3;
+  uint32_t spares_max = 2;  ///< Retired segments that are kept to be used again.
   uint64_t cache_bytes = limits::kLogCacheBytes;  ///< Entries kept in memory, all groups.
   WriterKind writer = WriterKind::kAuto;
   /// So much of the newest log is read and checked in full by open(); what is older is opened by

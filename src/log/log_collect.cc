@@ -10,8 +10,6 @@
 namespace multiraft::log {
 namespace {
 
-/// Fewer segments than these are not worth a rewrite.
-constexpr uint64_t kSegmentsKept = 3;
 /// What the states of a group cost in a rewrite, about.
 constexpr uint64_t kStateBytes = 128;
 /// How much is written again before the disk gets a say.
@@ -56,7 +54,7 @@ void LogImpl::drop_segments(uint64_t needed) {
 
 bool LogImpl::worth_rewriting(uint64_t id) {
   const uint64_t count = active_segment_ - id + 1;
-  if (count <= kSegmentsKept) return false;
+  if (count <= options_.segments_kept) return false;
   const Segment& segment = context_.segments.at(id);
   // Rewrites fill segments too. At most as much is written again as is written anew: that bounds
   // what they cost, and keeps them from feeding on themselves where little fits a segment.

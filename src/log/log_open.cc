@@ -93,8 +93,8 @@ Status LogImpl::start() {
 Status LogImpl::adopt(RecoveredLog& found) {
   env::FileSystem& files = env_.file_system();
   log_id_ = found.log_id != 0 ? found.log_id : (env_.random_u64() | 1);
-  maker_ =
-      std::make_unique<SegmentMaker>(env_, options_.directory, options_.segment_bytes, log_id_);
+  maker_ = std::make_unique<SegmentMaker>(env_, options_.directory, options_.segment_bytes, log_id_,
+                                          options_.spares_max);
   for (std::string& name : found.spares) maker_->add_spare(std::move(name));
   for (const std::string& name : found.unfinished) {
     Status removed = files.remove(options_.directory + "/" + name);

@@ -7,7 +7,6 @@
 namespace multiraft::log {
 namespace {
 
-constexpr size_t kSparesMax = 2;
 /// Zeros are written and synced in pieces: a whole segment of dirty pages at once would hold up the
 /// syncs of the segment in use.
 constexpr uint64_t kZeroBytes = 4 * 1024 * 1024;
@@ -59,6 +58,12 @@ Result<std::string> SegmentMaker::zeroed_file(uint64_t id) {
   env::FileSystem& files = env_.file_system();
   const std::string name = segment_file_name(id) + std::string(kNewSuffix);
   auto make = [&]() -> Status {
+    // Not even for a moment may the attempt take the room that others need.
+    auto space = files.space(directory_);
+    if (space && space->free_bytes < segment_bytes_ + segment_bytes_ / 8) {
+      return {StatusCode::kNoSpace, path(name) + ": no room for a segment of " +
+                                        std::to_string(segment_bytes_) + " bytes"};
+    }
     auto file = files.open(path(name), env::OpenMode::kCreate);
     if (!file) return file.status();
     for (uint64_t at = 0; at < segment_bytes_; at += kZeroBytes) {
@@ -78,7 +83,7 @@ Result<std::string> SegmentMaker::zeroed_file(uint64_t id) {
 Status SegmentMaker::retire(uint64_t id) {
   env::FileSystem& files = env_.file_system();
   const std::string name = segment_file_name(id);
-  if (spares_.size() >= kSparesMax) {
+  if (spares_.size() >= spares_max_) {
     MR_RETURN_IF_ERROR(files.remove(path(name)));
     return files.sync_directory(directory_);
   }

@@ -20,11 +20,12 @@ namespace multiraft::log {
 class SegmentMaker {
  public:
   SegmentMaker(env::Environment& env, std::string directory, uint64_t segment_bytes,
-               uint64_t log_id)
+               uint64_t log_id, size_t spares_max)
       : env_(env),
         directory_(std::move(directory)),
         segment_bytes_(segment_bytes),
-        log_id_(log_id) {}
+        log_id_(log_id),
+        spares_max_(spares_max) {}
 
   /// From now on prepare() also opens for direct access.
   void use_direct() { direct_ = true; }
@@ -50,6 +51,7 @@ class SegmentMaker {
   std::string directory_;
   uint64_t segment_bytes_;
   uint64_t log_id_;
+  size_t spares_max_;
   bool direct_ = false;
   std::vector<std::string> spares_;
 };

@@ -62,6 +62,12 @@ bool Progress::maybe_decrease(LogIndex rejected, LogIndex hint) {
   }
   // Only one probe is under way; a refusal of any other is stale.
   if (next - 1 != rejected && !MR_MUTANT(stale_rejection_in_probe)) return false;
+  if (rejected == match && match > LogIndex()) {
+    // It refuses the very entry that it acknowledged: its disk has lost it. (Or the refusal is from
+    // before, and very late: to count less than there is does no harm.)
+    MR_COVERAGE("raft: a member refuses what it acknowledged");
+    match = std::min(hint, match - 1);
+  }
   next = std::max(std::min(rejected, hint + 1), match + 1);
   sent_commit_ = std::min(sent_commit_, next - 1);
   append_paused_ = false;

@@ -196,7 +196,12 @@ void Core::handle_rejection(Progress& member, const Message& message) {
   LogIndex hint = message.reject_hint;
   if (message.log_term > Term() && !MR_MUTANT(leader_ignores_term_hint))
     hint = log_.find_conflict(hint, message.log_term).index;
+  const LogIndex acknowledged = member.match;
   if (!member.maybe_decrease(message.index, hint)) return;
+  if (member.match < acknowledged) {
+    log_error(id(), ": member ", member.id, " refuses entry ", acknowledged,
+              " that it has acknowledged: it lost a part of its log");
+  }
   log_debug(id(), " probes ", member.id, " at ", member.next, " after a rejection of ",
             message.index);
   if (member.state() == ProgressState::kReplicate) member.become_probe();

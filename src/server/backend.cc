@@ -350,9 +350,12 @@ void NodeBackend::remove_member(GroupId group, NodeId node,
 std::vector<rest::ReadinessCheck> NodeBackend::readiness() {
   const bool draining = context_.draining.load();
   const bool member = context_.ready.load();
-  return {{"accepting", !draining, draining ? "this node is shutting down" : ""},
-          {"registry", member,
-           member ? "" : "this node has not caught up with the cluster's registry yet"}};
+  return {
+      {"accepting", !draining, draining ? "this node is shutting down" : ""},
+      {"registry", member,
+       member ? "" : "this node has not caught up with the cluster's registry yet"},
+      // It serves reads and deletes, and passes the rest on.
+      {"disk", true, context_.host->disk().low() ? context_.host->disk().refusal().message() : ""}};
 }
 
 void NodeBackend::metrics(Callback<void(std::string)> done) {

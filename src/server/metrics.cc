@@ -60,6 +60,15 @@ void add_groups(const host::HostStats& h, Families& f) {
             number(h.snapshots_installed));
 }
 
+void add_disk(const host::HostStats& h, Families& f) {
+  f.gauge("multiraft_disk_free_bytes", "Free bytes on the disk of the state directory",
+          number(h.disk_free_bytes));
+  f.gauge("multiraft_disk_state", "0 ok, 1 low: growing writes are refused, 2 critical",
+          number(static_cast<uint64_t>(h.disk_state)));
+  f.gauge("multiraft_log_waits_for_room", "1 while there is no room for the log's next segment",
+          h.log.no_space ? 1 : 0);
+}
+
 void add_log(const log::LogStats& l, Families& f) {
   f.counter("multiraft_log_batches_total", "Batches written to the log", number(l.batches));
   f.counter("multiraft_log_records_total", "Records written to the log", number(l.records));
@@ -142,6 +151,7 @@ std::string render_metrics(const MetricsInput& input) {
   Families families;
   add_process(input, families);
   add_groups(input.host, families);
+  add_disk(input.host, families);
   add_log(input.host.log, families);
   add_transport(input.host.transport, families);
   add_engine(input.engine, families);

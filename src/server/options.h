@@ -32,7 +32,8 @@ struct ServerOptions {
   bool lease_reads = false;
   uint64_t snapshot_bytes_per_second = 0;  ///< 0: no limit.
   uint64_t log_keep_entries = 0;
-  std::string log_writer;  ///< auto, pwrite or uring.
+  uint64_t log_segment_bytes = 0;  ///< 0: by the size of the disk.
+  std::string log_writer;          ///< auto, pwrite or uring.
 };
 
 /// What the command line asks for instead of, or besides, a server.

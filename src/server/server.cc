@@ -1,17 +1,23 @@
 #include "server/server.h"
 
+#include <algorithm>
+#include <cstdint>
 #include <cstdlib>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/mutex.h"
 #include "env/posix/process.h"
 #include "host/node_host.h"
+#include "kv/command.h"
 #include "kv/kv_engine.h"
 #include "meta/controller.h"
 #include "meta/node_identity.h"
 #include "meta/registry_machine.h"
 #include "rest/rest_server.h"
 #include "server/backend.h"
+#include "server/disk_plan.h"
 #include "server/logging.h"
 
 namespace multiraft::server {
@@ -61,6 +67,7 @@ class ServerImpl final : public Server {
   const ServerOptions options_;
   env::Environment& env_;
   Ending& ending_;
+  DiskPlan disk_plan_ = plan_for_disk(UINT64_MAX);
   std::unique_ptr<meta::NodeIdentity> identity_;
   meta::RegistryEngine registry_;
   std::unique_ptr<kv::KvEngine> kv_;
@@ -96,12 +103,17 @@ Status ServerImpl::open_state() {
                   options_.state_dir + ": node " + to_string(options_.id) +
                       " was removed from its cluster. Wipe the directory to join again");
   }
+  if (auto space = env_.file_system().space(options_.state_dir)) {
+    disk_plan_ = plan_for_disk(space->total_bytes);
+  }
   if (options_.memory_engine) {
     kv_ = kv::make_memory_engine();
     return Status::ok();
   }
   kv::RocksOptions rocks;
   rocks.directory = options_.state_dir + "/kv";
+  rocks.write_buffer_bytes = disk_plan_.write_buffer_bytes;
+  rocks.table_bytes_target = disk_plan_.table_bytes;
   auto engine = kv::make_rocksdb_engine(rocks);
   if (!engine) return engine.status();
   kv_ = std::move(*engine);
@@ -150,7 +162,21 @@ Status ServerImpl::start_host() {
   options.state_dir = options_.state_dir;
   options.identity = {identity_->facts().cluster, options_.id, env_.random_u64()};
   options.listen = options_.raft;
-  options.workers = options_.workers != 0 ? options_.workers : env::processor_count();
+  options.workers = options_.workers != 0
+                        ? options_.workers
+                        : std::min(env::processor_count(), disk_plan_.workers_max);
+  options.log_segment_bytes =
+      options_.log_segment_bytes != 0 ? options_.log_segment_bytes : disk_plan_.segment_bytes;
+  options.log_segments_kept = disk_plan_.segments_kept;
+  options.log_spares_max = disk_plan_.spares_max;
+  options.compact_bytes = disk_plan_.compact_bytes;
+  options.grows = [](GroupId group, std::string_view command) {
+    return group != meta::kRegistryGroup && kv::grows(command);
+  };
+  options.on_disk_state = [](host::DiskState state, const std::string& text) {
+    log_event(state == host::DiskState::kOk ? Severity::kInfo : Severity::kWarn, "disk",
+              {{"state", std::string(host::disk_state_name(state))}, {"detail", text}});
+  };
   options.heartbeat_ns = options_.heartbeat_ns;
   options.election_ns = options_.election_ns;
   options.read_mode =

@@ -1,0 +1,141 @@
+"""A disk that fills up, is read-only, or goes away while the node runs."""
+
+import contextlib
+import os
+import subprocess
+import tempfile
+
+import pytest
+
+from harness import Cluster, eventually, run_to_exit
+
+DISK_MIB = 48
+VALUE = "v" * (96 * 1024)
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+
+
+@contextlib.contextmanager
+def small_disk(path, mib=DISK_MIB):
+    path.mkdir(parents=True, exist_ok=True)
+    subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={mib}m", "multiraft-test", str(path)], check=True
+    )
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(path)], check=True)
+
+
+def fill(node, prefix, deadline_keys=2000):
+    """Puts new keys until the node refuses: (the acknowledged keys, the refusal)."""
+    kept = []
+    for i in range(deadline_keys):
+        key = f"{prefix}-{i}"
+        answer = node.put(1, key, VALUE)
+        if answer.status == 204:
+            kept.append(key)
+        elif answer.status == 507:
+            return kept, answer
+        else:
+            assert answer.status in (503, 504), answer  # A change of leader.
+    raise AssertionError(f"never refused after {deadline_keys} keys")
+
+
+def check_full_and_healing(cluster, full):
+    """Fills through `full`, deletes through it, and again: nothing acknowledged is lost."""
+    kept_small = {f"small-{i}": f"value-{i}" for i in range(20)}
+    for key, value in kept_small.items():
+        assert full.put(1, key, value).status == 204
+    for round_number in range(2):
+        keys, refusal = fill(full, f"big-{round_number}")
+        assert len(keys) > 20, "the disk takes a reasonable amount"
+        problem = refusal.json()
+        assert problem["outcome"] == "not_applied" and problem["retryable"] is True
+        assert f"node {full.id}" in problem["detail"] and "Delete keys" in problem["detail"]
+        # What it has is served, what makes it smaller is done.
+        assert full.get(1, keys[0]).text() == VALUE + "\n"
+        assert full.get(1, keys[-1]).text() == VALUE + "\n"
+        for key in keys:
+            answer = eventually(
+                lambda k=key: full.delete(1, k).status == 204, f"delete {key}"
+            )
+            assert answer
+        eventually(
+            lambda r=round_number: full.put(1, f"again-{r}", "small").status == 204,
+            "takes writes again by itself",
+            60,
+        )
+        for key, value in kept_small.items():
+            assert full.get(1, key).text() == value + "\n"
+        assert full.get(1, keys[0]).status == 404
+    for node in cluster:
+        assert node.is_alive(), node.tail()
+    for node in cluster:
+        eventually(
+            lambda n=node: n.get(1, "again-1").text() == "small\n", f"node {node.id} caught up"
+        )
+
+
+@needs_root
+def test_Node_WithASmallDiskFilledUp_RefusesAndRecoversAfterDeletes(new_cluster):
+    cluster = new_cluster()
+    first = cluster.add(1)
+    cluster.add(2, join=first)
+    full = cluster.add(3, join=first)
+    with small_disk(full.state_dir):
+        for node in cluster:
+            node.start()
+        cluster.wait_ready()
+        cluster.wait_voters(1, [1, 2, 3])
+        check_full_and_healing(cluster, full)
+        for node in cluster:
+            node.kill()
+
+
+@needs_root
+def test_Cluster_WithSmallDisksOnly_RefusesAndRecoversAfterDeletes(new_cluster):
+    cluster = new_cluster()
+    first = cluster.add(1)
+    cluster.add(2, join=first)
+    cluster.add(3, join=first)
+    with contextlib.ExitStack() as disks:
+        for node in cluster:
+            disks.enter_context(small_disk(node.state_dir))
+        for node in cluster:
+            node.start()
+        cluster.wait_ready()
+        cluster.wait_voters(1, [1, 2, 3])
+        check_full_and_healing(cluster, cluster.leader())
+        # And everything is there after a restart of all.
+        cluster.kill_all()
+        for node in cluster:
+            node.start()
+        cluster.wait_ready()
+        for node in cluster:
+            eventually(lambda n=node: n.get(1, "small-7").text() == "value-7\n", "read again")
+        for node in cluster:
+            node.kill()
+
+
+@needs_root
+def test_StateDirectory_OnAReadOnlyDisk_IsRefused():
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "ro,size=48m", "multiraft-test", folder], check=True
+        )
+        try:
+            status, said = run_to_exit([f"-state_dir={folder}/d", "-id", "1", "-raft", ":0"])
+        finally:
+            subprocess.run(["umount", folder], check=True)
+    assert status == 3, said
+    assert "Read-only" in said and folder in said
+
+
+def test_StateDirectory_RemovedWhileTheNodeRuns_EndsItWithStatus5(new_cluster):
+    cluster = new_cluster()
+    node = cluster.add(1).start().wait_ready()
+    assert node.put(1, "key", "value").status == 204
+    node.state_dir.rename(node.state_dir.with_name("elsewhere"))
+    assert node.wait_exit() == 5
+    assert "vanished" in node.tail()
