@@ -411,7 +411,7 @@ TEST(Log_Recovery, DamageBelowTheMark_IsRefusedWithItsPlace) {
   EXPECT_THAT(status.message(), HasSubstr("/log/0000000000000001.seg"));
   EXPECT_THAT(status.message(), HasSubstr("offset 12288"));
   EXPECT_THAT(status.message(), HasSubstr("group 1"));
-  EXPECT_THAT(status.message(), HasSubstr("join again"));
+  EXPECT_THAT(status.message(), HasSubstr("multiraft-log repair"));
 }
 
 TEST(Log_Recovery, MissingSegment_IsRefused) {

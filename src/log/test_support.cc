@@ -162,7 +162,7 @@ Status LogHarness::compare_with_full_scan() {
   return {StatusCode::kInternal, "footers and records disagree: " + wrong};
 }
 
-Status LogHarness::crash_and_open(env::CrashMode mode, uint64_t seed) {
+void LogHarness::crash(env::CrashMode mode, uint64_t seed) {
   auto image = env_->disk().crash_image(mode, seed);
   env_->kill();
   log_.reset();
@@ -170,6 +170,10 @@ Status LogHarness::crash_and_open(env::CrashMode mode, uint64_t seed) {
   env_ = std::make_unique<env::SimEnvironment>(seed + 1);
   env_->set_disk(std::move(image));
   owner_ = env_->start_executor("owner");
+}
+
+Status LogHarness::crash_and_open(env::CrashMode mode, uint64_t seed) {
+  crash(mode, seed);
   return open();
 }
 
@@ -224,6 +228,15 @@ std::string LogHarness::check_prefix() {
   return "none of the states " + std::to_string(durable_history_) + " to " +
          std::to_string(history_.size() - 1) + "; the newest: " + newest +
          "; the durable one: " + difference(history_[durable_history_], *read);
+}
+
+std::string LogHarness::differs_from_history(const Model& state) const {
+  std::string wrong = "no history";
+  for (const Model& model : history_) {
+    wrong = difference(model, state);
+    if (wrong.empty()) break;
+  }
+  return wrong;
 }
 
 size_t LogHarness::append(GroupId group, const GroupAppend& append) {

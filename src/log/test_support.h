@@ -58,7 +58,9 @@ class LogHarness {
   Status open();
   /// Without reading everything that is there.
   Status open_unchecked();
-  /// Ends the process without a word and restarts on what a power loss leaves.
+  /// Ends the process without a word; the disk becomes what a power loss leaves of it.
+  void crash(env::CrashMode mode, uint64_t seed = 1);
+  /// crash(), and the restart.
   Status crash_and_open(env::CrashMode mode, uint64_t seed = 1);
   /// Ends the process without a word and restarts on the same running machine: what was written and
   /// not synced is still seen, and still volatile.
@@ -94,6 +96,8 @@ class LogHarness {
   /// After a crash: the log has to hold what the model held after some operation, at least the last
   /// one that was reported durable. The model becomes that state. Empty, or what is wrong.
   std::string check_prefix();
+  /// Empty if the model was in this state at some time since start_history().
+  std::string differs_from_history(const Model& state) const;
   /// From now on the model is remembered after each operation.
   void start_history();
   std::vector<std::string> segment_files();

@@ -99,7 +99,8 @@ FakeHost::FakeHost(FakeCluster& cluster, FakeNode& node)
     : cluster_(cluster),
       node_(node),
       worker_(node.env->start_executor("worker-0")),
-      transport_(cluster, node, node.identity->facts().cluster) {
+      transport_(cluster, node, node.identity->facts().cluster),
+      disk_(*node.env, "unused", 0, NodeId(), {}) {
   for (auto& [group, stored] : node.log) {
     recovered_.emplace_back(group, stored.replica);
     if (group == kRegistryGroup) replay(stored);

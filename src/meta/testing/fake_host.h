@@ -71,6 +71,8 @@ class FakeHost final : public host::NodeHost {
   void list(env::Executor& reply_on,
             Callback<void(std::vector<host::ReplicaStatus>)> done) override;
   void stats(env::Executor&, Callback<void(host::HostStats)>) override {}
+  /// Never started: there is always room.
+  const host::DiskGuard& disk() const override { return disk_; }
   void ask(NodeId node, wire::RequestKind kind, SharedBytes payload, int64_t timeout_ns,
            env::Executor& reply_on, Callback<void(Result<SharedBytes>)> done) override;
   void drain(int64_t, env::Executor&, Callback<void()>) override {}
@@ -94,6 +96,7 @@ class FakeHost final : public host::NodeHost {
   std::unique_ptr<StateMachine> machine_;
   ApplyResult last_result_;
   std::vector<std::pair<GroupId, ReplicaId>> recovered_;
+  host::DiskGuard disk_;
 };
 
 }  // namespace multiraft::meta::testing
