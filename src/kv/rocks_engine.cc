@@ -1,6 +1,7 @@
 #include "kv/rocks_engine.h"
 
 #include <rocksdb/env.h>
+#include <rocksdb/table_properties.h>
 
 #include <algorithm>
 #include <utility>
@@ -215,10 +216,24 @@ void RocksEngine::request_flush() {
   db_->Flush(options).PermitUncheckedError();
 }
 
+bool RocksEngine::worth_compacting() {
+  rocksdb::TablePropertiesCollection tables;
+  if (!db_->GetPropertiesOfAllTables(&tables).ok()) return false;
+  uint64_t entries = 0;
+  uint64_t deletions = 0;
+  for (const auto& [path, table] : tables) {
+    entries += table->num_entries;
+    deletions += table->num_deletions + table->num_range_deletions;
+  }
+  // New tables are complete before the old ones go. Without many deletions they are as large as the
+  // old ones, and making them takes the room that there is too little of.
+  return 5 * deletions >= entries && deletions > 0;
+}
+
 void RocksEngine::reclaim() {
   // What is flushed lets the log go, and what was deleted leaves the disk when the tables under the
   // deletions are written anew. A failure is not worse than before: the next commit says so.
-  if (!flush()) return;
+  if (!flush() || !worth_compacting()) return;
   rocksdb::CompactRangeOptions options;
   options.exclusive_manual_compaction = false;
   options.allow_write_stall = true;

@@ -107,6 +107,7 @@ class RocksEngine final : public KvEngine {
   void closed(const std::shared_ptr<RocksState>& state);
 
  private:
+  bool worth_compacting();
   Status start();
   Status write(RocksBatch& batch, bool no_slowdown);
 
