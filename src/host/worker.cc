@@ -8,8 +8,6 @@
 namespace multiraft::host {
 namespace {
 
-constexpr uint32_t kSnapshotsSendingMax = 4;
-
 /// Feeds the transport from a state machine's view, on the snapshot thread.
 class ReaderSource final : public transport::ChunkSource {
  public:
@@ -315,7 +313,7 @@ void Worker::ask(NodeId node, wire::RequestKind kind, SharedBytes payload, int64
 
 // -- Snapshots.
 
-bool Worker::may_send_snapshot() const { return snapshots_sending_ < kSnapshotsSendingMax; }
+bool Worker::may_send_snapshot() const { return snapshots_sending_ < limits::kSnapshotsSendingMax; }
 
 void Worker::send_snapshot(Group& group, const raft::Message& message,
                            std::unique_ptr<SnapshotReader> reader) {

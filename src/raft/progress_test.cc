@@ -91,5 +91,16 @@ TEST(Progress, CanBumpCommit_OnlyWhereTheMemberCouldCommitMore) {
   EXPECT_TRUE(member.can_bump_commit(LogIndex(9)));
 }
 
+TEST(Progress, MaybeDecrease_OfWhatWasAcknowledged_CountsItNoMore) {
+  Progress p = progress_at(5, 6);
+  ASSERT_TRUE(p.maybe_decrease(LogIndex(5), LogIndex(3)));
+  EXPECT_EQ(p.match, LogIndex(3));
+  EXPECT_EQ(p.next, LogIndex(4));
+  // A hint that contradicts the refusal is not believed.
+  ASSERT_TRUE(p.maybe_decrease(LogIndex(3), LogIndex(9)));
+  EXPECT_EQ(p.match, LogIndex(2));
+  EXPECT_EQ(p.next, LogIndex(3));
+}
+
 }  // namespace
 }  // namespace multiraft::raft
