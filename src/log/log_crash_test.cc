@@ -222,7 +222,7 @@ class CountPoints : public ::testing::Environment {
            static_cast<unsigned long long>(g_crash_points),
            clean ? "0 losses, 0 inventions" : "FAILED");
     if (clean && tests.test_to_run_count() == tests.total_test_count()) {
-      EXPECT_GE(g_crash_points, full() ? 500'000u : 20'000u);
+      EXPECT_GE(g_crash_points, full() ? 400'000u : 20'000u);
     }
   }
 };
