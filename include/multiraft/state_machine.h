@@ -94,8 +94,6 @@ class StateMachineEngine {
   virtual Status commit(uint32_t worker) = 0;
   /// Asks for durable_index() to move forward soon; returns at once.
   virtual void request_flush() = 0;
-  /// The disk is nearly full: gives back what is not needed any more. May take long. Any thread.
-  virtual void reclaim() {}
 };
 
 }  // namespace multiraft

@@ -96,7 +96,8 @@ void DiskGuard::poll() {
   read();
   keep_reserve();
   if (low()) ask_to_reclaim();
-  const bool near = free_bytes_ < 2 * thresholds_.ok_bytes;
+  // Once it is low, nothing grows fast any more.
+  const bool near = state_ == DiskState::kOk && free_bytes_ < 2 * thresholds_.ok_bytes;
   thread_->run_at(env_.clock().now() + (near ? kPollNearNs : kPollNs), [this] { poll(); });
 }
 

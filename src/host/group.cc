@@ -111,9 +111,12 @@ void Group::transfer_leadership(ReplicaId to) {
 }
 
 void Group::node_down(NodeId node) {
-  for (const raft::MemberProgress& member : core_->status().members) {
-    // What was on its way to it is lost: start again from what it has.
-    if (member.id.node() == node && member.id != replica()) core_->report_unreachable(member.id);
+  if (core_->role() == raft::Role::kLeader) {
+    for (const raft::MemberProgress& member : core_->status().members) {
+      // What was on its way to it is lost: start again from what it has.
+      if (member.id.node() == node && member.id != replica()) core_->report_unreachable(member.id);
+    }
+    return;
   }
   const ReplicaId leader = core_->leader();
   if (leader == raft::kNoReplica || leader == replica() || leader.node() != node) return;
@@ -223,8 +226,13 @@ void Group::handle_message(raft::Message message) {
     core_->report_snapshot(message.to, false);
     return;
   }
-  snapshots_in_flight_.push_back({message.to, message.snapshot->index, services_.now()});
-  services_.send_snapshot(*this, message, std::move(*reader));
+  // A replica that leads again may still be sending one of an earlier term: the member lets that go
+  // for the newer one, and its failure says nothing about this one.
+  std::erase_if(snapshots_in_flight_,
+                [&](const SnapshotInFlight& s) { return s.to == message.to; });
+  const uint64_t stream = services_.random_u64();
+  snapshots_in_flight_.push_back({message.to, message.snapshot->index, stream, services_.now()});
+  services_.send_snapshot(*this, message, stream, std::move(*reader));
 }
 
 // -- Durability.

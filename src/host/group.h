@@ -48,8 +48,10 @@ class Group {
   void campaign_later(int64_t delay_ns);
   /// The process of a node ended: if it led, elect another soon.
   void node_down(NodeId node);
-  void snapshot_sent(ReplicaId to, bool ok);
-  void state_saved(LogIndex index);
+  /// The stream has ended; it counts if it is the youngest to that member.
+  void snapshot_sent(ReplicaId to, uint64_t stream, bool ok);
+  /// Not `ok`: there was no room. The last saved state stays, and so does the log behind it.
+  void state_saved(LogIndex index, bool ok);
   /// What is to become of a snapshot that a leader of `term` wants to send.
   Status judge_snapshot(Term term, const raft::Snapshot& snapshot) const;
   /// A snapshot of this group has arrived whole; `writer` has taken all of its chunks. Ok: it is
@@ -168,6 +170,7 @@ class Group {
   struct SnapshotInFlight {
     ReplicaId to;
     LogIndex index;
+    uint64_t stream;  ///< wire::SnapshotHeader::stream.
     env::MonotonicTime started;
   };
   std::vector<SnapshotInFlight> snapshots_in_flight_;

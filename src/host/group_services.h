@@ -39,7 +39,7 @@ class GroupServices {
                          Callback<void(Group&)> task) = 0;
 
   /// A stream to a member that is too far behind. Ends with Group::snapshot_sent().
-  virtual void send_snapshot(Group& group, const raft::Message& message,
+  virtual void send_snapshot(Group& group, const raft::Message& message, uint64_t stream,
                              std::unique_ptr<SnapshotReader> reader) = 0;
   virtual bool may_send_snapshot() const = 0;
   /// Keeps the state of an in-memory state machine on disk. Ends with Group::state_saved().

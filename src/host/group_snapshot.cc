@@ -125,8 +125,15 @@ Result<std::shared_ptr<const raft::Snapshot>> Group::offer_snapshot() {
   return std::shared_ptr<const raft::Snapshot>(std::move(snapshot));
 }
 
-void Group::snapshot_sent(ReplicaId to, bool ok) {
-  std::erase_if(snapshots_in_flight_, [&](const SnapshotInFlight& s) { return s.to == to; });
+void Group::snapshot_sent(ReplicaId to, uint64_t stream, bool ok) {
+  const size_t ended = std::erase_if(snapshots_in_flight_,
+                                     [&](const SnapshotInFlight& s) { return s.stream == stream; });
+  if (ended == 0) {
+    // Reporting it would end the wait for the younger one, and start a third, which would displace
+    // the second, and so on for ever.
+    MR_COVERAGE("outcome of a displaced snapshot ignored");
+    return;
+  }
   core_->report_snapshot(to, ok);
   services_.activate(*this);
 }
@@ -205,8 +212,9 @@ void Group::finish_install(const std::shared_ptr<raft::StorageAppend>& append,
 
 // -- Compaction.
 
-void Group::state_saved(LogIndex index) {
+void Group::state_saved(LogIndex index, bool ok) {
   saving_state_ = false;
+  if (!ok) return;  // The next entries or ticks try again, not this.
   state_saved_index_ = std::max(state_saved_index_, index);
   compact();
 }

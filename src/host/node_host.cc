@@ -171,7 +171,7 @@ class NodeHostImpl final : public NodeHost, public WorkerPeers {
   template <class Sum, class Visit>
   void gather(env::Executor& reply_on, Visit visit, Callback<void(Sum)> done);
   Status open_workers();
-  void start_disk_guard();
+  void make_disk_guard();
   void disk_changed(DiskState state, const std::string& text);
   void make_snapshot_store();
   Status start_transport();
@@ -206,19 +206,19 @@ Status NodeHostImpl::open() {
     workers_.push_back(
         std::make_unique<Worker>(i, options_, env_, *executors_[i], *this, observer_));
   }
+  make_disk_guard();  // The workers ask it from their first moment on.
   MR_RETURN_IF_ERROR(open_workers());
-  start_disk_guard();
+  disk_->start();
   return start_transport();
 }
 
-void NodeHostImpl::start_disk_guard() {
+void NodeHostImpl::make_disk_guard() {
   DiskGuard::Hooks hooks;
   hooks.changed = [this](DiskState state, const std::string& text) { disk_changed(state, text); };
-  hooks.reclaim = [this] { options_.engine(GroupId(1)).reclaim(); };
+  hooks.reclaim = options_.reclaim;
   hooks.lost = [this](const Status& status) { observer_.on_fatal(status); };
   disk_ = std::make_unique<DiskGuard>(env_, options_.state_dir, options_.log_segment_bytes,
                                       options_.identity.node, std::move(hooks));
-  disk_->start();
 }
 
 void NodeHostImpl::disk_changed(DiskState state, const std::string& text) {
@@ -277,6 +277,9 @@ void NodeHostImpl::make_snapshot_store() {
 
 Status NodeHostImpl::start_transport() {
   transport::TransportOptions options;
+  if (options_.on_warning) {
+    options.on_problem = [this](const Status& status) { options_.on_warning(status.message()); };
+  }
   options.identity = options_.identity;
   options.listen = options_.listen;
   for (auto& worker : workers_) {

@@ -57,8 +57,14 @@ struct HostOptions {
   /// Whether a client's command makes the state grow: such are refused while the disk is low. Null:
   /// none does. Any thread.
   std::function<bool(GroupId, std::string_view command)> grows;
-  /// The state of the disk changed; the text is for people. On a thread of its own.
+  /// Gives back room on the disk. Called again and again while it is low, on a thread of its own;
+  /// may take long. May be null.
+  std::function<void()> reclaim;
+  /// The state of the disk changed; the text is for people. Any thread.
   std::function<void(DiskState, const std::string&)> on_disk_state;
+  /// What people should know although all goes on: a torn tail was cut, io_uring does not work, a
+  /// node was refused. Any thread. May be null.
+  std::function<void(const std::string&)> on_warning;
 };
 
 /// How a write ended. The outcome is in the status: ok = applied; kUnknownOutcome = it may have
@@ -126,7 +132,8 @@ class HostObserver {
                           Callback<void(StatusCode, SharedBytes)> respond) = 0;
   /// A node's process ended or started again (connection refused, or a new incarnation).
   virtual void on_node_down(NodeId node) = 0;
-  /// The disk failed: nothing more can be promised. The process must end with status 5.
+  /// The disk failed: nothing more can be promised. The process must end, with status 5, or with 3
+  /// where the code is kCorruption.
   virtual void on_fatal(const Status& status) = 0;
 };
 

@@ -57,8 +57,33 @@ Status Worker::open() {
   auto opened = log::Log::open(options, env_, executor_, [this](Status status) { fatal(status); });
   if (!opened) return opened.status();
   log_ = std::move(*opened);
+  warn_of(log_->stats());
   for (GroupId group : log_->groups()) MR_RETURN_IF_ERROR(open_group(group));
   return Status::ok();
+}
+
+void Worker::warn_of(const log::LogStats& stats) const {
+  if (!options_.on_warning) return;
+  const std::string where = options_.state_dir + "/log/" + std::to_string(index_);
+  if (stats.torn_bytes_cut > 0) {
+    options_.on_warning(where + ": cut a torn tail of " + std::to_string(stats.torn_bytes_cut) +
+                        " bytes at offset " + std::to_string(stats.torn_offset) + " of " +
+                        stats.torn_file + ": a write that was under way when the process ended");
+  }
+  if (!stats.writer_note.empty()) {
+    options_.on_warning(
+        where +
+        ": written with pwrite and fdatasync, since io_uring does not work: " + stats.writer_note);
+  }
+}
+
+void Worker::warn_of_snapshot(const wire::SnapshotHeader& header, const Status& why) {
+  // It is tried again, and fails again as often; people hear of it once.
+  std::string text = "snapshot of group " + to_string(header.group) + " to node " +
+                     to_string(header.to.node()) + " failed: " + why.message();
+  if (!options_.on_warning || text == last_snapshot_warning_) return;
+  options_.on_warning(text);
+  last_snapshot_warning_ = std::move(text);
 }
 
 Status Worker::open_group(GroupId id) {
@@ -315,11 +340,11 @@ void Worker::ask(NodeId node, wire::RequestKind kind, SharedBytes payload, int64
 
 bool Worker::may_send_snapshot() const { return snapshots_sending_ < limits::kSnapshotsSendingMax; }
 
-void Worker::send_snapshot(Group& group, const raft::Message& message,
+void Worker::send_snapshot(Group& group, const raft::Message& message, uint64_t stream,
                            std::unique_ptr<SnapshotReader> reader) {
   ++snapshots_sending_;
   const wire::SnapshotHeader header{group.id(),   message.from, message.to,
-                                    message.term, random_u64(), *message.snapshot};
+                                    message.term, stream,       *message.snapshot};
   peers_.transport().send_snapshot(
       message.to.node(), header, std::make_unique<ReaderSource>(std::move(reader)), executor_,
       [this, alive = alive_, header](Status status) {
@@ -328,8 +353,9 @@ void Worker::send_snapshot(Group& group, const raft::Message& message,
         // Who has all of it already needs the log next.
         const bool taken = status || status.code() == StatusCode::kAlreadyExists;
         if (status) ++counters_.snapshots_sent;
+        if (!taken) warn_of_snapshot(header, status);
         if (Group* self = find(header.group, header.from)) {
-          self->snapshot_sent(header.to, taken);
+          self->snapshot_sent(header.to, header.stream, taken);
         }
       });
 }
@@ -345,8 +371,7 @@ void Worker::save_state(Group& group, const raft::Snapshot& position,
           if (!status && status.code() != StatusCode::kNoSpace) {
             fatal(status);
           } else if (Group* self = find(id, replica)) {
-            // Without room the last saved state stays, and so does the log behind it.
-            self->state_saved(status ? index : LogIndex{});
+            self->state_saved(index, status.is_ok());
           }
         });
       });

@@ -89,7 +89,7 @@ class Worker final : public GroupServices, public transport::Receiver {
   void forward(GroupId group, NodeId leader, PendingWrite write) override;
   void run_later(GroupId group, ReplicaId replica, int64_t delay_ns,
                  Callback<void(Group&)> task) override;
-  void send_snapshot(Group& group, const raft::Message& message,
+  void send_snapshot(Group& group, const raft::Message& message, uint64_t stream,
                      std::unique_ptr<SnapshotReader> reader) override;
   bool may_send_snapshot() const override;
   void save_state(Group& group, const raft::Snapshot& position,
@@ -113,6 +113,8 @@ class Worker final : public GroupServices, public transport::Receiver {
     wire::GroupMessage message;
   };
 
+  void warn_of(const log::LogStats& stats) const;
+  void warn_of_snapshot(const wire::SnapshotHeader& header, const Status& why);
   Status open_group(GroupId group);
   void deliver(NodeId from, wire::GroupMessage message);
   void propose_for(NodeId from, uint64_t request_id, GroupId group, SharedBytes command);
@@ -149,6 +151,7 @@ class Worker final : public GroupServices, public transport::Receiver {
 
   Forwarding forwarding_;
   uint32_t snapshots_sending_ = 0;
+  std::string last_snapshot_warning_;
   env::MonotonicTime next_tick_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   HostStats counters_;

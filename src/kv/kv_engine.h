@@ -105,6 +105,8 @@ class KvEngine : public StateMachineEngine {
 
   /// Waits until all that is committed is durable. For shutdown, backups and tests.
   virtual Status flush() = 0;
+  /// The disk is nearly full: gives back what is not needed any more. May take long. Any thread.
+  virtual void reclaim() {}
   virtual KvEngineStats stats() const = 0;
 };
 

@@ -79,7 +79,9 @@ struct LogStats {
   uint64_t batches = 0, records = 0, bytes_written = 0, syncs = 0;
   uint64_t segments = 0, segments_recycled = 0, entries_rewritten = 0;
   uint64_t cache_bytes = 0, cache_misses = 0;
-  uint64_t torn_bytes_cut = 0;              ///< At the last open.
+  uint64_t torn_bytes_cut = 0;  ///< At the last open...
+  std::string torn_file;        ///< ... from this segment, from torn_offset on.
+  uint64_t torn_offset = 0;
   WriterKind writer = WriterKind::kPwrite;  ///< The one in use.
   std::string writer_note;                  ///< Why not io_uring, where that was to be tried.
   /// There is no room on the disk for the next segment. Writes go on while the present one lasts,

@@ -127,6 +127,10 @@ Status LogImpl::adopt(RecoveredLog& found) {
   written_sequence_ = durable_sequence_ = marked_sequence_ = found.chain.sequence;
   durable_needed_ = needed_segment_ = found.needed_segment;
   stats_.torn_bytes_cut = found.torn_bytes;
+  if (found.torn_bytes > 0) {
+    stats_.torn_file = segment_file_name(found.active_segment);
+    stats_.torn_offset = found.next_offset;
+  }
   auto uring = choose_writer();
   if (!uring) return uring.status();
   writer_ = std::make_unique<BatchWriter>(env_.clock(), found.chain, std::move(*uring));

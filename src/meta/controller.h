@@ -36,7 +36,7 @@ struct ControllerCallbacks {
   std::function<void()> on_removed;
   /// The cluster refused to let the node join, for good. Exit status 4.
   std::function<void(const Status&)> on_refused;
-  /// Any thread. The disk failed: exit status 5.
+  /// Any thread. The disk failed: exit status 5, or 3 for kCorruption.
   std::function<void(const Status&)> on_fatal;
   /// Any thread.
   std::function<void(NodeId)> on_node_down;

@@ -8,9 +8,7 @@ namespace {
 constexpr std::string_view kAside = "damaged-";
 
 /// What a new replica must not find. The node file and the lock stay; the peers are needed to join.
-bool goes_aside(const std::string& name) {
-  return name == "log" || name == "kv" || name == "snap" || name == "state";
-}
+bool goes_aside(const std::string& name) { return name == "log" || name == "kv" || name == "snap"; }
 
 Result<NodeFacts> read_facts(env::FileSystem& fs, const std::string& path) {
   auto bytes = fs.read_file(path);

@@ -123,9 +123,11 @@ Status ServerImpl::open_state() {
 void ServerImpl::fail(const Status& status) {
   // A failed write is never retried and nothing more can be promised: the process ends at once,
   // without a word to anybody that it could not keep (trap 30).
-  log_event(Severity::kError, "disk failure", {{"reason", status.to_string()}});
+  const bool damage = status.code() == StatusCode::kCorruption;
+  log_event(Severity::kError, damage ? "damaged state directory" : "disk failure",
+            {{"reason", status.to_string()}});
   flush_log();
-  std::_Exit(static_cast<int>(ExitStatus::kDiskFailure));
+  std::_Exit(static_cast<int>(damage ? ExitStatus::kStateDirectory : ExitStatus::kDiskFailure));
 }
 
 void ServerImpl::start_controller() {
@@ -177,6 +179,8 @@ Status ServerImpl::start_host() {
     log_event(state == host::DiskState::kOk ? Severity::kInfo : Severity::kWarn, "disk",
               {{"state", std::string(host::disk_state_name(state))}, {"detail", text}});
   };
+  options.reclaim = [this] { kv_->reclaim(); };
+  options.on_warning = [](const std::string& text) { log_event(Severity::kWarn, text); };
   options.heartbeat_ns = options_.heartbeat_ns;
   options.election_ns = options_.election_ns;
   options.read_mode =

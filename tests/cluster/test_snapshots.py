@@ -145,3 +145,20 @@ def test_Member_KilledAgainAndAgainWhileItTakesASnapshot_CatchesUp(new_cluster):
     assert cluster.leader().put(1, "last", "here").status == 204
     caught_up(node, "last", "here")
     eventually(lambda: not spooling(node), "nothing is left behind")
+
+
+def test_Leader_KilledWhileItSendsASnapshot_AnotherOneSends(new_cluster):
+    cluster = new_cluster(flags=["-log_keep_entries=10", "-snapshot_mb_per_s=8"])
+    cluster.start(3)
+    fill(cluster.leader(), 160)
+    node = cluster.add(4, join=cluster[1])
+    node.start()
+    eventually(lambda: spooling(node), "a snapshot arrives")
+    old = cluster.leader()
+    old.kill()
+    node.wait_ready()
+    assert cluster.leader().put(1, "last", "here").status == 204
+    caught_up(node, "last", "here")
+    old.start().wait_ready()
+    cluster.wait_voters(1, [1, 2, 3, 4])
+    eventually(lambda: not spooling(node), "nothing is left behind")
