@@ -49,6 +49,10 @@ struct FileResult {
 
 FileResult check_file(const fs::path& path) {
   FileResult result;
+  if (std::error_code ignored; fs::is_directory(path, ignored)) {
+    result.error = "is a directory: give files, or --expect with it";
+    return result;
+  }
   std::ifstream in(path, std::ios::binary);
   if (!in) {
     result.error = "cannot be read";
