@@ -30,6 +30,10 @@ class Executor {
   virtual void cancel(TimerId timer) = 0;
   /// True on the executor's own thread.
   virtual bool in_executor() const = 0;
+  /// Runs `task` on the executor's thread, behind what was posted before, and returns when it has
+  /// run, or never will because the executor has ended. On its own thread: at once. For starting
+  /// and stopping only: who waits does nothing else.
+  virtual void run_and_wait(Task task);
   /// Asks the thread to end after what is already queued, and waits for it. Not from its own
   /// thread. Tasks posted later are destroyed unrun. Idempotent.
   virtual void stop() = 0;

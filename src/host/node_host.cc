@@ -4,7 +4,6 @@
 #include <atomic>
 
 #include "base/coverage.h"
-#include "base/mutex.h"
 #include "host/worker.h"
 
 namespace multiraft::host {
@@ -19,35 +18,6 @@ void reply(env::Executor& executor, Done done, Args... args) {
   }
   executor.post(
       [done = std::move(done), ... args = std::move(args)]() mutable { done(std::move(args)...); });
-}
-
-/// Something that one thread waits for and another one does.
-class Latch {
- public:
-  void count_down() {
-    MutexLock lock(mutex_);
-    done_ = true;
-    changed_.notify_one();
-  }
-  void wait() {
-    MutexLock lock(mutex_);
-    while (!done_) changed_.wait(mutex_);
-  }
-
- private:
-  Mutex mutex_;
-  Condition changed_;
-  bool done_ MR_GUARDED_BY(mutex_) = false;
-};
-
-/// Runs `work` on `executor` and waits for it. Not from that executor's thread.
-void run_and_wait(env::Executor& executor, Task work) {
-  Latch latch;
-  executor.post([&latch, work = std::move(work)]() mutable {
-    work();
-    latch.count_down();
-  });
-  latch.wait();
 }
 
 constexpr uint32_t kWorkersMax = 64;
@@ -235,14 +205,10 @@ void NodeHostImpl::disk_changed(DiskState state, const std::string& text) {
 /// All at once: each has its own log to read.
 Status NodeHostImpl::open_workers() {
   std::vector<Status> opened(workers_.size());
-  std::vector<Latch> latches(workers_.size());
   for (size_t i = 0; i < workers_.size(); ++i) {
-    workers_[i]->executor().post([&, i] {
-      opened[i] = workers_[i]->open();
-      latches[i].count_down();
-    });
+    workers_[i]->executor().post([&, i] { opened[i] = workers_[i]->open(); });
   }
-  for (Latch& latch : latches) latch.wait();
+  for (auto& worker : workers_) worker->executor().run_and_wait([] {});
   for (size_t i = 0; i < workers_.size(); ++i) {
     MR_RETURN_IF_ERROR(opened[i]);
     for (const auto& replica : workers_[i]->replicas()) recovered_.push_back(replica);
@@ -293,7 +259,7 @@ Status NodeHostImpl::start_transport() {
   if (!transport) return transport.status();
   transport_ = std::move(*transport);
   for (auto& worker : workers_) {
-    run_and_wait(worker->executor(), [&] { worker->start(); });
+    worker->executor().run_and_wait([&] { worker->start(); });
   }
   return Status::ok();
 }
@@ -303,7 +269,7 @@ void NodeHostImpl::stop() {
   stopped_ = true;
   if (disk_) disk_->stop();
   for (auto& worker : workers_) {
-    run_and_wait(worker->executor(), [&] { worker->close(); });
+    worker->executor().run_and_wait([&] { worker->close(); });
   }
   if (transport_) transport_->stop();
   if (snapshot_executor_) snapshot_executor_->stop();

@@ -2,29 +2,9 @@
 
 #include <utility>
 
-#include "base/mutex.h"
 #include "meta/controller_work.h"
 
 namespace multiraft::meta {
-namespace {
-
-/// Runs `work` on the executor and waits for it.
-void run_and_wait(env::Executor& executor, Task work) {
-  if (executor.in_executor()) return work();
-  Mutex mutex;
-  Condition changed;
-  bool finished = false;
-  executor.post([&] {
-    work();
-    MutexLock lock(mutex);
-    finished = true;
-    changed.notify_one();
-  });
-  MutexLock lock(mutex);
-  while (!finished) changed.wait(mutex);
-}
-
-}  // namespace
 
 Controller::Controller(NodeIdentity& identity, RegistryEngine& registry, env::Environment& env,
                        ControllerOptions options, ControllerCallbacks callbacks)
@@ -46,7 +26,7 @@ Status Controller::attach(host::NodeHost& host) {
   }
   // Events count from the moment the work has begun: what group 0 applies meanwhile on that very
   // thread must not overtake it, and start() looks for what it missed.
-  run_and_wait(work_->context().executor, [this] {
+  work_->context().executor.run_and_wait([this] {
     live_.store(work_.get(), std::memory_order_release);
     work_->start();
   });
@@ -56,7 +36,7 @@ Status Controller::attach(host::NodeHost& host) {
 void Controller::stop() {
   Work* work = live_.exchange(nullptr);
   if (!work) return;
-  run_and_wait(work->context().executor, [work] { work->stop(); });
+  work->context().executor.run_and_wait([work] { work->stop(); });
   work->close_files();
 }
 

@@ -3,7 +3,6 @@
 #include <absl/container/flat_hash_map.h>
 #include <absl/container/flat_hash_set.h>
 
-#include <latch>
 #include <utility>
 
 #include "base/assert.h"
@@ -17,19 +16,6 @@
 
 namespace multiraft::transport {
 namespace {
-
-/// Runs `task` on the executor's thread and returns when it has run, or never will.
-void run_and_wait(env::Executor& executor, Task task) {
-  std::latch done(1);
-  // Counts when the task is destroyed: also one that an executor that has ended drops.
-  struct Guard {
-    std::latch* latch;
-    void operator()(std::latch* l) const { l->count_down(); }
-  };
-  std::unique_ptr<std::latch, Guard> guard(&done, Guard{&done});
-  executor.post([guard = std::move(guard), task = std::move(task)]() mutable { task(); });
-  done.wait();
-}
 
 class TransportImpl final : public Transport {
  public:
@@ -208,15 +194,15 @@ void TransportImpl::stop() {
       if (const auto client = call.lock()) client->cancel();
     }
   }
-  run_and_wait(executor(0), [this] {
+  executor(0).run_and_wait([this] {
     doorman_->close();
     call_desk_->close();
   });
   for (uint32_t i = 0; i < context_->workers(); ++i) {
-    run_and_wait(executor(i), [this, i] { workers_[i]->close(); });
+    executor(i).run_and_wait([this, i] { workers_[i]->close(); });
   }
   if (context_->options.snapshot_executor) {
-    run_and_wait(*context_->options.snapshot_executor, [this] { snapshots_->close(); });
+    context_->options.snapshot_executor->run_and_wait([this] { snapshots_->close(); });
   }
 }
 

@@ -70,6 +70,20 @@ TEST_F(PosixExecutorTest, InExecutor_HoldsOnItsThreadOnly) {
   });
 }
 
+TEST_F(PosixExecutorTest, RunAndWait_ReturnsWhenTheTaskHasRun_OrNeverWill) {
+  std::vector<int> ran;
+  executor_->post([&] { ran.push_back(1); });
+  executor_->run_and_wait([&] {
+    EXPECT_TRUE(executor_->in_executor());
+    executor_->run_and_wait([&] { ran.push_back(2); });
+    ran.push_back(3);
+  });
+  EXPECT_THAT(ran, ElementsAre(1, 2, 3));
+  executor_->stop();
+  executor_->run_and_wait([&] { ran.push_back(4); });
+  EXPECT_THAT(ran, ElementsAre(1, 2, 3));
+}
+
 TEST_F(PosixExecutorTest, DeferredTask_RunsAfterEverythingThatIsReady) {
   std::vector<int> ran;
   std::promise<void> done;

@@ -10,7 +10,7 @@ namespace {
 
 constexpr int kTasksUntilIdleMax = 1'000'000;
 
-class NoNetwork final : public Network {
+class NoNetwork final : public SimNetworkPort {
  public:
   Result<std::unique_ptr<Listener>> listen(Executor&, const Address& address,
                                            Callback<void(std::unique_ptr<Stream>)>) override {
@@ -22,6 +22,7 @@ class NoNetwork final : public Network {
       done(std::move(status));
     });
   }
+  void kill() override {}
 
  private:
   static Status unavailable(const char* what, const Address& address) {
@@ -133,6 +134,12 @@ TimerId SimExecutor::run_at(MonotonicTime when, Task task) {
   return id;
 }
 
+void SimExecutor::schedule(MonotonicTime when, Task task) {
+  if (stopped_) return;
+  scheduler_.timers_.emplace(SimScheduler::TimerKey{when, scheduler_.next_timer_++},
+                             SimScheduler::Timer{this, std::move(task)});
+}
+
 void SimExecutor::cancel(TimerId timer) {
   MR_ASSERT(in_executor() && !blocking_);
   for (auto it = scheduler_.timers_.begin(); it != scheduler_.timers_.end(); ++it) {
@@ -156,6 +163,21 @@ void SimExecutor::run(Task task) {
 }
 
 void SimExecutor::run_one() { run(take_first(posted_.empty() ? deferred_ : posted_)); }
+
+void SimExecutor::run_and_wait(Task task) {
+  if (scheduler_.running_ == this) {
+    task();
+    return;
+  }
+  if (stopped_) return;
+  bool done = false;
+  posted_.push_back([&done, task = std::move(task)]() mutable {
+    task();
+    done = true;
+  });
+  // Empty without being done: a task of its own ended the process.
+  while (!done && !posted_.empty()) run(take_first(posted_));
+}
 
 void SimExecutor::stop() {
   MR_ASSERT_MSG(scheduler_.running_ != this, "an executor cannot wait for its own end");
@@ -192,10 +214,10 @@ SimEnvironment::SimEnvironment(uint64_t seed)
       executors_(std::make_shared<std::vector<SimExecutor*>>()) {}
 
 SimEnvironment::SimEnvironment(SimScheduler& scheduler, std::unique_ptr<SimFileSystem> disk,
-                               uint64_t seed)
+                               uint64_t seed, std::unique_ptr<SimNetworkPort> network)
     : scheduler_(&scheduler),
       disk_(std::move(disk)),
-      network_(std::make_unique<NoNetwork>()),
+      network_(network ? std::move(network) : std::make_unique<NoNetwork>()),
       random_(seed),
       executors_(std::make_shared<std::vector<SimExecutor*>>()) {}
 
@@ -222,6 +244,7 @@ void SimEnvironment::set_paused(std::string_view name, bool paused) {
 void SimEnvironment::kill() {
   disk_->crash_after(0);
   for (SimExecutor* executor : *executors_) executor->halt();
+  network_->kill();
 }
 
 }  // namespace multiraft::env

@@ -92,10 +92,14 @@ class SimExecutor final : public Executor {
   TimerId run_at(MonotonicTime when, Task task) override;
   void cancel(TimerId timer) override;
   bool in_executor() const override;
+  /// Runs what was posted to this executor up to the task, and nothing of the others.
+  void run_and_wait(Task task) override;
   /// Runs what is queued, also on a paused executor, and nothing of the others.
   void stop() override;
 
   const std::string& name() const { return name_; }
+  /// run_at() for parts of the simulated world, which act from outside of the executor.
+  void schedule(MonotonicTime when, Task task);
   /// A paused executor keeps its tasks and timers waiting: a thread stuck in a write.
   void set_paused(bool paused) { paused_ = paused; }
   /// Destroys what is queued, unrun, and takes nothing any more: the end of the process.
@@ -118,13 +122,22 @@ class SimExecutor final : public Executor {
   std::deque<Task> deferred_;
 };
 
-/// One machine: a disk and executors on a scheduler. The network answers kUnavailable.
+/// What a machine reaches the others by.
+class SimNetworkPort : public Network {
+ public:
+  /// The machine's process ends: nothing of it is called back any more.
+  virtual void kill() = 0;
+};
+
+/// One machine: a disk, executors on a scheduler, and a network port if it has one; without it the
+/// network answers kUnavailable.
 class SimEnvironment final : public Environment {
  public:
   /// With a scheduler and an empty disk of its own.
   explicit SimEnvironment(uint64_t seed = 1);
   /// On a scheduler that outlives it.
-  SimEnvironment(SimScheduler& scheduler, std::unique_ptr<SimFileSystem> disk, uint64_t seed);
+  SimEnvironment(SimScheduler& scheduler, std::unique_ptr<SimFileSystem> disk, uint64_t seed,
+                 std::unique_ptr<SimNetworkPort> network = nullptr);
   ~SimEnvironment() override;
 
   Clock& clock() override { return scheduler_->clock(); }
@@ -154,7 +167,7 @@ class SimEnvironment final : public Environment {
   std::unique_ptr<SimScheduler> own_scheduler_;
   SimScheduler* const scheduler_;
   std::unique_ptr<SimFileSystem> disk_;
-  std::unique_ptr<Network> network_;
+  std::unique_ptr<SimNetworkPort> network_;
   Prng random_;
   const SimExecutor::Registry executors_;
 };

@@ -79,6 +79,26 @@ TEST(SimExecutor, Stop_RunsWhatIsQueued_AndDropsWhatComesLater) {
   EXPECT_EQ(ran, 1);
 }
 
+TEST(SimExecutor, RunAndWait_RunsItsOwnQueueUpToTheTask_AndNothingOfTheOthers) {
+  SimEnvironment env;
+  auto one = env.start_executor("a");
+  auto other = env.start_executor("b");
+  std::vector<int> ran;
+  one->post([&] { ran.push_back(1); });
+  other->post([&] { ran.push_back(9); });
+  one->run_and_wait([&] {
+    EXPECT_TRUE(one->in_executor());
+    EXPECT_FALSE(other->in_executor());
+    one->post([&] { ran.push_back(3); });
+    one->run_and_wait([&] { ran.push_back(2); });
+  });
+  EXPECT_THAT(ran, ElementsAre(1, 2));
+  env.run_until_idle();
+  one->stop();
+  one->run_and_wait([&] { ran.push_back(4); });
+  EXPECT_THAT(ran, testing::UnorderedElementsAre(1, 2, 3, 9));
+}
+
 TEST(SimEnvironment, PausedExecutor_WaitsWhileOthersRun) {
   SimEnvironment env;
   auto log = env.start_blocking_executor("log");
