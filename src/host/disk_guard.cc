@@ -161,6 +161,11 @@ std::string DiskGuard::describe() const {
          mebibytes(thresholds_.ok_bytes) + " on";
 }
 
+Status DiskGuard::spare_room() const {
+  if (free_bytes() >= thresholds_.critical_bytes) return Status::ok();
+  return Status(StatusCode::kNoSpace, describe());
+}
+
 Status DiskGuard::refusal() const {
   return Status(StatusCode::kNoSpace,
                 describe() +

@@ -74,6 +74,8 @@ class DiskGuard {
   bool low() const { return state_.load(std::memory_order_relaxed) != DiskState::kOk; }
   DiskState state() const { return state_.load(std::memory_order_relaxed); }
   uint64_t free_bytes() const { return free_bytes_.load(std::memory_order_relaxed); }
+  /// kNoSpace while there is so little that only the logs and what gives room back may take more.
+  Status spare_room() const;
   /// kNoSpace, for a client whose write is refused.
   Status refusal() const;
 

@@ -102,5 +102,17 @@ TEST_F(DiskGuardTest, StateDirectory_Vanishes_IsToldOnce) {
   EXPECT_NE(lost_.message().find("vanished"), std::string::npos);
 }
 
+TEST_F(DiskGuardTest, SpareRoom_GoesBeforeTheLogsRoom) {
+  const DiskThresholds t = DiskThresholds::of(kTotal, kSegment);
+  EXPECT_TRUE(guard_->spare_room().is_ok());
+  fill(kTotal - t.reserve_bytes - t.low_bytes + 4096);
+  run();
+  EXPECT_TRUE(guard_->low());
+  EXPECT_TRUE(guard_->spare_room().is_ok()) << "what arrives may still make the state smaller";
+  fill(kTotal - t.critical_bytes + 4096);
+  run();
+  EXPECT_EQ(guard_->spare_room().code(), StatusCode::kNoSpace);
+}
+
 }  // namespace
 }  // namespace multiraft::host

@@ -4,12 +4,15 @@
 // Owned by a Worker and touched on its thread only. A worker's turn calls, in this order,
 // begin_turn(), process_ready(), apply(), and after the engines' commit finish_apply().
 
+#include <absl/container/flat_hash_map.h>
+
 #include <deque>
 #include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
 
+#include "host/conf_history.h"
 #include "host/group_services.h"
 #include "host/group_storage.h"
 #include "host/node_host.h"
@@ -111,6 +114,9 @@ class Group {
   void install(std::shared_ptr<raft::StorageAppend> append);
   void replace_state(std::shared_ptr<raft::StorageAppend> append);
   void finish_install(const std::shared_ptr<raft::StorageAppend>& append, const Status& status);
+  void wait_for_room(const std::shared_ptr<raft::StorageAppend>& append, const Status& why);
+  void install_again(const std::shared_ptr<raft::StorageAppend>& append);
+  void resend_snapshot(ReplicaId to);
 
   void apply_entries(const std::vector<raft::Entry>& entries);
   void flush_commands(LogIndex last_index, Term last_term);
@@ -121,7 +127,9 @@ class Group {
   void fail_read(PendingRead read, StatusCode code, std::string_view why);
   void expire(env::MonotonicTime now);
   void compact();
-  const raft::ConfState& conf_state_at(LogIndex index) const;
+  LogIndex wanted_by_snapshots() const;
+  void make_state_durable(LogIndex applied);
+  void cut_log(LogIndex through);
   std::string no_leader_text() const;
 
   GroupServices& services_;
@@ -159,12 +167,14 @@ class Group {
   std::vector<raft::Message> apply_responses_;
   std::vector<std::pair<PendingWrite, ApplyResult>> applied_writes_;
 
-  /// (index, configuration from there on), ascending; the first stands at or before the log's mark.
-  std::vector<std::pair<LogIndex, raft::ConfState>> conf_history_;
+  ConfHistory conf_history_;    ///< From the log's mark on.
   LogIndex state_saved_index_;  ///< In-memory state machines: the snapshot on disk.
   bool saving_state_ = false;
+  env::MonotonicTime save_not_before_;
 
   bool installing_ = false;
+  bool waiting_for_room_ = false;  ///< To go on installing.
+  uint32_t room_waits_ = 0;
   std::unique_ptr<SnapshotWriter> received_;
   raft::Snapshot received_position_;
   struct SnapshotInFlight {
@@ -174,6 +184,7 @@ class Group {
     env::MonotonicTime started;
   };
   std::vector<SnapshotInFlight> snapshots_in_flight_;
+  absl::flat_hash_map<uint64_t, uint32_t> snapshot_failures_;  ///< In a row, by member.
   env::MonotonicTime flush_asked_;
 };
 

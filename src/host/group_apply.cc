@@ -67,10 +67,9 @@ void Group::apply_conf_change(const raft::Entry& entry) {
     services_.fatal(change.status());
     return;
   }
-  // The core may know a younger configuration, from a snapshot that is being installed; the one at
-  // this index follows from the one before. A change that is not allowed changes nothing.
-  auto state = raft::next_conf_state(conf_history_.back().second, *change);
-  conf_history_.emplace_back(entry.index, state ? *state : conf_history_.back().second);
+  // The core may know a younger configuration, from a snapshot that is being installed. A change
+  // that is not allowed changes nothing, here and there.
+  (void)conf_history_.apply(entry.index, *change);
   services_.observer().on_conf_state(id(), core_->apply_conf_change(*change));
   resolve_conf_change(entry);
 }

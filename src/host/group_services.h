@@ -2,6 +2,7 @@
 // What a replica asks of the worker it lives on.
 
 #include <memory>
+#include <string>
 
 #include "env/clock.h"
 #include "host/node_host.h"
@@ -46,10 +47,15 @@ class GroupServices {
   virtual void save_state(Group& group, const raft::Snapshot& position,
                           std::unique_ptr<SnapshotReader> reader) = 0;
   /// Replaces the state by a received snapshot, away from the worker's thread: it waits for the
-  /// disk. Ends with `done`.
+  /// disk. Ends with `done`; after kNoSpace the snapshot is still there for install_again().
   virtual void install_received(Group& group, std::unique_ptr<SnapshotWriter> writer,
                                 Callback<void(Group&, const Status&)> done) = 0;
+  /// As install_received() after that found no room; `writer` is a new one and has taken nothing.
+  virtual void install_again(Group& group, std::unique_ptr<SnapshotWriter> writer,
+                             Callback<void(Group&, const Status&)> done) = 0;
 
+  /// For people.
+  virtual void warn(const std::string& text) = 0;
   virtual void count_applied(uint64_t entries) = 0;
   virtual void count_install() = 0;
   /// The disk or an invariant of the state failed: the process ends.

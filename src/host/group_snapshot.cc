@@ -1,4 +1,4 @@
-// Start, snapshots and compaction of one replica: where the log and the state machine meet.
+// Start and snapshots of one replica: where the log and the state machine meet.
 
 #include <algorithm>
 
@@ -11,7 +11,17 @@ namespace {
 
 /// Where the logs of a group's founders start. Nothing precedes it, so an empty state machine fits.
 constexpr LogIndex kFounderIndex{1};
-constexpr int64_t kFlushIntervalNs = 2 * env::kSecond;
+/// How long a snapshot that finds no room waits before it is tried again: doubles up to the
+/// maximum.
+constexpr int64_t kRoomWaitMinNs = 1 * env::kSecond;
+constexpr int64_t kRoomWaitMaxNs = 30 * env::kSecond;
+/// The most that a member waits for the next snapshot after some that failed.
+constexpr int64_t kResendWaitMaxNs = 10 * env::kSecond;
+
+int64_t doubled(int64_t first_ns, uint32_t times, int64_t most_ns) {
+  for (; times > 0 && first_ns < most_ns; --times) first_ns *= 2;
+  return std::min(first_ns, most_ns);
+}
 
 }  // namespace
 
@@ -44,7 +54,7 @@ Status Group::recover() {
   hard_state_saved_ = initial.hard_state;
   // What is applied was committed, even where the commit index on disk is older.
   initial.hard_state.commit = std::max(initial.hard_state.commit, applied);
-  initial.conf_state = conf_history_.back().second;
+  initial.conf_state = conf_history_.latest();
   hard_state_ = initial.hard_state;
   storage_ =
       std::make_unique<GroupStorage>(log_, std::move(initial), [this] { return offer_snapshot(); });
@@ -67,7 +77,7 @@ Status Group::recover() {
   MR_RETURN_IF_ERROR(raft::Raft::check_start(config, *storage_));
   core_ = std::make_unique<raft::Raft>(config, *storage_);
   // A group of one voter has nobody to wait for.
-  const raft::ConfState& conf = conf_history_.back().second;
+  const raft::ConfState& conf = conf_history_.latest();
   if (conf.voters_outgoing.empty() && conf.voters == std::vector<ReplicaId>{replica()}) {
     core_->campaign();
   }
@@ -89,24 +99,15 @@ Status Group::complete_announced_install(LogIndex applied) {
 }
 
 Status Group::recover_configuration(LogIndex applied) {
-  conf_history_.emplace_back(log_.mark().index, log_.mark().conf_state);
+  conf_history_.reset(log_.mark().index, log_.mark().conf_state);
   for (LogIndex index : log_.conf_change_indexes(log_.mark().index + 1, applied + 1)) {
     auto entries = log_.entries(index, index + 1, SIZE_MAX);
     if (!entries) return entries.status();
     auto change = raft::decode_conf_change(entries->front().type, entries->front().data);
     if (!change) return change.status();
-    auto state = raft::next_conf_state(conf_history_.back().second, *change);
-    if (!state) return state.status();
-    conf_history_.emplace_back(index, std::move(*state));
+    MR_RETURN_IF_ERROR(conf_history_.apply(index, *change));
   }
   return Status::ok();
-}
-
-const raft::ConfState& Group::conf_state_at(LogIndex index) const {
-  auto after = std::find_if(conf_history_.begin(), conf_history_.end(),
-                            [&](const auto& entry) { return entry.first > index; });
-  MR_ASSERT(after != conf_history_.begin());
-  return std::prev(after)->second;
 }
 
 // -- Sending.
@@ -121,7 +122,7 @@ Result<std::shared_ptr<const raft::Snapshot>> Group::offer_snapshot() {
   auto snapshot = std::make_shared<raft::Snapshot>();
   snapshot->index = applied;
   snapshot->term = state_machine_->applied_term();
-  snapshot->conf_state = conf_state_at(applied);
+  snapshot->conf_state = conf_history_.at(applied);
   return std::shared_ptr<const raft::Snapshot>(std::move(snapshot));
 }
 
@@ -134,7 +135,26 @@ void Group::snapshot_sent(ReplicaId to, uint64_t stream, bool ok) {
     MR_COVERAGE("outcome of a displaced snapshot ignored");
     return;
   }
-  core_->report_snapshot(to, ok);
+  if (ok) {
+    snapshot_failures_.erase(to.value);
+    core_->report_snapshot(to, true);
+    services_.activate(*this);
+    return;
+  }
+  // The core asks for another one as soon as it hears of it. A member whose disk is full, say,
+  // would be sent most of a snapshot again and again.
+  const uint32_t failures = snapshot_failures_[to.value]++;
+  const int64_t wait_ns =
+      failures == 0 ? 0 : doubled(services_.options().heartbeat_ns, failures - 1, kResendWaitMaxNs);
+  services_.run_later(id(), replica(), wait_ns, [to](Group& group) { group.resend_snapshot(to); });
+}
+
+void Group::resend_snapshot(ReplicaId to) {
+  const bool another =
+      std::any_of(snapshots_in_flight_.begin(), snapshots_in_flight_.end(),
+                  [&](const SnapshotInFlight& snapshot) { return snapshot.to == to; });
+  if (another) return;
+  core_->report_snapshot(to, false);
   services_.activate(*this);
 }
 
@@ -191,15 +211,25 @@ void Group::replace_state(std::shared_ptr<raft::StorageAppend> append) {
 
 void Group::finish_install(const std::shared_ptr<raft::StorageAppend>& append,
                            const Status& status) {
+  if (status.code() == StatusCode::kNoSpace) {
+    wait_for_room(append, status);
+    return;
+  }
   if (!status) {
     services_.fatal(status);
     return;
+  }
+  if (waiting_for_room_) {
+    services_.warn("group " + to_string(id()) +
+                   ": there is room for the snapshot; it is installed");
+    waiting_for_room_ = false;
+    room_waits_ = 0;
   }
   const raft::Snapshot& snapshot = *append->snapshot;
   MR_COVERAGE("snapshot installed");
   services_.count_install();
   if (state_machine_->in_memory()) state_saved_index_ = snapshot.index;
-  conf_history_.assign(1, {snapshot.index, snapshot.conf_state});
+  conf_history_.reset(snapshot.index, snapshot.conf_state);
   writes_.skipped_to(snapshot.index);
   std::vector<raft::Message> responses = std::move(append->responses);
   stage(*append, std::move(responses));
@@ -210,62 +240,30 @@ void Group::finish_install(const std::shared_ptr<raft::StorageAppend>& append,
   services_.activate(*this);
 }
 
-// -- Compaction.
-
-void Group::state_saved(LogIndex index, bool ok) {
-  saving_state_ = false;
-  if (!ok) return;  // The next entries or ticks try again, not this.
-  state_saved_index_ = std::max(state_saved_index_, index);
-  compact();
+void Group::wait_for_room(const std::shared_ptr<raft::StorageAppend>& append, const Status& why) {
+  // The core has taken the snapshot, so there is no way back but a restart. The old state is whole
+  // and the received one lies in its file: the replica stands still until there is room. It hears
+  // nothing and answers nothing, so that nothing gathers meanwhile.
+  MR_COVERAGE("snapshot waits for room");
+  if (!waiting_for_room_) {
+    services_.warn("group " + to_string(id()) + ": no room to install the snapshot at index " +
+                   to_string(append->snapshot->index) +
+                   "; the replica stands still until there is: " + why.message());
+  }
+  waiting_for_room_ = true;
+  services_.run_later(id(), replica(), doubled(kRoomWaitMinNs, room_waits_++, kRoomWaitMaxNs),
+                      [append](Group& group) { group.install_again(append); });
 }
 
-void Group::compact() {
-  if (installing_ || applying) return;
-  const HostOptions& options = services_.options();
-  const LogIndex applied = state_machine_->applied_index();
-  if (applied < log_.first_index()) return;
-  const uint64_t held = applied - log_.first_index() + 1;
-  const bool low = services_.disk_low();
-  const bool many_bytes = low || log_.bytes() > options.compact_bytes;
-  if (held <= options.compact_entries + options.compact_tail_entries && !many_bytes) return;
-
-  const bool in_memory = state_machine_->in_memory();
-  LogIndex limit =
-      std::min(applied, in_memory ? state_saved_index_ : state_machine_->durable_index());
-  for (const SnapshotInFlight& snapshot : snapshots_in_flight_) {
-    // A crawling one no longer holds it back (trap 43).
-    if (services_.now() - snapshot.started < options.snapshot_protects_log_ns) {
-      limit = std::min(limit, snapshot.index);
-    }
-  }
-  // Large entries: as many as make a quarter of the limit.
-  const uint64_t few =
-      std::min(options.compact_tail_entries / 10,
-               options.compact_bytes / 4 * held / std::max(log_.bytes(), uint64_t{1}));
-  const uint64_t tail = low ? 0 : many_bytes ? few : options.compact_tail_entries;
-  const uint64_t worthwhile = many_bytes ? 1 : options.compact_entries / 4;
-  if (limit < log_.first_index() + tail + worthwhile) {
-    // Nothing can go before the state itself is durable further on.
-    if (in_memory && !saving_state_ && applied > state_saved_index_) {
-      auto reader = state_machine_->snapshot();
-      if (!reader) return;
-      saving_state_ = true;
-      raft::Snapshot position{applied, state_machine_->applied_term(), conf_state_at(applied)};
-      services_.save_state(*this, position, std::move(*reader));
-    } else if (!in_memory && services_.now() - flush_asked_ > kFlushIntervalNs) {
-      flush_asked_ = services_.now();
-      options.engine(id()).request_flush();
-    }
+void Group::install_again(const std::shared_ptr<raft::StorageAppend>& append) {
+  auto writer = state_machine_->restore(append->snapshot->index, append->snapshot->term);
+  if (!writer) {
+    finish_install(append, writer.status());
     return;
   }
-  const LogIndex index = limit - tail;
-  auto term = log_.term(index);
-  if (!term) return;
-  const raft::Snapshot mark{index, *term, conf_state_at(index)};
-  services_.log().compact(id(), mark);
-  while (conf_history_.size() > 1 && conf_history_[1].first <= index) {
-    conf_history_.erase(conf_history_.begin());
-  }
+  services_.install_again(*this, std::move(*writer), [append](Group& group, const Status& status) {
+    group.finish_install(append, status);
+  });
 }
 
 }  // namespace multiraft::host

@@ -237,6 +237,7 @@ void NodeHostImpl::make_snapshot_store() {
       taken(worker.snapshot_arrived(header, std::move(writer)));
     });
   };
+  hooks.room = [this] { return disk_->spare_room(); };
   snapshots_ = std::make_unique<SnapshotStore>(env_.file_system(), options_.state_dir + "/snap",
                                                *snapshot_executor_, std::move(hooks));
 }

@@ -24,6 +24,7 @@
 #include "base/task.h"
 #include "env/env.h"
 #include "host/disk_guard.h"
+#include "host/log_cut.h"
 #include "log/log.h"
 #include "multiraft/state_machine.h"
 #include "raft/raft.h"
@@ -44,11 +45,7 @@ struct HostOptions {
   uint64_t log_segment_bytes = limits::kLogSegmentBytes;
   uint32_t log_segments_kept = 3;
   uint32_t log_spares_max = 2;
-  /// The log of a group is cut once it holds this much beyond what is applied and durable...
-  uint64_t compact_entries = 10'000;
-  uint64_t compact_bytes = 64 * limits::kMiB;
-  /// ... keeping this many entries for members that lag a little.
-  uint64_t compact_tail_entries = 1'000;
+  LogCutLimits log_cut;  ///< Of each group.
   /// A snapshot that a member takes holds back the cutting of the log for so long at most.
   int64_t snapshot_protects_log_ns = limits::kSnapshotProtectsLogSeconds * env::kSecond;
   uint64_t snapshot_bytes_per_second = 0;  ///< Of all that leave this node. 0: no throttle.

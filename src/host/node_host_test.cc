@@ -98,8 +98,8 @@ class NodeHostTest : public ::testing::TestWithParam<Engine> {
     options.workers = 2;
     options.heartbeat_ns = 20 * env::kMillisecond;
     options.election_ns = 200 * env::kMillisecond;
-    options.compact_entries = 100;
-    options.compact_tail_entries = 10;
+    options.log_cut.entries = 100;
+    options.log_cut.tail_entries = 10;
     options.engine = [&node](GroupId) -> StateMachineEngine& { return *node.engine; };
     auto host = NodeHost::start(options, *env_, node.observer);
     ASSERT_TRUE(host.is_ok()) << host.status().to_string();

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "env/posix/posix_env.h"
+#include "env/sim/sim_file_system.h"
 
 namespace multiraft::host {
 namespace {
@@ -37,6 +38,7 @@ struct Taken {
   std::string bytes;
   int finished = 0;
   Status append_status;
+  Status finish_status;
 };
 
 class RecordingWriter final : public SnapshotWriter {
@@ -48,7 +50,7 @@ class RecordingWriter final : public SnapshotWriter {
   }
   Status finish() override {
     ++taken_.finished;
-    return Status::ok();
+    return taken_.finish_status;
   }
 
  private:
@@ -73,6 +75,7 @@ class SnapshotStoreTest : public ::testing::Test {
       arrived_ = std::move(writer);
       taken(Status::ok());
     };
+    hooks.room = [this] { return room_; };
     store_ = std::make_unique<SnapshotStore>(env_->file_system(), directory_, executor_,
                                              std::move(hooks));
     EXPECT_TRUE(store_->open().is_ok());
@@ -113,12 +116,21 @@ class SnapshotStoreTest : public ::testing::Test {
     executor_.run();
     return answer;
   }
+  Status install_again(bool in_memory) {
+    taken_.bytes.clear();
+    Status answer(StatusCode::kInternal, "no answer");
+    store_->install_again(GroupId(7), in_memory, std::make_unique<RecordingWriter>(taken_),
+                          [&](Status status) { answer = std::move(status); });
+    executor_.run();
+    return answer;
+  }
   std::vector<std::string> files() { return *env_->file_system().list(directory_); }
 
   std::unique_ptr<env::Environment> env_ = env::make_posix_environment();
   std::string directory_;
   ManualExecutor executor_;
   Status verdict_;
+  Status room_;
   bool wanted_ = true;
   Taken taken_;
   std::unique_ptr<SnapshotWriter> arrived_;
@@ -196,6 +208,56 @@ TEST_F(SnapshotStoreTest, DiskFullWhileItIsReadIn_TheSenderIsToldAndNothingStays
   EXPECT_TRUE(begin(header(10, 1, 2)).is_ok());
 }
 
+TEST_F(SnapshotStoreTest, Installation_WithoutRoom_KeepsTheFileAndReadsItAgain) {
+  for (const bool in_memory : {false, true}) {
+    taken_ = Taken{};
+    auto sink = begin(header(10, 1, 1));
+    for (int i = 0; i < 40; ++i) ASSERT_TRUE((*sink)->append("chunk").is_ok());
+    ASSERT_TRUE(finish(std::move(*sink)).is_ok());
+    if (in_memory) {
+      // A state in memory finds no room where it is read in.
+      taken_.append_status = Status(StatusCode::kNoSpace, "no space");
+    } else {
+      taken_.finish_status = Status(StatusCode::kNoSpace, "no space");
+      EXPECT_EQ(install(in_memory).code(), StatusCode::kNoSpace);
+    }
+    EXPECT_EQ(install_again(in_memory).code(), StatusCode::kNoSpace);
+    EXPECT_EQ(files(), std::vector<std::string>{"received-7-1"});
+    EXPECT_EQ(begin(header(20, 1, 2)).status().code(), StatusCode::kUnavailable)
+        << "it has to be installed";
+    taken_.append_status = taken_.finish_status = Status::ok();
+    EXPECT_TRUE(install_again(in_memory).is_ok());
+    EXPECT_EQ(taken_.bytes.size(), 200u);
+    EXPECT_EQ(files().size(), in_memory ? 1u : 0u);
+  }
+}
+
+TEST_F(SnapshotStoreTest, Forgotten_WhileItWaitsForRoom_LeavesNothing) {
+  taken_.finish_status = Status(StatusCode::kNoSpace, "no space");
+  auto sink = begin(header(10, 1, 1));
+  ASSERT_TRUE(finish(std::move(*sink)).is_ok());
+  EXPECT_EQ(install(false).code(), StatusCode::kNoSpace);
+  store_->forget(GroupId(7));
+  executor_.run();
+  EXPECT_TRUE(files().empty());
+  EXPECT_EQ(install_again(false).code(), StatusCode::kCancelled);
+}
+
+TEST_F(SnapshotStoreTest, LittleRoomOnTheDisk_NothingIsTaken) {
+  room_ = Status(StatusCode::kNoSpace, "the logs need the rest");
+  EXPECT_EQ(begin(header(10, 1, 1)).status(), room_);
+  EXPECT_TRUE(files().empty());
+  room_ = Status::ok();
+  auto sink = begin(header(10, 1, 2));
+  ASSERT_TRUE((*sink)->append("chunk").is_ok());
+  room_ = Status(StatusCode::kNoSpace, "the logs need the rest");
+  EXPECT_EQ((*sink)->append("chunk"), room_);
+  (*sink).reset();
+  EXPECT_TRUE(files().empty()) << "what it took is given back";
+  room_ = Status::ok();
+  EXPECT_TRUE(begin(header(10, 1, 3)).is_ok());
+}
+
 TEST_F(SnapshotStoreTest, NotWantedAnyMore_OrForgotten_LeavesNothing) {
   wanted_ = false;
   auto sink = begin(header(10, 1, 1));
@@ -232,6 +294,118 @@ TEST_F(SnapshotStoreTest, Open_ClearsWhatACrashLeft) {
   ASSERT_EQ(files().size(), 1u);
   ASSERT_TRUE(store_->open().is_ok());
   EXPECT_TRUE(files().empty());
+}
+
+/// A store on a simulated disk.
+class SnapshotStoreDiskTest : public ::testing::Test {
+ protected:
+  SnapshotStoreDiskTest() {
+    SnapshotStore::Hooks hooks;
+    hooks.judge = [](const wire::SnapshotHeader&, Callback<void(Status)> done) {
+      done(Status::ok());
+    };
+    hooks.writer_for = [this](const wire::SnapshotHeader&,
+                              Callback<void(std::unique_ptr<SnapshotWriter>)> done) {
+      done(std::make_unique<RecordingWriter>(taken_));
+    };
+    hooks.arrived = [this](const wire::SnapshotHeader&, std::unique_ptr<SnapshotWriter> writer,
+                           Callback<void(Status)> taken) {
+      writer_ = std::move(writer);
+      taken(Status::ok());
+    };
+    store_ = std::make_unique<SnapshotStore>(disk_, "snap", executor_, std::move(hooks));
+    EXPECT_TRUE(store_->open());
+  }
+  /// Sends a snapshot of `chunks`, to its end or to the first error.
+  Status send(int chunks, uint64_t stream) {
+    std::optional<Result<std::unique_ptr<transport::ChunkSink>>> sink;
+    wire::SnapshotHeader header;
+    header.group = GroupId(7);
+    header.stream = stream;
+    header.snapshot = {LogIndex(10), Term(1), {}};
+    store_->on_snapshot(NodeId(1), header, [&](auto answer) { sink = std::move(answer); });
+    executor_.run();
+    MR_RETURN_IF_ERROR(sink->status());
+    for (int i = 0; i < chunks; ++i) MR_RETURN_IF_ERROR((**sink)->append(std::string(1000, 'c')));
+    Status answer(StatusCode::kInternal, "no answer");
+    (**sink)->finish([&](Status status) { answer = std::move(status); });
+    sink.reset();
+    executor_.run();
+    return answer;
+  }
+
+  env::SimFileSystem disk_;
+  ManualExecutor executor_;
+  Taken taken_;
+  std::unique_ptr<SnapshotWriter> writer_;
+  std::unique_ptr<SnapshotStore> store_;
+};
+
+/// A view of so many chunks.
+class FakeState final : public SnapshotReader {
+ public:
+  explicit FakeState(int left) : left_(left) {}
+  LogIndex applied_index() const override { return LogIndex(10); }
+  Term applied_term() const override { return Term(1); }
+  Status next(size_t, std::string& chunk) override {
+    chunk.assign(left_-- > 0 ? 1000 : 0, 's');
+    return Status::ok();
+  }
+
+ private:
+  int left_;
+};
+
+TEST_F(SnapshotStoreDiskTest, DiskFullWhileItArrives_TheSenderIsTold_AndTheRoomIsThereAgain) {
+  disk_.set_space_limit(10'000);
+  for (uint64_t stream = 1; stream <= 3; ++stream) {
+    EXPECT_EQ(send(20, stream).code(), StatusCode::kNoSpace);
+    EXPECT_EQ(disk_.used_bytes(), 0u);
+  }
+  EXPECT_TRUE(send(5, 4)) << "a smaller one is taken";
+  disk_.set_space_limit(std::nullopt);
+  store_->forget(GroupId(7));
+  executor_.run();
+  EXPECT_TRUE(send(20, 5));
+}
+
+TEST_F(SnapshotStoreDiskTest, AnyOperationWithoutRoom_TheSenderIsToldAndNothingStays) {
+  for (uint64_t nth = 1;; ++nth) {
+    disk_.fail_operation(nth, env::SimFault::kNoSpace);
+    const Status status = send(3, nth);
+    if (status) {
+      EXPECT_GE(nth, 8u);
+      break;
+    }
+    EXPECT_EQ(writer_, nullptr);
+    // A sync that fails says so in its own words; what matters is that nothing counts.
+    EXPECT_TRUE(status.code() == StatusCode::kNoSpace || status.code() == StatusCode::kIoError)
+        << nth << ": " << status.to_string();
+    auto names = disk_.list("snap");
+    ASSERT_TRUE(names);
+    EXPECT_TRUE(names->empty()) << nth;
+  }
+}
+
+TEST_F(SnapshotStoreDiskTest, StateInMemory_SavedWithoutRoom_TheFormerOneStays) {
+  Status saved(StatusCode::kInternal, "no answer");
+  const auto save = [&](int chunks) {
+    store_->save_state(GroupId(7), {LogIndex(10), Term(1), {}}, std::make_unique<FakeState>(chunks),
+                       [&](Status status) { saved = std::move(status); });
+    executor_.run();
+  };
+  save(3);
+  ASSERT_TRUE(saved) << saved.to_string();
+  const uint64_t used = disk_.used_bytes();
+  disk_.set_space_limit(10'000);
+  save(20);
+  EXPECT_EQ(saved.code(), StatusCode::kNoSpace);
+  EXPECT_EQ(disk_.used_bytes(), used);
+  auto former = SnapshotFileReader::open(disk_, "snap/state-7");
+  ASSERT_TRUE(former);
+  std::string chunk;
+  for (int i = 0; i < 4; ++i) ASSERT_TRUE((*former)->next(chunk));
+  EXPECT_TRUE(chunk.empty());
 }
 
 }  // namespace

@@ -377,18 +377,32 @@ void Worker::save_state(Group& group, const raft::Snapshot& position,
       });
 }
 
-void Worker::install_received(Group& group, std::unique_ptr<SnapshotWriter> writer,
-                              Callback<void(Group&, const Status&)> done) {
-  peers_.snapshots().install_received(
-      group.id(), group.state_machine().in_memory(), std::move(writer),
-      [this, alive = alive_, id = group.id(), replica = group.replica(),
-       done = std::move(done)](Status status) mutable {
-        executor_.post([this, alive, id, replica, done = std::move(done),
-                        status = std::move(status)]() mutable {
+Callback<void(Status)> Worker::tell_group(const Group& group,
+                                          Callback<void(Group&, const Status&)> done) {
+  return [this, alive = alive_, id = group.id(), replica = group.replica(),
+          done = std::move(done)](Status status) mutable {
+    executor_.post(
+        [this, alive, id, replica, done = std::move(done), status = std::move(status)]() mutable {
           if (!*alive || closed_) return;
           if (Group* self = find(id, replica)) done(*self, status);
         });
-      });
+  };
+}
+
+void Worker::install_received(Group& group, std::unique_ptr<SnapshotWriter> writer,
+                              Callback<void(Group&, const Status&)> done) {
+  peers_.snapshots().install_received(group.id(), group.state_machine().in_memory(),
+                                      std::move(writer), tell_group(group, std::move(done)));
+}
+
+void Worker::install_again(Group& group, std::unique_ptr<SnapshotWriter> writer,
+                           Callback<void(Group&, const Status&)> done) {
+  peers_.snapshots().install_again(group.id(), group.state_machine().in_memory(), std::move(writer),
+                                   tell_group(group, std::move(done)));
+}
+
+void Worker::warn(const std::string& text) {
+  if (options_.on_warning) options_.on_warning(text);
 }
 
 void Worker::count_applied(uint64_t entries) { counters_.entries_applied += entries; }

@@ -70,6 +70,7 @@ class GroupState final : public GroupLog {
   std::vector<LogIndex> conf_change_indexes(LogIndex low, LogIndex high) const override;
   std::shared_ptr<const raft::Snapshot> announced_install() const override { return announced_; }
   uint64_t bytes() const override { return bytes_; }
+  uint64_t data_bytes(LogIndex low, LogIndex high) const override;
   raft::InitialState initial_state() const override;
   Result<std::vector<raft::Entry>> entries(LogIndex low, LogIndex high, size_t bytes_max) override;
   Result<Term> term(LogIndex index) const override;
@@ -116,8 +117,6 @@ class GroupState final : public GroupLog {
   /// The first range [low, high) of entries at or behind `from` that lie in `segment`.
   std::optional<std::pair<LogIndex, LogIndex>> entries_in(uint64_t segment, LogIndex from) const;
   Location location(LogIndex index) const;
-  /// Sum over [low, high).
-  uint64_t data_bytes(LogIndex low, LogIndex high) const;
   /// What is recorded in `segment`. States that are still the ones in `rewritten` have copies
   /// there.
   FooterGroup footer(uint64_t segment, const StateSegments& rewritten) const;

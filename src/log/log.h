@@ -73,6 +73,8 @@ class GroupLog : public raft::Storage {
   virtual std::shared_ptr<const raft::Snapshot> announced_install() const = 0;
   /// Bytes of the entries in the log, as limits count them.
   virtual uint64_t bytes() const = 0;
+  /// Of the entries' data alone, in [low, high) of the log. Linear in their number.
+  virtual uint64_t data_bytes(LogIndex low, LogIndex high) const = 0;
 };
 
 struct LogStats {

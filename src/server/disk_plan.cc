@@ -22,7 +22,7 @@ DiskPlan plan_for_disk(uint64_t total) {
   const bool small = total < 1024 * kMiB;
   plan.segments_kept = small ? 1 : 3;
   plan.spares_max = small ? 0 : 2;
-  plan.compact_bytes = share(total, 16, 2 * kMiB, 64 * kMiB);
+  plan.log_keep_bytes = share(total, 32, 1 * kMiB, 32 * kMiB);
   plan.write_buffer_bytes = share(total, 48, 1 * kMiB, 16 * kMiB);
   plan.table_bytes = share(total, 24, 2 * kMiB, 32 * kMiB);
   plan.workers_max = total < 256 * kMiB ? 1 : small ? 2 : 64;

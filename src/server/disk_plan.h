@@ -6,10 +6,10 @@
 namespace multiraft::server {
 
 struct DiskPlan {
-  uint64_t segment_bytes = 0;  ///< Of the log. Two of them exist per worker, at least.
-  uint32_t segments_kept = 0;  ///< Before what is cold is rewritten.
-  uint32_t spares_max = 0;     ///< Segments kept to be used again.
-  uint64_t compact_bytes = 0;  ///< Of one group's log.
+  uint64_t segment_bytes = 0;   ///< Of the log. Two of them exist per worker, at least.
+  uint32_t segments_kept = 0;   ///< Before what is cold is rewritten.
+  uint32_t spares_max = 0;      ///< Segments kept to be used again.
+  uint64_t log_keep_bytes = 0;  ///< Of one group's log, for members that lag.
   uint64_t write_buffer_bytes = 0;
   uint64_t table_bytes = 0;
   uint32_t workers_max = 0;  ///< Of a new state directory.

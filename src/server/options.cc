@@ -38,6 +38,8 @@ ABSL_FLAG(uint32_t, snapshot_mb_per_s, 64,
           "MiB a second of all snapshots that leave this node; 0: no limit");
 ABSL_FLAG(uint64_t, log_keep_entries, 1000,
           "entries of a group's log kept for members that lag, instead of a snapshot");
+ABSL_FLAG(uint32_t, log_keep_mb, 0,
+          "of these no more than so many MiB, for each group; 0: by the size of the disk");
 ABSL_FLAG(uint32_t, log_segment_mb, 0,
           "size of the log's files in MiB, 9 to 1024; 0: by the size of the disk");
 ABSL_FLAG(std::string, config, "", "file of `name = value` lines with any of these flags");
@@ -71,6 +73,7 @@ constexpr std::array kFlagNames = {"state_dir",
                                    "help",
                                    "snapshot_mb_per_s",
                                    "log_keep_entries",
+                                   "log_keep_mb",
                                    "log_segment_mb"};
 
 Status usage(std::string message) {
@@ -239,6 +242,9 @@ Status check(ServerOptions& o) {
   o.lease_reads = read == "lease";
   o.snapshot_bytes_per_second = absl::GetFlag(FLAGS_snapshot_mb_per_s) * limits::kMiB;
   o.log_keep_entries = absl::GetFlag(FLAGS_log_keep_entries);
+  const uint32_t keep_mb = absl::GetFlag(FLAGS_log_keep_mb);
+  if (keep_mb > 1024 * 1024) return usage("-log_keep_mb must be from 0 to 1048576");
+  o.log_keep_bytes = keep_mb * limits::kMiB;
   const uint32_t segment_mb = absl::GetFlag(FLAGS_log_segment_mb);
   o.log_segment_bytes = segment_mb * limits::kMiB;
   if (segment_mb != 0 && (o.log_segment_bytes < limits::kLogSegmentBytesMin || segment_mb > 1024)) {

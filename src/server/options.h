@@ -32,6 +32,7 @@ struct ServerOptions {
   bool lease_reads = false;
   uint64_t snapshot_bytes_per_second = 0;  ///< 0: no limit.
   uint64_t log_keep_entries = 0;
+  uint64_t log_keep_bytes = 0;     ///< 0: by the size of the disk.
   uint64_t log_segment_bytes = 0;  ///< 0: by the size of the disk.
   std::string log_writer;          ///< auto, pwrite or uring.
 };

@@ -171,7 +171,10 @@ Status ServerImpl::start_host() {
       options_.log_segment_bytes != 0 ? options_.log_segment_bytes : disk_plan_.segment_bytes;
   options.log_segments_kept = disk_plan_.segments_kept;
   options.log_spares_max = disk_plan_.spares_max;
-  options.compact_bytes = disk_plan_.compact_bytes;
+  options.log_cut.tail_entries = options_.log_keep_entries;
+  options.log_cut.tail_bytes =
+      options_.log_keep_bytes != 0 ? options_.log_keep_bytes : disk_plan_.log_keep_bytes;
+  options.log_cut.bytes = 2 * options.log_cut.tail_bytes;
   options.grows = [](GroupId group, std::string_view command) {
     return group != meta::kRegistryGroup && kv::grows(command);
   };
@@ -186,7 +189,6 @@ Status ServerImpl::start_host() {
   options.read_mode =
       options_.lease_reads ? raft::ReadOnlyOption::kLeaseBased : raft::ReadOnlyOption::kSafe;
   options.snapshot_bytes_per_second = options_.snapshot_bytes_per_second;
-  options.compact_tail_entries = options_.log_keep_entries;
   options.log_writer = writer_kind(options_.log_writer);
   options.engine = [this](GroupId group) -> StateMachineEngine& {
     if (group == meta::kRegistryGroup) return registry_;

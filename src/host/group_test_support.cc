@@ -1,0 +1,161 @@
+#include "host/group_test_support.h"
+
+namespace multiraft::host::testing {
+namespace {
+
+class FakeReader final : public SnapshotReader {
+ public:
+  FakeReader(LogIndex index, Term term) : index_(index), term_(term) {}
+  LogIndex applied_index() const override { return index_; }
+  Term applied_term() const override { return term_; }
+  Status next(size_t, std::string& chunk) override {
+    chunk.clear();
+    return Status::ok();
+  }
+
+ private:
+  const LogIndex index_;
+  const Term term_;
+};
+
+class FakeWriter final : public SnapshotWriter {
+ public:
+  FakeWriter(FakeStateMachine::State& state, LogIndex index, Term term)
+      : state_(state), index_(index), term_(term) {}
+  Status append(std::string_view) override { return Status::ok(); }
+  Status finish() override {
+    state_.index = state_.durable = index_;
+    state_.term = term_;
+    return Status::ok();
+  }
+
+ private:
+  FakeStateMachine::State& state_;
+  const LogIndex index_;
+  const Term term_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<SnapshotReader>> FakeStateMachine::snapshot() {
+  std::unique_ptr<SnapshotReader> reader = std::make_unique<FakeReader>(state_.index, state_.term);
+  return reader;
+}
+
+Result<std::unique_ptr<SnapshotWriter>> FakeStateMachine::restore(LogIndex index, Term term) {
+  ++state_.restores;
+  if (!state_.restore_status) return state_.restore_status;
+  std::unique_ptr<SnapshotWriter> writer = std::make_unique<FakeWriter>(state_, index, term);
+  return writer;
+}
+
+void FakeServices::run_later(GroupId, ReplicaId, int64_t delay_ns, Callback<void(Group&)> task) {
+  executor_.run_at(now() + delay_ns, [this, task = std::move(task)]() mutable {
+    if (group_) task(*group_);
+  });
+}
+
+GroupTest::GroupTest() {
+  options_.log_cut = {.entries = 100, .bytes = 100'000, .tail_entries = 10, .tail_bytes = 50'000};
+  EXPECT_TRUE(open());
+}
+
+GroupTest::~GroupTest() { close(); }
+
+Status GroupTest::open() {
+  executor_ = env_.start_executor("worker");
+  services_ = std::make_unique<FakeServices>(env_, *executor_, options_, observer_);
+  log::LogOptions options;
+  options.directory = "log";
+  options.segment_bytes = limits::kMiB;
+  auto opened = log::Log::open(options, env_, *executor_,
+                               [this](Status status) { services_->failure = status; });
+  if (!opened) return opened.status();
+  log_ = std::move(*opened);
+  services_->attach(log_.get(), nullptr);
+  return Status::ok();
+}
+
+void GroupTest::close() {
+  if (services_) services_->attach(nullptr, nullptr);
+  group_.reset();
+  env_.kill();
+  log_.reset();
+  executor_.reset();
+}
+
+void GroupTest::create(const std::vector<uint64_t>& voters, const std::vector<uint64_t>& learners) {
+  raft::Snapshot mark{LogIndex(1), Term(1), {}};
+  for (uint64_t node : voters) mark.conf_state.voters.push_back(replica(node));
+  for (uint64_t node : learners) mark.conf_state.learners.push_back(replica(node));
+  auto created = log_->create_group(kGroup, replica(1), mark);
+  ASSERT_TRUE(created.is_ok());
+  auto started = Group::start(*services_, **created, std::make_unique<FakeStateMachine>(state_));
+  ASSERT_TRUE(started.is_ok()) << started.status().to_string();
+  group_ = std::move(*started);
+  services_->attach(log_.get(), group_.get());
+  run();
+}
+
+Status GroupTest::restart() {
+  close();
+  env_.set_disk(env_.disk().crash_image(env::CrashMode::kKeepNone, 1));
+  MR_RETURN_IF_ERROR(open());
+  auto started =
+      Group::start(*services_, *log_->group(kGroup), std::make_unique<FakeStateMachine>(state_));
+  if (!started) return started.status();
+  group_ = std::move(*started);
+  services_->attach(log_.get(), group_.get());
+  run();
+  return Status::ok();
+}
+
+void GroupTest::run() {
+  for (int round = 0; round < 20; ++round) {
+    group_->begin_turn();
+    group_->process_ready();
+    log_->flush();
+    env_.run_until_idle();
+    if (!group_->has_apply()) continue;
+    group_->applying = true;
+    group_->apply();
+    group_->applying = false;
+    group_->finish_apply();
+  }
+}
+
+void GroupTest::pass(int64_t ns) {
+  for (; ns > 0; ns -= options_.heartbeat_ns) {
+    env_.advance(options_.heartbeat_ns);
+    group_->tick();
+    run();
+  }
+}
+
+void GroupTest::write(uint64_t count, size_t bytes) {
+  for (uint64_t i = 0; i < count; ++i) {
+    PendingWrite write;
+    write.command = SharedBytes::copy_of(std::string(bytes, 'w'));
+    write.deadline = services_->now() + 5 * env::kSecond;
+    write.done = [](WriteResult result) {
+      EXPECT_TRUE(result.status) << result.status.to_string();
+    };
+    group_->write(std::move(write));
+    if (i % 10 == 9) run();
+  }
+  run();
+}
+
+void GroupTest::step(raft::MessageType type, uint64_t from,
+                     const std::function<void(raft::Message&)>& set) {
+  raft::Message message;
+  message.type = type;
+  message.from = replica(from);
+  message.to = replica(1);
+  message.term = group_->core().term();
+  set(message);
+  group_->step(std::move(message));
+  run();
+}
+
+}  // namespace multiraft::host::testing

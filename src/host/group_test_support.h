@@ -1,0 +1,173 @@
+#pragma once
+// One replica on a simulated machine: a real core and a real log, a state machine and services that
+// do what the test says.
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "env/sim/sim_environment.h"
+#include "host/group.h"
+#include "log/log.h"
+
+namespace multiraft::host::testing {
+
+/// Counts what it applies.
+class FakeStateMachine final : public StateMachine {
+ public:
+  struct State {
+    LogIndex index;
+    Term term;
+    LogIndex durable;
+    bool in_memory = false;
+    Status restore_status;
+    int restores = 0;
+  };
+  explicit FakeStateMachine(State& state) : state_(state) {}
+
+  Status apply(std::span<const Command>, LogIndex last_index, Term last_term,
+               std::span<ApplyResult>) override {
+    state_.index = last_index;
+    state_.term = last_term;
+    return Status::ok();
+  }
+  LogIndex applied_index() const override { return state_.index; }
+  Term applied_term() const override { return state_.term; }
+  LogIndex durable_index() const override { return state_.durable; }
+  bool in_memory() const override { return state_.in_memory; }
+  Result<std::unique_ptr<SnapshotReader>> snapshot() override;
+  Result<std::unique_ptr<SnapshotWriter>> restore(LogIndex index, Term term) override;
+  Result<uint64_t> hash() override { return state_.index.value; }
+
+ private:
+  State& state_;
+};
+
+/// What a replica asked of its worker, and what the test has not answered yet.
+class FakeServices final : public GroupServices {
+ public:
+  struct Install {
+    std::unique_ptr<SnapshotWriter> writer;
+    Callback<void(Group&, const Status&)> done;
+    bool again = false;
+  };
+  struct Stream {
+    ReplicaId to;
+    LogIndex index;
+    uint64_t number;
+  };
+
+  FakeServices(env::SimEnvironment& env, env::Executor& executor, HostOptions& options,
+               HostObserver& observer)
+      : env_(env), executor_(executor), options_(options), observer_(observer) {}
+
+  bool disk_low() const override { return low; }
+  const HostOptions& options() const override { return options_; }
+  HostObserver& observer() override { return observer_; }
+  log::Log& log() override { return *log_; }
+  env::MonotonicTime now() const override { return env_.clock().now(); }
+  uint64_t random_u64() override { return ++random_; }
+  Group* find(GroupId, ReplicaId) override { return group_; }
+  void activate(Group&) override {}
+  void send(GroupId, raft::Message message) override { sent.push_back(std::move(message)); }
+  void forward(GroupId, NodeId, PendingWrite) override { ADD_FAILURE() << "nobody to forward to"; }
+  void run_later(GroupId, ReplicaId, int64_t delay_ns, Callback<void(Group&)> task) override;
+  void send_snapshot(Group&, const raft::Message& message, uint64_t stream,
+                     std::unique_ptr<SnapshotReader>) override {
+    streams.push_back({message.to, message.snapshot->index, stream});
+  }
+  bool may_send_snapshot() const override { return true; }
+  void save_state(Group&, const raft::Snapshot& position,
+                  std::unique_ptr<SnapshotReader>) override {
+    saves.push_back(position);
+  }
+  void install_received(Group&, std::unique_ptr<SnapshotWriter> writer,
+                        Callback<void(Group&, const Status&)> done) override {
+    installs.push_back({std::move(writer), std::move(done), false});
+  }
+  void install_again(Group&, std::unique_ptr<SnapshotWriter> writer,
+                     Callback<void(Group&, const Status&)> done) override {
+    installs.push_back({std::move(writer), std::move(done), true});
+  }
+  void warn(const std::string& text) override { warnings.push_back(text); }
+  void count_applied(uint64_t) override {}
+  void count_install() override { ++installed; }
+  void fatal(const Status& status) override { failure = status; }
+
+  bool low = false;
+  std::vector<raft::Message> sent;
+  std::vector<Stream> streams;
+  std::vector<raft::Snapshot> saves;
+  std::vector<Install> installs;
+  std::vector<std::string> warnings;
+  int installed = 0;
+  Status failure;
+
+  void attach(log::Log* log, Group* group) {
+    log_ = log;
+    group_ = group;
+  }
+
+ private:
+  env::SimEnvironment& env_;
+  env::Executor& executor_;
+  HostOptions& options_;
+  HostObserver& observer_;
+  log::Log* log_ = nullptr;
+  Group* group_ = nullptr;
+  uint64_t random_ = 0;
+};
+
+class SilentObserver final : public HostObserver {
+ public:
+  void on_leadership(GroupId, const raft::SoftState&, Term) override {}
+  void on_conf_state(GroupId, const raft::ConfState&) override {}
+  void on_applied(GroupId, LogIndex) override {}
+  void on_stray_message(GroupId, NodeId, ReplicaId, ReplicaId) override {}
+  void on_request(NodeId, wire::Request, Callback<void(StatusCode, SharedBytes)>) override {}
+  void on_node_down(NodeId) override {}
+  void on_fatal(const Status&) override {}
+};
+
+/// Node 1's replica of a group, whose log survives its restarts.
+class GroupTest : public ::testing::Test {
+ protected:
+  static constexpr GroupId kGroup{7};
+  static ReplicaId replica(uint64_t node) { return ReplicaId::make(NodeId(node), 1); }
+
+  GroupTest();
+  ~GroupTest() override;
+
+  /// Makes the group, whose log starts at index 1.
+  void create(const std::vector<uint64_t>& voters, const std::vector<uint64_t>& learners = {});
+  /// The process ends without a word; what was synced comes back.
+  Status restart();
+  /// Turns of the worker until nothing is left to do now.
+  void run();
+  /// That, and the same for what comes up while `ns` pass, a tick a heartbeat.
+  void pass(int64_t ns);
+  void write(uint64_t count, size_t bytes = 10);
+  void step(raft::MessageType type, uint64_t from, const std::function<void(raft::Message&)>& set);
+
+  Group& group() { return *group_; }
+  log::GroupLog& log() { return *log_->group(kGroup); }
+
+  env::SimEnvironment env_;
+  HostOptions options_;
+  SilentObserver observer_;
+  FakeStateMachine::State state_;
+  std::unique_ptr<env::Executor> executor_;
+  std::unique_ptr<FakeServices> services_;
+  std::unique_ptr<log::Log> log_;
+  std::unique_ptr<Group> group_;
+
+ private:
+  Status open();
+  void close();
+};
+
+}  // namespace multiraft::host::testing

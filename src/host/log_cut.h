@@ -1,0 +1,55 @@
+#pragma once
+// How much of a group's log may go, and how much of it is kept for members that lag: by number and
+// by bytes, whichever is reached first.
+//
+// A log is needed from the last state that is durable on, and from a snapshot on that a member is
+// taking, unless that takes too long (trap 43): the caller says so. Beyond that the youngest
+// entries are kept, up to a number and up to a size: a member that needs an older one gets a
+// snapshot.
+
+#include <cstdint>
+#include <functional>
+
+#include "base/ids.h"
+#include "base/limits.h"
+
+namespace multiraft::host {
+
+struct LogCutLimits {
+  /// A log is cut once it holds so many entries more than are kept...
+  uint64_t entries = 10'000;
+  /// ... or more bytes than this.
+  uint64_t bytes = 64 * limits::kMiB;
+  /// Kept for members that lag: so many entries, but no more than so many bytes.
+  uint64_t tail_entries = 1'000;
+  uint64_t tail_bytes = 32 * limits::kMiB;
+};
+
+/// A log as it is.
+struct LogHeld {
+  LogIndex first;    ///< Its first entry.
+  LogIndex applied;  ///< Not before first - 1.
+  uint64_t bytes = 0;
+  /// The state survives a crash up to here.
+  LogIndex durable;
+  /// What comes after it is needed by a member that is taking a snapshot; applied where none is.
+  LogIndex wanted;
+  bool disk_low = false;  ///< Nothing is kept for anyone.
+};
+
+enum class LogCutVerdict : uint8_t {
+  kKeep,
+  kCut,          ///< Up to and including `through`.
+  kMakeDurable,  ///< It would be cut if the state were durable further on.
+};
+
+struct LogCut {
+  LogCutVerdict verdict = LogCutVerdict::kKeep;
+  LogIndex through;
+};
+
+/// Pure. `entry_bytes` is asked for entries of the log, from applied down, at most tail_entries.
+LogCut decide_log_cut(const LogCutLimits& limits, const LogHeld& held,
+                      const std::function<uint64_t(LogIndex)>& entry_bytes);
+
+}  // namespace multiraft::host
