@@ -162,8 +162,11 @@ std::string DiskGuard::describe() const {
 }
 
 Status DiskGuard::spare_room() const {
-  if (free_bytes() >= thresholds_.critical_bytes) return Status::ok();
-  return Status(StatusCode::kNoSpace, describe());
+  const auto space = env_.file_system().space(state_dir_);
+  if (!space || space->free_bytes >= thresholds_.critical_bytes) return Status::ok();
+  return Status(StatusCode::kNoSpace, "node " + to_string(node_) + " has " +
+                                          mebibytes(space->free_bytes) + " of disk left in " +
+                                          state_dir_ + ", which its logs need");
 }
 
 Status DiskGuard::refusal() const {

@@ -75,6 +75,7 @@ class DiskGuard {
   DiskState state() const { return state_.load(std::memory_order_relaxed); }
   uint64_t free_bytes() const { return free_bytes_.load(std::memory_order_relaxed); }
   /// kNoSpace while there is so little that only the logs and what gives room back may take more.
+  /// Looks at the disk at once: what asks fills it faster than the guard looks.
   Status spare_room() const;
   /// kNoSpace, for a client whose write is refused.
   Status refusal() const;

@@ -30,7 +30,6 @@ ReplicaStatus Group::status() const {
 }
 
 bool Group::idle() const {
-  if (waiting_for_room_) return writes_.size() == 0;  // For as long as it takes.
   return writes_.size() == 0 && !has_apply() && !applying && !installing_ &&
          behind_appends_.empty() && appends_staged_ == appends_durable_;
 }
@@ -54,7 +53,6 @@ bool Group::hand_over() {
 }
 
 void Group::step(raft::Message message) {
-  if (waiting_for_room_) return;
   // An error here is a message that means nothing to this replica: a member it does not know yet or
   // any more. Raft's retries cope.
   (void)core_->step(std::move(message));
@@ -65,10 +63,6 @@ void Group::tick() {
   // Nothing may arrive to apply any more, and the log may wait for just this.
   if (services_.disk_low()) compact();
   const env::MonotonicTime now = services_.now();
-  if (waiting_for_room_) {
-    expire(now);
-    return;
-  }
   core_->tick();
   expire(now);
   save_commit();

@@ -25,10 +25,15 @@ namespace multiraft::host {
 
 class Group {
  public:
-  /// Starts a replica whose log and state machine are open. kCorruption where the two do not fit:
-  /// the message says what is missing and how to heal.
+  /// Starts a replica whose log and state machine are open. `saved`: where a state in memory was
+  /// last saved. kCorruption where the two do not fit: the message says what is missing and how to
+  /// heal.
   static Result<std::unique_ptr<Group>> start(GroupServices& services, log::GroupLog& log,
-                                              std::unique_ptr<StateMachine> state_machine);
+                                              std::unique_ptr<StateMachine> state_machine,
+                                              LogIndex saved);
+  /// The replica as a restart of the process would find it, in place of one that cannot install
+  /// the snapshot that its core has taken. What waits in that one fails.
+  static Result<std::unique_ptr<Group>> start_over(std::unique_ptr<Group> stuck);
   ~Group();
 
   GroupId id() const { return log_.group(); }
@@ -52,7 +57,7 @@ class Group {
   /// The process of a node ended: if it led, elect another soon.
   void node_down(NodeId node);
   /// The stream has ended; it counts if it is the youngest to that member.
-  void snapshot_sent(ReplicaId to, uint64_t stream, bool ok);
+  void snapshot_sent(ReplicaId to, uint64_t stream, const Status& status);
   /// Not `ok`: there was no room. The last saved state stays, and so does the log behind it.
   void state_saved(LogIndex index, bool ok);
   /// What is to become of a snapshot that a leader of `term` wants to send.
@@ -114,8 +119,7 @@ class Group {
   void install(std::shared_ptr<raft::StorageAppend> append);
   void replace_state(std::shared_ptr<raft::StorageAppend> append);
   void finish_install(const std::shared_ptr<raft::StorageAppend>& append, const Status& status);
-  void wait_for_room(const std::shared_ptr<raft::StorageAppend>& append, const Status& why);
-  void install_again(const std::shared_ptr<raft::StorageAppend>& append);
+  void give_up_install(const raft::Snapshot& snapshot, const Status& why);
   void resend_snapshot(ReplicaId to);
 
   void apply_entries(const std::vector<raft::Entry>& entries);
@@ -173,8 +177,9 @@ class Group {
   env::MonotonicTime save_not_before_;
 
   bool installing_ = false;
-  bool waiting_for_room_ = false;  ///< To go on installing.
-  uint32_t room_waits_ = 0;
+  /// Installations in a row that found no room, and until when no snapshot is taken for it.
+  uint32_t installs_without_room_ = 0;
+  env::MonotonicTime no_snapshot_before_;
   std::unique_ptr<SnapshotWriter> received_;
   raft::Snapshot received_position_;
   struct SnapshotInFlight {

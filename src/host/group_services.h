@@ -47,12 +47,11 @@ class GroupServices {
   virtual void save_state(Group& group, const raft::Snapshot& position,
                           std::unique_ptr<SnapshotReader> reader) = 0;
   /// Replaces the state by a received snapshot, away from the worker's thread: it waits for the
-  /// disk. Ends with `done`; after kNoSpace the snapshot is still there for install_again().
+  /// disk. Ends with `done`; after an error the former state is whole.
   virtual void install_received(Group& group, std::unique_ptr<SnapshotWriter> writer,
                                 Callback<void(Group&, const Status&)> done) = 0;
-  /// As install_received() after that found no room; `writer` is a new one and has taken nothing.
-  virtual void install_again(Group& group, std::unique_ptr<SnapshotWriter> writer,
-                             Callback<void(Group&, const Status&)> done) = 0;
+  /// Soon puts Group::start_over() of this replica in its place.
+  virtual void start_over(Group& group) = 0;
 
   /// For people.
   virtual void warn(const std::string& text) = 0;

@@ -19,17 +19,33 @@ constexpr int64_t kRoomWaitMaxNs = 30 * env::kSecond;
 constexpr int64_t kResendWaitMaxNs = 10 * env::kSecond;
 
 int64_t doubled(int64_t first_ns, uint32_t times, int64_t most_ns) {
-  for (; times > 0 && first_ns < most_ns; --times) first_ns *= 2;
+  for (; times > 0 && first_ns > 0 && first_ns < most_ns; --times) first_ns *= 2;
   return std::min(first_ns, most_ns);
 }
 
 }  // namespace
 
 Result<std::unique_ptr<Group>> Group::start(GroupServices& services, log::GroupLog& log,
-                                            std::unique_ptr<StateMachine> state_machine) {
+                                            std::unique_ptr<StateMachine> state_machine,
+                                            LogIndex saved) {
   std::unique_ptr<Group> group(new Group(services, log, std::move(state_machine)));
+  group->state_saved_index_ = saved;
   MR_RETURN_IF_ERROR(group->recover());
   return group;
+}
+
+Result<std::unique_ptr<Group>> Group::start_over(std::unique_ptr<Group> stuck) {
+  // The announcement came behind all appends, and none came behind it: no callback of the log's is
+  // left that could reach the new one.
+  MR_ASSERT(stuck->installing_ && stuck->appends_staged_ == stuck->appends_durable_);
+  stuck->fail_all(Status(StatusCode::kUnavailable, "the replica starts over"));
+  auto anew = start(stuck->services_, stuck->log_, std::move(stuck->state_machine_),
+                    stuck->state_saved_index_);
+  if (!anew) return anew;
+  (*anew)->installs_without_room_ = stuck->installs_without_room_;
+  (*anew)->no_snapshot_before_ = stuck->no_snapshot_before_;
+  (*anew)->saving_state_ = stuck->saving_state_;
+  return anew;
 }
 
 Status Group::recover() {
@@ -48,7 +64,6 @@ Status Group::recover() {
             "node from the cluster, wipe its state directory and join it again");
   }
   MR_RETURN_IF_ERROR(recover_configuration(applied));
-  state_saved_index_ = state_machine_->in_memory() ? state_at : LogIndex{};
 
   raft::InitialState initial = log_.initial_state();
   hard_state_saved_ = initial.hard_state;
@@ -126,7 +141,7 @@ Result<std::shared_ptr<const raft::Snapshot>> Group::offer_snapshot() {
   return std::shared_ptr<const raft::Snapshot>(std::move(snapshot));
 }
 
-void Group::snapshot_sent(ReplicaId to, uint64_t stream, bool ok) {
+void Group::snapshot_sent(ReplicaId to, uint64_t stream, const Status& status) {
   const size_t ended = std::erase_if(snapshots_in_flight_,
                                      [&](const SnapshotInFlight& s) { return s.stream == stream; });
   if (ended == 0) {
@@ -135,7 +150,7 @@ void Group::snapshot_sent(ReplicaId to, uint64_t stream, bool ok) {
     MR_COVERAGE("outcome of a displaced snapshot ignored");
     return;
   }
-  if (ok) {
+  if (status) {
     snapshot_failures_.erase(to.value);
     core_->report_snapshot(to, true);
     services_.activate(*this);
@@ -144,9 +159,11 @@ void Group::snapshot_sent(ReplicaId to, uint64_t stream, bool ok) {
   // The core asks for another one as soon as it hears of it. A member whose disk is full, say,
   // would be sent most of a snapshot again and again.
   const uint32_t failures = snapshot_failures_[to.value]++;
-  const int64_t wait_ns =
-      failures == 0 ? 0 : doubled(services_.options().heartbeat_ns, failures - 1, kResendWaitMaxNs);
-  services_.run_later(id(), replica(), wait_ns, [to](Group& group) { group.resend_snapshot(to); });
+  const int64_t first_ns = status.code() == StatusCode::kNoSpace ? kRoomWaitMinNs
+                           : failures == 0                       ? 0
+                                                                 : services_.options().heartbeat_ns;
+  services_.run_later(id(), replica(), doubled(first_ns, failures, kResendWaitMaxNs),
+                      [to](Group& group) { group.resend_snapshot(to); });
 }
 
 void Group::resend_snapshot(ReplicaId to) {
@@ -170,6 +187,9 @@ Status Group::judge_snapshot(Term term, const raft::Snapshot& snapshot) const {
     return {StatusCode::kAlreadyExists, "the replica has all that the snapshot holds"};
   }
   if (installing_) return {StatusCode::kUnavailable, "another snapshot is being installed"};
+  if (services_.now() < no_snapshot_before_) {
+    return {StatusCode::kNoSpace, "the last one found no room to be installed a moment ago"};
+  }
   return Status::ok();
 }
 
@@ -212,19 +232,14 @@ void Group::replace_state(std::shared_ptr<raft::StorageAppend> append) {
 void Group::finish_install(const std::shared_ptr<raft::StorageAppend>& append,
                            const Status& status) {
   if (status.code() == StatusCode::kNoSpace) {
-    wait_for_room(append, status);
+    give_up_install(*append->snapshot, status);
     return;
   }
   if (!status) {
     services_.fatal(status);
     return;
   }
-  if (waiting_for_room_) {
-    services_.warn("group " + to_string(id()) +
-                   ": there is room for the snapshot; it is installed");
-    waiting_for_room_ = false;
-    room_waits_ = 0;
-  }
+  installs_without_room_ = 0;
   const raft::Snapshot& snapshot = *append->snapshot;
   MR_COVERAGE("snapshot installed");
   services_.count_install();
@@ -240,30 +255,17 @@ void Group::finish_install(const std::shared_ptr<raft::StorageAppend>& append,
   services_.activate(*this);
 }
 
-void Group::wait_for_room(const std::shared_ptr<raft::StorageAppend>& append, const Status& why) {
-  // The core has taken the snapshot, so there is no way back but a restart. The old state is whole
-  // and the received one lies in its file: the replica stands still until there is room. It hears
-  // nothing and answers nothing, so that nothing gathers meanwhile.
-  MR_COVERAGE("snapshot waits for room");
-  if (!waiting_for_room_) {
-    services_.warn("group " + to_string(id()) + ": no room to install the snapshot at index " +
-                   to_string(append->snapshot->index) +
-                   "; the replica stands still until there is: " + why.message());
-  }
-  waiting_for_room_ = true;
-  services_.run_later(id(), replica(), doubled(kRoomWaitMinNs, room_waits_++, kRoomWaitMaxNs),
-                      [append](Group& group) { group.install_again(append); });
-}
-
-void Group::install_again(const std::shared_ptr<raft::StorageAppend>& append) {
-  auto writer = state_machine_->restore(append->snapshot->index, append->snapshot->term);
-  if (!writer) {
-    finish_install(append, writer.status());
-    return;
-  }
-  services_.install_again(*this, std::move(*writer), [append](Group& group, const Status& status) {
-    group.finish_install(append, status);
-  });
+void Group::give_up_install(const raft::Snapshot& snapshot, const Status& why) {
+  // The core has taken the snapshot and cannot give it back, but nobody was told: what is on disk
+  // is as after a crash between the announcement and the installation. So the replica starts over
+  // from that, takes part with its old state, and is sent another snapshot, perhaps a smaller one.
+  MR_COVERAGE("snapshot given up without room");
+  const int64_t wait_ns = doubled(kRoomWaitMinNs, installs_without_room_++, kRoomWaitMaxNs);
+  no_snapshot_before_ = services_.now() + wait_ns;
+  services_.warn("group " + to_string(id()) + ": no room to install the snapshot at index " +
+                 to_string(snapshot.index) + "; it is given up, and another one is taken in " +
+                 std::to_string(wait_ns / env::kSecond) + " s: " + why.message());
+  services_.start_over(*this);
 }
 
 }  // namespace multiraft::host

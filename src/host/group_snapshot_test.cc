@@ -30,11 +30,12 @@ class GroupSnapshotTest : public GroupTest {
   }
   /// One interval after another in which the learner answers heartbeats and takes no snapshot. How
   /// many were sent to it.
-  size_t refuse_for(int64_t ns) {
+  size_t refuse_for(int64_t ns,
+                    const Status& failure = {StatusCode::kUnavailable, "the connection broke"}) {
     size_t refused = 0;
     for (; ns > 0; ns -= options_.heartbeat_ns) {
       for (; refused < services_->streams.size(); ++refused) {
-        group().snapshot_sent(replica(2), services_->streams[refused].number, false);
+        group().snapshot_sent(replica(2), services_->streams[refused].number, failure);
       }
       pass(options_.heartbeat_ns);
       step(MessageType::kHeartbeatResp, 2, [](raft::Message&) {});
@@ -45,18 +46,20 @@ class GroupSnapshotTest : public GroupTest {
   /// A follower that a leader's snapshot has reached, whose installation waits for the test.
   void receive_snapshot() {
     create({1, 2, 3});
+    receive_another(500);
+    ASSERT_EQ(services_->installs.size(), 1u);
+  }
+  void receive_another(uint64_t index) {
     raft::Message message;
     message.type = MessageType::kSnap;
     message.from = replica(2);
     message.to = replica(1);
     message.term = Term(3);
-    raft::Snapshot snapshot{LogIndex(500), Term(3), log().mark().conf_state};
+    raft::Snapshot snapshot{LogIndex(index), Term(3), log().mark().conf_state};
     message.snapshot = std::make_shared<raft::Snapshot>(snapshot);
     auto writer = FakeStateMachine(state_).restore(snapshot.index, snapshot.term);
     ASSERT_TRUE(group().snapshot_received(std::move(message), std::move(*writer)));
     run();
-    ASSERT_EQ(services_->installs.size(), 1u);
-    state_.restores = 0;
   }
   void finish_install(size_t which, const Status& status) {
     FakeServices::Install& install = services_->installs.at(which);
@@ -72,66 +75,81 @@ class GroupSnapshotTest : public GroupTest {
 
 // -- Taking one.
 
-TEST_F(GroupSnapshotTest, Install_WithoutRoom_WaitsAndGoesOnWhenThereIs) {
+TEST_F(GroupSnapshotTest, Install_WithoutRoom_IsUndone_AndTheReplicaGoesOn) {
   receive_snapshot();
   finish_install(0, no_space_);
   EXPECT_TRUE(services_->failure) << "the node stays up";
   ASSERT_EQ(services_->warnings.size(), 1u);
   EXPECT_NE(services_->warnings[0].find("no room"), std::string::npos);
   EXPECT_NE(services_->warnings[0].find("index 500"), std::string::npos);
-  EXPECT_EQ(state_.restores, 0) << "not at once";
-
-  services_->sent.clear();
-  pass(2 * env::kSecond);
-  ASSERT_EQ(services_->installs.size(), 2u);
-  EXPECT_TRUE(services_->installs[1].again);
-  finish_install(1, no_space_);
-  pass(5 * env::kSecond);
-  ASSERT_EQ(services_->installs.size(), 3u);
-  EXPECT_EQ(services_->warnings.size(), 1u) << "it is said once";
-  EXPECT_TRUE(services_->sent.empty()) << "it says nothing to anyone meanwhile";
   EXPECT_EQ(log().first_index(), LogIndex(2));
-
-  finish_install(2, Status::ok());
-  EXPECT_EQ(services_->installed, 1);
-  EXPECT_EQ(services_->warnings.size(), 2u);
-  EXPECT_EQ(log().first_index(), LogIndex(501));
-  EXPECT_EQ(log().mark().index, LogIndex(500));
-  ASSERT_FALSE(services_->sent.empty());
-  EXPECT_EQ(services_->sent.back().type, MessageType::kAppResp);
-  EXPECT_EQ(services_->sent.back().index, LogIndex(500));
-  // And it takes part again.
-  pass(5 * env::kSecond);
-  EXPECT_TRUE(std::any_of(services_->sent.begin(), services_->sent.end(),
-                          [](const auto& m) { return m.type == MessageType::kPreVote; }));
-}
-
-TEST_F(GroupSnapshotTest, Install_WithoutRoom_TriesLessAndLess) {
-  receive_snapshot();
-  for (size_t tried = 0; tried < services_->installs.size(); ++tried) {
-    if (services_->now() - env::MonotonicTime{1000 * env::kSecond} > 600 * env::kSecond) break;
-    finish_install(tried, no_space_);
-    pass(31 * env::kSecond);
+  EXPECT_EQ(group().core().commit_index(), LogIndex(1));
+  // It never said that it has the snapshot, and takes part with what it has.
+  for (const raft::Message& message : services_->sent) {
+    EXPECT_FALSE(message.type == MessageType::kAppResp && message.index == LogIndex(500));
   }
-  EXPECT_GE(services_->installs.size(), 15u);
-  EXPECT_LE(services_->installs.size(), 25u);
-  EXPECT_TRUE(services_->failure);
-}
+  services_->sent.clear();
+  step(MessageType::kHeartbeat, 2, [](raft::Message& message) { message.term = Term(3); });
+  ASSERT_EQ(services_->sent.size(), 1u);
+  EXPECT_EQ(services_->sent[0].type, MessageType::kHeartbeatResp);
 
-TEST_F(GroupSnapshotTest, NewWriter_WithoutRoom_WaitsLikewise) {
-  receive_snapshot();
-  finish_install(0, no_space_);
-  state_.restore_status = no_space_;
-  pass(20 * env::kSecond);
-  EXPECT_EQ(services_->installs.size(), 1u);
-  EXPECT_GE(state_.restores, 3);
-  EXPECT_LE(state_.restores, 5);
-  EXPECT_TRUE(services_->failure);
-  state_.restore_status = Status::ok();
-  pass(20 * env::kSecond);
+  EXPECT_EQ(group().judge_snapshot(Term(3), {LogIndex(600), Term(3), {}}).code(),
+            StatusCode::kNoSpace);
+  pass(2 * env::kSecond);
+  receive_another(600);
   ASSERT_EQ(services_->installs.size(), 2u);
   finish_install(1, Status::ok());
   EXPECT_EQ(services_->installed, 1);
+  EXPECT_EQ(log().first_index(), LogIndex(601));
+  EXPECT_EQ(services_->sent.back().type, MessageType::kAppResp);
+  EXPECT_EQ(services_->sent.back().index, LogIndex(600));
+}
+
+TEST_F(GroupSnapshotTest, Install_WithoutRoomAgainAndAgain_IsTriedLessAndLess) {
+  receive_snapshot();
+  size_t tried = 0;
+  for (int seconds = 0; seconds < 600; ++seconds) {
+    for (; tried < services_->installs.size(); ++tried) finish_install(tried, no_space_);
+    pass(env::kSecond);
+    const LogIndex index(501 + tried);
+    if (group().judge_snapshot(Term(1'000), {index, Term(3), {}})) receive_another(index.value);
+  }
+  EXPECT_GE(tried, 10u);
+  EXPECT_LE(tried, 26u);
+  EXPECT_TRUE(services_->failure);
+  // Room: from here on none has to wait.
+  pass(31 * env::kSecond);
+  receive_another(900);
+  finish_install(tried, Status::ok());
+  EXPECT_EQ(services_->installed, 1);
+  EXPECT_TRUE(group().judge_snapshot(Term(1'000), {LogIndex(950), Term(3), {}}));
+}
+
+TEST_F(GroupSnapshotTest, Install_WithoutRoom_WhatWaitsIsAnswered) {
+  receive_snapshot();
+  int answers = 0;
+  PendingRead read;
+  read.deadline = services_->now() + 5 * env::kSecond;
+  read.done = [&](const ReadPermit& permit) {
+    EXPECT_EQ(permit.status.code(), StatusCode::kUnavailable);
+    ++answers;
+  };
+  group().read(true, std::move(read));
+  finish_install(0, no_space_);
+  EXPECT_EQ(answers, 1);
+}
+
+TEST_F(GroupSnapshotTest, StateInMemory_InstallWithoutRoom_TheSavedStateIsStillThatOne) {
+  state_.in_memory = true;
+  create({1, 2, 3});
+  receive_another(500);
+  finish_install(0, Status::ok());
+  pass(env::kSecond);
+  receive_another(600);
+  finish_install(1, no_space_);
+  EXPECT_EQ(state_.index, LogIndex(500));
+  EXPECT_EQ(log().first_index(), LogIndex(501));
+  EXPECT_TRUE(services_->failure);
 }
 
 TEST_F(GroupSnapshotTest, Install_ThatFailsForAnotherReason_EndsTheProcess) {
@@ -140,21 +158,8 @@ TEST_F(GroupSnapshotTest, Install_ThatFailsForAnotherReason_EndsTheProcess) {
   EXPECT_EQ(services_->failure.code(), StatusCode::kIoError);
 }
 
-TEST_F(GroupSnapshotTest, Replica_ThatWaitsForRoom_TakesNothingAndStopsAtOnce) {
+TEST_F(GroupSnapshotTest, Restart_BeforeTheStateIsReplaced_IsBackAtTheOldState) {
   receive_snapshot();
-  finish_install(0, no_space_);
-  EXPECT_TRUE(group().idle());
-  services_->sent.clear();
-  step(MessageType::kHeartbeat, 2, [](raft::Message& message) { message.term = Term(9); });
-  EXPECT_NE(group().core().term(), Term(9));
-  EXPECT_TRUE(services_->sent.empty());
-  EXPECT_EQ(group().judge_snapshot(Term(9), {LogIndex(900), Term(9), {}}).code(),
-            StatusCode::kUnavailable);
-}
-
-TEST_F(GroupSnapshotTest, Restart_WhileItWaitsForRoom_IsBackAtTheOldState) {
-  receive_snapshot();
-  finish_install(0, no_space_);
   ASSERT_TRUE(restart());
   EXPECT_EQ(log().first_index(), LogIndex(2));
   EXPECT_EQ(state_.index, LogIndex());
@@ -185,16 +190,22 @@ TEST_F(GroupSnapshotTest, Member_ThatTakesNone_IsSentFewerAndFewer) {
     pass(options_.heartbeat_ns);
     step(MessageType::kHeartbeatResp, 2, [](raft::Message&) {});
   }
-  group().snapshot_sent(replica(2), services_->streams.back().number, true);
+  group().snapshot_sent(replica(2), services_->streams.back().number, Status::ok());
   services_->streams.clear();
   learner_asks();
   EXPECT_GE(refuse_for(2 * env::kSecond), 3u);
 }
 
+TEST_F(GroupSnapshotTest, Member_WithoutRoom_IsGivenTimeFromTheBeginning) {
+  lead_a_lagging_learner();
+  EXPECT_LE(refuse_for(5 * env::kSecond, no_space_), 3u);
+  EXPECT_GE(services_->streams.size(), 2u);
+}
+
 TEST_F(GroupSnapshotTest, Outcome_OfADisplacedStream_SaysNothing) {
   lead_a_lagging_learner();
   ASSERT_EQ(services_->streams.size(), 1u);
-  group().snapshot_sent(replica(2), services_->streams[0].number + 100, false);
+  group().snapshot_sent(replica(2), services_->streams[0].number + 100, no_space_);
   EXPECT_EQ(refuse_for(0), 0u);
   pass(5 * options_.heartbeat_ns);
   EXPECT_EQ(services_->streams.size(), 1u);
@@ -220,7 +231,7 @@ TEST_F(GroupSnapshotTest, SnapshotThatEnded_HoldsNothing) {
   lead_a_lagging_learner();
   const LogIndex sent = services_->streams[0].index;
   write(400);
-  group().snapshot_sent(replica(2), services_->streams[0].number, true);
+  group().snapshot_sent(replica(2), services_->streams[0].number, Status::ok());
   write(200);
   EXPECT_GT(log().first_index(), sent + 300);
 }

@@ -43,8 +43,6 @@ Result<std::unique_ptr<SnapshotReader>> FakeStateMachine::snapshot() {
 }
 
 Result<std::unique_ptr<SnapshotWriter>> FakeStateMachine::restore(LogIndex index, Term term) {
-  ++state_.restores;
-  if (!state_.restore_status) return state_.restore_status;
   std::unique_ptr<SnapshotWriter> writer = std::make_unique<FakeWriter>(state_, index, term);
   return writer;
 }
@@ -90,7 +88,8 @@ void GroupTest::create(const std::vector<uint64_t>& voters, const std::vector<ui
   for (uint64_t node : learners) mark.conf_state.learners.push_back(replica(node));
   auto created = log_->create_group(kGroup, replica(1), mark);
   ASSERT_TRUE(created.is_ok());
-  auto started = Group::start(*services_, **created, std::make_unique<FakeStateMachine>(state_));
+  auto started =
+      Group::start(*services_, **created, std::make_unique<FakeStateMachine>(state_), {});
   ASSERT_TRUE(started.is_ok()) << started.status().to_string();
   group_ = std::move(*started);
   services_->attach(log_.get(), group_.get());
@@ -101,8 +100,8 @@ Status GroupTest::restart() {
   close();
   env_.set_disk(env_.disk().crash_image(env::CrashMode::kKeepNone, 1));
   MR_RETURN_IF_ERROR(open());
-  auto started =
-      Group::start(*services_, *log_->group(kGroup), std::make_unique<FakeStateMachine>(state_));
+  auto started = Group::start(*services_, *log_->group(kGroup),
+                              std::make_unique<FakeStateMachine>(state_), {});
   if (!started) return started.status();
   group_ = std::move(*started);
   services_->attach(log_.get(), group_.get());
@@ -112,6 +111,12 @@ Status GroupTest::restart() {
 
 void GroupTest::run() {
   for (int round = 0; round < 20; ++round) {
+    if (std::exchange(services_->asked_to_start_over, false)) {
+      auto anew = Group::start_over(std::move(group_));
+      ASSERT_TRUE(anew.is_ok()) << anew.status().to_string();
+      group_ = std::move(*anew);
+      services_->attach(log_.get(), group_.get());
+    }
     group_->begin_turn();
     group_->process_ready();
     log_->flush();

@@ -24,8 +24,6 @@ class FakeStateMachine final : public StateMachine {
     Term term;
     LogIndex durable;
     bool in_memory = false;
-    Status restore_status;
-    int restores = 0;
   };
   explicit FakeStateMachine(State& state) : state_(state) {}
 
@@ -53,7 +51,6 @@ class FakeServices final : public GroupServices {
   struct Install {
     std::unique_ptr<SnapshotWriter> writer;
     Callback<void(Group&, const Status&)> done;
-    bool again = false;
   };
   struct Stream {
     ReplicaId to;
@@ -87,12 +84,9 @@ class FakeServices final : public GroupServices {
   }
   void install_received(Group&, std::unique_ptr<SnapshotWriter> writer,
                         Callback<void(Group&, const Status&)> done) override {
-    installs.push_back({std::move(writer), std::move(done), false});
+    installs.push_back({std::move(writer), std::move(done)});
   }
-  void install_again(Group&, std::unique_ptr<SnapshotWriter> writer,
-                     Callback<void(Group&, const Status&)> done) override {
-    installs.push_back({std::move(writer), std::move(done), true});
-  }
+  void start_over(Group&) override { asked_to_start_over = true; }
   void warn(const std::string& text) override { warnings.push_back(text); }
   void count_applied(uint64_t) override {}
   void count_install() override { ++installed; }
@@ -105,6 +99,7 @@ class FakeServices final : public GroupServices {
   std::vector<Install> installs;
   std::vector<std::string> warnings;
   int installed = 0;
+  bool asked_to_start_over = false;
   Status failure;
 
   void attach(log::Log* log, Group* group) {

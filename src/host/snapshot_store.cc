@@ -9,8 +9,6 @@ namespace {
 /// Read in at a time, so that several snapshots share the thread.
 constexpr int kChunksPerFeed = 16;
 
-Status gone() { return {StatusCode::kCancelled, "the replica is gone"}; }
-
 Status copy_chunks(SnapshotFileReader& from, SnapshotWriter& to) {
   std::string chunk;
   while (true) {
@@ -67,9 +65,10 @@ class SnapshotStore::Spool final : public transport::ChunkSink {
 
 /// A spooled snapshot on its way into a state machine.
 struct SnapshotStore::Feed {
+  wire::SnapshotHeader header;
   std::unique_ptr<SnapshotFileReader> file;
   std::unique_ptr<SnapshotWriter> writer;
-  FedCallback done;
+  Callback<void(Status)> done;
 };
 
 SnapshotStore::SnapshotStore(env::FileSystem& fs, std::string directory, env::Executor& executor,
@@ -134,45 +133,20 @@ void SnapshotStore::install_received(GroupId group, bool in_memory,
                                      Callback<void(Status)> done) {
   executor_.post(
       [this, group, in_memory, writer = std::move(writer), done = std::move(done)]() mutable {
-        const Status status = install(group, in_memory, *writer);
+        auto found = incoming_.find(group.value);
+        auto install = [&]() -> Status {
+          if (found == incoming_.end()) return {StatusCode::kCancelled, "the replica is gone"};
+          if (in_memory) {
+            MR_RETURN_IF_ERROR(fs_.rename(received_path(found->second.header), state_path(group)));
+            MR_RETURN_IF_ERROR(fs_.sync_directory(directory_));
+          }
+          return writer->finish();
+        };
+        const Status status = install();
         writer.reset();
-        end_install(group, status, std::move(done));
+        if (found != incoming_.end()) drop(wire::SnapshotHeader(found->second.header));
+        done(status);
       });
-}
-
-void SnapshotStore::install_again(GroupId group, bool in_memory,
-                                  std::unique_ptr<SnapshotWriter> writer,
-                                  Callback<void(Status)> done) {
-  executor_.post(
-      [this, group, in_memory, writer = std::move(writer), done = std::move(done)]() mutable {
-        const auto found = incoming_.find(group.value);
-        if (found == incoming_.end()) return end_install(group, gone(), std::move(done));
-        read_in(found->second.header, std::move(writer),
-                [this, group, in_memory, done = std::move(done)](
-                    Status status, std::unique_ptr<SnapshotWriter> full) mutable {
-                  if (status) status = install(group, in_memory, *full);
-                  full.reset();
-                  end_install(group, status, std::move(done));
-                });
-      });
-}
-
-Status SnapshotStore::install(GroupId group, bool in_memory, SnapshotWriter& writer) {
-  const auto found = incoming_.find(group.value);
-  if (found == incoming_.end()) return gone();
-  if (in_memory) {
-    MR_RETURN_IF_ERROR(fs_.rename(received_path(found->second.header), state_path(group)));
-    MR_RETURN_IF_ERROR(fs_.sync_directory(directory_));
-  }
-  return writer.finish();
-}
-
-void SnapshotStore::end_install(GroupId group, const Status& status, Callback<void(Status)> done) {
-  const auto found = incoming_.find(group.value);
-  if (found != incoming_.end() && status.code() != StatusCode::kNoSpace) {
-    drop(wire::SnapshotHeader(found->second.header));
-  }
-  done(status);
 }
 
 void SnapshotStore::forget(GroupId group) {
@@ -247,47 +221,20 @@ void SnapshotStore::spooled(const wire::SnapshotHeader& header, Callback<void(St
   hooks_.writer_for(header, [this, header, done = std::move(done)](
                                 std::unique_ptr<SnapshotWriter> writer) mutable {
     executor_.post([this, header, writer = std::move(writer), done = std::move(done)]() mutable {
+      auto in = std::make_shared<Feed>();
+      in->header = header;
+      in->done = std::move(done);
       if (!writer) {
         MR_COVERAGE("unwanted snapshot dropped");
-        const Status unwanted(StatusCode::kConflict, "the snapshot is not wanted any more");
-        return fed(header, unwanted, nullptr, std::move(done));
+        return end_feed(*in, Status(StatusCode::kConflict, "the snapshot is not wanted any more"));
       }
-      read_in(header, std::move(writer),
-              [this, header, done = std::move(done)](const Status& status,
-                                                     std::unique_ptr<SnapshotWriter> full) mutable {
-                fed(header, status, std::move(full), std::move(done));
-              });
+      in->writer = std::move(writer);
+      auto file = SnapshotFileReader::open(fs_, received_path(header));
+      if (!file) return end_feed(*in, file.status());
+      in->file = std::move(*file);
+      feed(std::move(in));
     });
   });
-}
-
-void SnapshotStore::fed(const wire::SnapshotHeader& header, const Status& status,
-                        std::unique_ptr<SnapshotWriter> writer, Callback<void(Status)> done) {
-  if (!status) {
-    // What cannot be read back, or written, is dropped; the leader sends another (trap 42).
-    writer.reset();
-    drop(header);
-    return done(status);
-  }
-  hooks_.arrived(
-      header, std::move(writer), [this, header, done = std::move(done)](Status taken) mutable {
-        executor_.post([this, header, taken = std::move(taken), done = std::move(done)]() mutable {
-          // Where it was taken, install_received() does the rest.
-          if (!taken) drop(header);
-          done(taken);
-        });
-      });
-}
-
-void SnapshotStore::read_in(const wire::SnapshotHeader& header,
-                            std::unique_ptr<SnapshotWriter> writer, FedCallback done) {
-  auto file = SnapshotFileReader::open(fs_, received_path(header));
-  if (!file) return done(file.status(), nullptr);
-  auto in = std::make_shared<Feed>();
-  in->file = std::move(*file);
-  in->writer = std::move(writer);
-  in->done = std::move(done);
-  feed(std::move(in));
 }
 
 void SnapshotStore::feed(std::shared_ptr<Feed> in) {
@@ -295,16 +242,27 @@ void SnapshotStore::feed(std::shared_ptr<Feed> in) {
   for (int i = 0; i < kChunksPerFeed; ++i) {
     Status status = in->file->next(chunk);
     if (status && !chunk.empty()) status = in->writer->append(chunk);
+    // What cannot be read back, or written, is dropped; the leader sends another (trap 42).
     if (!status) {
       MR_COVERAGE("received snapshot could not be read in");
-      in->writer.reset();
-    } else if (!chunk.empty()) {
-      continue;
+      return end_feed(*in, status);
     }
+    if (!chunk.empty()) continue;
     in->file.reset();
-    return in->done(status, std::move(in->writer));
+    hooks_.arrived(in->header, std::move(in->writer), [this, in](Status taken) {
+      executor_.post([this, in, taken = std::move(taken)] { end_feed(*in, taken); });
+    });
+    return;
   }
   executor_.post([this, in = std::move(in)]() mutable { feed(std::move(in)); });
+}
+
+void SnapshotStore::end_feed(Feed& in, const Status& status) {
+  in.file.reset();
+  in.writer.reset();
+  // Where it was taken, install_received() does the rest.
+  if (!status) drop(in.header);
+  in.done(status);
 }
 
 }  // namespace multiraft::host

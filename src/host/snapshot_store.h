@@ -58,13 +58,10 @@ class SnapshotStore final : public transport::SnapshotReceiver {
   void save_state(GroupId group, const raft::Snapshot& position,
                   std::unique_ptr<SnapshotReader> reader, Callback<void(Status)> done);
   /// Any thread; `done` on the snapshot thread. Ends what began with Hooks::arrived: the writer
-  /// replaces the state, after the file became the saved state where `in_memory`. Slow. After
-  /// kNoSpace the file stays: for install_again(), or forget().
+  /// replaces the state, after the file became the saved state where `in_memory`. Slow. After an
+  /// error nothing of it is left.
   void install_received(GroupId group, bool in_memory, std::unique_ptr<SnapshotWriter> writer,
                         Callback<void(Status)> done);
-  /// Reads the same file once more, into a writer that has taken nothing yet, and installs it.
-  void install_again(GroupId group, bool in_memory, std::unique_ptr<SnapshotWriter> writer,
-                     Callback<void(Status)> done);
   /// Removes the files of a group.
   void forget(GroupId group);
 
@@ -75,7 +72,6 @@ class SnapshotStore final : public transport::SnapshotReceiver {
  private:
   class Spool;
   struct Feed;
-  using FedCallback = Callback<void(const Status&, std::unique_ptr<SnapshotWriter>)>;
   /// The snapshot of a group that is on its way in.
   struct Incoming {
     wire::SnapshotHeader header;
@@ -89,14 +85,8 @@ class SnapshotStore final : public transport::SnapshotReceiver {
   bool is_current(const wire::SnapshotHeader& header) const;
   Status room() const { return hooks_.room ? hooks_.room() : Status::ok(); }
   void spooled(const wire::SnapshotHeader& header, Callback<void(Status)> done);
-  void read_in(const wire::SnapshotHeader& header, std::unique_ptr<SnapshotWriter> writer,
-               FedCallback done);
   void feed(std::shared_ptr<Feed> feed);
-  /// The writer has taken all of it, or `status` says why not.
-  void fed(const wire::SnapshotHeader& header, const Status& status,
-           std::unique_ptr<SnapshotWriter> writer, Callback<void(Status)> done);
-  Status install(GroupId group, bool in_memory, SnapshotWriter& writer);
-  void end_install(GroupId group, const Status& status, Callback<void(Status)> done);
+  void end_feed(Feed& feed, const Status& status);
   /// No more of it: the file goes.
   void drop(const wire::SnapshotHeader& header);
 

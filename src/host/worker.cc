@@ -92,7 +92,10 @@ Status Worker::open_group(GroupId id) {
   if ((*state_machine)->in_memory()) {
     MR_RETURN_IF_ERROR(peers_.snapshots().load_state(id, **state_machine));
   }
-  auto group = Group::start(*this, *log_->group(id), std::move(*state_machine));
+  // What a state in memory was read from is saved.
+  const LogIndex saved =
+      (*state_machine)->in_memory() ? (*state_machine)->applied_index() : LogIndex{};
+  auto group = Group::start(*this, *log_->group(id), std::move(*state_machine), saved);
   if (!group) return group.status();
   groups_[id.value] = std::move(*group);
   return Status::ok();
@@ -171,10 +174,7 @@ Status Worker::destroy_replica(GroupId id, ReplicaId replica) {
   Group* doomed = find(id, replica);
   if (!doomed) return Status::ok();
   doomed->fail_all(Status(StatusCode::kNotFound, "the replica was removed from this node"));
-  auto forget = [doomed](std::vector<Group*>& list) { std::erase(list, doomed); };
-  forget(active_);
-  forget(visiting_);
-  forget(applying_);
+  forget(*doomed);
   groups_.erase(id.value);
   // Log first: a state without a log is dropped at the next creation; a log without its state would
   // not start.
@@ -355,7 +355,7 @@ void Worker::send_snapshot(Group& group, const raft::Message& message, uint64_t 
         if (status) ++counters_.snapshots_sent;
         if (!taken) warn_of_snapshot(header, status);
         if (Group* self = find(header.group, header.from)) {
-          self->snapshot_sent(header.to, header.stream, taken);
+          self->snapshot_sent(header.to, header.stream, taken ? Status::ok() : status);
         }
       });
 }
@@ -377,28 +377,38 @@ void Worker::save_state(Group& group, const raft::Snapshot& position,
       });
 }
 
-Callback<void(Status)> Worker::tell_group(const Group& group,
-                                          Callback<void(Group&, const Status&)> done) {
-  return [this, alive = alive_, id = group.id(), replica = group.replica(),
-          done = std::move(done)](Status status) mutable {
-    executor_.post(
-        [this, alive, id, replica, done = std::move(done), status = std::move(status)]() mutable {
+void Worker::install_received(Group& group, std::unique_ptr<SnapshotWriter> writer,
+                              Callback<void(Group&, const Status&)> done) {
+  peers_.snapshots().install_received(
+      group.id(), group.state_machine().in_memory(), std::move(writer),
+      [this, alive = alive_, id = group.id(), replica = group.replica(),
+       done = std::move(done)](Status status) mutable {
+        executor_.post([this, alive, id, replica, done = std::move(done),
+                        status = std::move(status)]() mutable {
           if (!*alive || closed_) return;
           if (Group* self = find(id, replica)) done(*self, status);
         });
-  };
+      });
 }
 
-void Worker::install_received(Group& group, std::unique_ptr<SnapshotWriter> writer,
-                              Callback<void(Group&, const Status&)> done) {
-  peers_.snapshots().install_received(group.id(), group.state_machine().in_memory(),
-                                      std::move(writer), tell_group(group, std::move(done)));
+void Worker::start_over(Group& group) {
+  executor_.post([this, alive = alive_, id = group.id(), replica = group.replica()] {
+    if (!*alive || closed_ || !find(id, replica)) return;
+    auto found = groups_.find(id.value);
+    forget(*found->second);
+    std::unique_ptr<Group> old = std::move(found->second);
+    groups_.erase(found);
+    auto anew = Group::start_over(std::move(old));
+    if (!anew) return fatal(anew.status());
+    groups_[id.value] = std::move(*anew);
+    schedule_turn();
+  });
 }
 
-void Worker::install_again(Group& group, std::unique_ptr<SnapshotWriter> writer,
-                           Callback<void(Group&, const Status&)> done) {
-  peers_.snapshots().install_again(group.id(), group.state_machine().in_memory(), std::move(writer),
-                                   tell_group(group, std::move(done)));
+void Worker::forget(const Group& group) {
+  for (std::vector<Group*>* list : {&active_, &visiting_, &applying_}) {
+    std::erase_if(*list, [&](const Group* listed) { return listed == &group; });
+  }
 }
 
 void Worker::warn(const std::string& text) {

@@ -96,8 +96,7 @@ class Worker final : public GroupServices, public transport::Receiver {
                   std::unique_ptr<SnapshotReader> reader) override;
   void install_received(Group& group, std::unique_ptr<SnapshotWriter> writer,
                         Callback<void(Group&, const Status&)> done) override;
-  void install_again(Group& group, std::unique_ptr<SnapshotWriter> writer,
-                     Callback<void(Group&, const Status&)> done) override;
+  void start_over(Group& group) override;
   void warn(const std::string& text) override;
   void count_applied(uint64_t entries) override;
   void count_install() override;
@@ -119,7 +118,7 @@ class Worker final : public GroupServices, public transport::Receiver {
   void warn_of(const log::LogStats& stats) const;
   void warn_of_snapshot(const wire::SnapshotHeader& header, const Status& why);
   Status open_group(GroupId group);
-  Callback<void(Status)> tell_group(const Group& group, Callback<void(Group&, const Status&)> done);
+  void forget(const Group& group);
   void deliver(NodeId from, wire::GroupMessage message);
   void propose_for(NodeId from, uint64_t request_id, GroupId group, SharedBytes command);
   void respond(NodeId to, uint64_t request_id, StatusCode code, SharedBytes payload);
