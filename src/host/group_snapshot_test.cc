@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "host/group_test_support.h"
+#include "host/testing/one_group.h"
 
 namespace multiraft::host::testing {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "host/node_host_fixture.h"
+#include "host/testing/node_hosts.h"
 
 namespace multiraft::host::testing {
 namespace {

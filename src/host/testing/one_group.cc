@@ -1,4 +1,4 @@
-#include "host/group_test_support.h"
+#include "host/testing/one_group.h"
 
 namespace multiraft::host::testing {
 namespace {
