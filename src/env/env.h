@@ -7,6 +7,7 @@
 #include <string>
 
 #include "env/clock.h"
+#include "env/direct_writer.h"
 #include "env/executor.h"
 #include "env/file_system.h"
 #include "env/network.h"
@@ -27,6 +28,11 @@ class Environment {
   virtual std::unique_ptr<Executor> start_executor(const std::string& name) = 0;
   /// Starts a thread for blocking work (file writes): post() and stop() only, without a poller.
   virtual std::unique_ptr<Executor> start_blocking_executor(const std::string& name) = 0;
+  /// For files in `directory`, tried out there. On the thread of `owner`, which start_executor()
+  /// made. kUnavailable with the reason where the system, its settings or the file system do not
+  /// have what it takes.
+  virtual Result<std::unique_ptr<DirectWriter>> make_direct_writer(
+      Executor& owner, const std::string& directory) = 0;
 };
 
 }  // namespace multiraft::env

@@ -3,7 +3,7 @@
 // it, written by one append and one sync a turn (design: docs/formats/log.md).
 //
 // Threads: everything here is called on the owner executor's thread, and every callback arrives
-// there. Encoding happens at stage(); the write and the sync happen on a log thread.
+// there; close() also after that has ended. Nothing here waits for the disk but open() and close().
 //
 // What survives a crash: exactly what a durable callback reported, plus possibly, in order, a
 // prefix of what was staged after it. Never a later record without the earlier ones of the same
@@ -124,8 +124,9 @@ class Log {
   virtual void announce_install(GroupId group, const raft::Snapshot& snapshot,
                                 Callback<void()> durable) = 0;
   /// Ends the turn: the gathered batch goes to the writer as soon as that is free. While a write is
-  /// under way further batches gather into one (group commit). No effect when nothing is staged;
-  /// a batch of only must_sync = false records waits for company, but not for ever.
+  /// under way further batches gather into one (group commit); io_uring takes a large one beside
+  /// it. No effect when nothing is staged; a batch of only must_sync = false records waits for
+  /// company, but not for ever.
   virtual void flush() = 0;
 
   /// Entries up to and including mark.index are not needed any more. mark.index <= last_index, its
@@ -138,8 +139,7 @@ class Log {
   /// watches it: a stalled disk must lose leadership (trap 37).
   virtual std::optional<env::MonotonicTime> oldest_pending_write() const = 0;
   virtual LogStats stats() const = 0;
-  /// Writes out what is staged, waits for it, and stops the log thread. No callback comes
-  /// afterwards.
+  /// Writes out what is staged and waits for it. No callback comes afterwards.
   virtual void close() = 0;
 };
 

@@ -37,6 +37,21 @@ void gather_while_writing(LogHarness& h) {
   h.flush_and_run();
 }
 
+/// Large enough to go out beside one another, where the writer can do that.
+void write_side_by_side(LogHarness& h) {
+  h.create(1);
+  h.flush_and_run();
+  for (uint64_t i = 1; i <= 12; ++i) {
+    h.append(1, i, 1, 1, i % 5 == 0 ? 200 : 17'000);
+    if (h.alive()) h.log().flush();
+    if (i % 4 == 0) h.env().scheduler().step();
+  }
+  h.flush_and_run();
+  h.append(1, 13, 1, 1, 17'000);
+  h.append(1, 14, 1, 2, 17'000);
+  h.settle();
+}
+
 void hard_states(LogHarness& h) {
   h.create(1);
   h.append(1, 1, 5, 1);
@@ -158,10 +173,17 @@ void close_and_reopen(LogHarness& h) {
 struct Named {
   const char* name;
   Scenario run;
+  uint64_t segment_bytes = 24 * 1024;
+};
+/// A scenario and the way its log is written.
+struct Case {
+  Named scenario;
+  WriterKind writer = WriterKind::kPwrite;
 };
 constexpr Named kScenarios[] = {
     {"append_entries", append_entries},
     {"gather_while_writing", gather_while_writing},
+    {"write_side_by_side", write_side_by_side, 96 * 1024},
     {"hard_states", hard_states},
     {"roll_over", roll_over},
     {"roll_over_at_once", roll_over_at_once},
@@ -173,17 +195,18 @@ constexpr Named kScenarios[] = {
     {"close_and_reopen", close_and_reopen},
 };
 
-void prepare(LogHarness& h) {
-  h.options.segment_bytes = 24 * 1024;
+void prepare(LogHarness& h, const Case& it) {
+  h.options.writer = it.writer;
+  h.options.segment_bytes = it.scenario.segment_bytes;
   h.options.cache_bytes = 2000;
   h.start_history();
 }
 
-uint64_t count_operations(Scenario run) {
+uint64_t count_operations(const Case& it) {
   LogHarness h;
-  prepare(h);
+  prepare(h, it);
   EXPECT_TRUE(h.open());
-  run(h);
+  it.scenario.run(h);
   EXPECT_TRUE(h.fatal());
   EXPECT_EQ(h.check(), "");
   return h.env().disk().operation_count();
@@ -222,18 +245,18 @@ class CountPoints : public ::testing::Environment {
            static_cast<unsigned long long>(g_crash_points),
            clean ? "0 losses, 0 inventions" : "FAILED");
     if (clean && tests.test_to_run_count() == tests.total_test_count()) {
-      EXPECT_GE(g_crash_points, full() ? 400'000u : 20'000u);
+      EXPECT_GE(g_crash_points, full() ? 800'000u : 40'000u);
     }
   }
 };
 const auto* const kCountPoints = ::testing::AddGlobalTestEnvironment(new CountPoints);
 
-class LogCrash : public ::testing::TestWithParam<Named> {
+class LogCrash : public ::testing::TestWithParam<Case> {
  protected:
   void start(LogHarness& h, uint64_t operations) {
-    prepare(h);
+    prepare(h, GetParam());
     h.env().disk().crash_after(operations);
-    if (h.open()) GetParam().run(h);
+    if (h.open()) GetParam().scenario.run(h);
   }
 
   void restart(LogHarness& h, env::CrashMode mode, uint64_t seed) {
@@ -287,7 +310,7 @@ class LogCrash : public ::testing::TestWithParam<Named> {
 };
 
 TEST_P(LogCrash, AtEveryOperation_NothingIsLostOrInvented) {
-  const uint64_t operations = count_operations(GetParam().run);
+  const uint64_t operations = count_operations(GetParam());
   for (uint64_t at = 0; at <= operations; ++at) {
     for (env::CrashMode mode : env::kAllCrashModes) {
       for (uint64_t seed = 1; seed <= seeds_of(mode); ++seed) {
@@ -298,8 +321,10 @@ TEST_P(LogCrash, AtEveryOperation_NothingIsLostOrInvented) {
 }
 
 TEST_P(LogCrash, AgainAtEveryOperationOfTheRestart_NothingIsLostOrInvented) {
-  const uint64_t operations = count_operations(GetParam().run);
-  for (uint64_t at = 0; at <= operations; ++at) {
+  const uint64_t operations = count_operations(GetParam());
+  // The restart is the same for both writers, but for what it finds.
+  const uint64_t step = full() || GetParam().writer == WriterKind::kPwrite ? 1 : 3;
+  for (uint64_t at = 0; at <= operations; at += step) {
     for (env::CrashMode mode : env::kAllCrashModes) {
       // One way for each point, unless all are asked for.
       if (!full() && mode != env::kAllCrashModes[at % 6]) continue;
@@ -320,12 +345,12 @@ TEST_P(LogCrash, AgainAtEveryOperationOfTheRestart_NothingIsLostOrInvented) {
 TEST_P(LogCrash, KillAtEveryOperation_WhatTheRestartFindsIsDurable) {
   // What a killed process had written but not synced is found again, and will be acknowledged: it
   // has to be durable by then.
-  const uint64_t operations = count_operations(GetParam().run);
+  const uint64_t operations = count_operations(GetParam());
   for (uint64_t at = 0; at <= operations; ++at) {
     LogHarness h;
-    prepare(h);
+    prepare(h, GetParam());
     h.kill_after(at);
-    if (h.open()) GetParam().run(h);
+    if (h.open()) GetParam().scenario.run(h);
     SCOPED_TRACE("after operation " + std::to_string(at));
     Status opened = h.kill_and_open();
     ASSERT_TRUE(opened.is_ok()) << opened.to_string();
@@ -339,16 +364,16 @@ TEST_P(LogCrash, KillAtEveryOperation_WhatTheRestartFindsIsDurable) {
 
 TEST_P(LogCrash, FaultAtEveryOperation_EndsTheLogAndLosesNothing) {
   // traps 30 and 36: an error of the disk is final, and a restart finds all that was acknowledged.
-  const uint64_t operations = count_operations(GetParam().run);
+  const uint64_t operations = count_operations(GetParam());
   constexpr env::SimFault kFaults[] = {env::SimFault::kIoError, env::SimFault::kShortWrite,
                                        env::SimFault::kNoSpace};
   for (uint64_t at = 1; at <= operations; ++at) {
     for (env::SimFault fault : kFaults) {
       for (uint64_t way = 0; way < (full() ? 6 : 1); ++way) {
         LogHarness h;
-        prepare(h);
+        prepare(h, GetParam());
         h.env().disk().fail_operation(at, fault);
-        if (h.open()) GetParam().run(h);
+        if (h.open()) GetParam().scenario.run(h);
         SCOPED_TRACE("operation " + std::to_string(at) + ", fault " +
                      std::to_string(static_cast<int>(fault)));
         ASSERT_NO_FATAL_FAILURE(restart(h, env::kAllCrashModes[(at + way) % 6], at));
@@ -362,9 +387,9 @@ TEST_P(LogCrash, FaultAtEveryOperation_EndsTheLogAndLosesNothing) {
 TEST_P(LogCrash, UnreadableAtEveryReadOfTheRestart_IsSaidAndHarmless) {
   // A read that fails is neither a torn tail nor damage: nothing is cut for it.
   LogHarness h;
-  prepare(h);
+  prepare(h, GetParam());
   ASSERT_TRUE(h.open());
-  GetParam().run(h);
+  GetParam().scenario.run(h);
   h.crash(env::CrashMode::kKeepAll, 1);
   for (uint64_t nth = 1;; ++nth) {
     SCOPED_TRACE("read " + std::to_string(nth));
@@ -378,8 +403,19 @@ TEST_P(LogCrash, UnreadableAtEveryReadOfTheRestart_IsSaidAndHarmless) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Scenarios, LogCrash, ::testing::ValuesIn(kScenarios),
-                         [](const auto& scenario) { return std::string(scenario.param.name); });
+std::vector<Case> all_cases() {
+  std::vector<Case> cases;
+  for (const Named& scenario : kScenarios) {
+    cases.push_back({scenario, WriterKind::kPwrite});
+    cases.push_back({scenario, WriterKind::kUring});
+  }
+  return cases;
+}
+
+INSTANTIATE_TEST_SUITE_P(Scenarios, LogCrash, ::testing::ValuesIn(all_cases()), [](const auto& it) {
+  const bool direct = it.param.writer == WriterKind::kUring;
+  return std::string(it.param.scenario.name) + (direct ? "_direct" : "_pwrite");
+});
 
 }  // namespace
 }  // namespace multiraft::log

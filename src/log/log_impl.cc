@@ -1,8 +1,9 @@
-// Writing: one job at a time goes to the log thread while the next batch gathers.
+// Writing: jobs go to the disk while the next batch gathers.
 
 #include "log/log_impl.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/assert.h"
 #include "base/coverage.h"
@@ -14,7 +15,13 @@ namespace {
 /// that its last batch was synced.
 constexpr int64_t kIdleNs = 100 * env::kMillisecond;
 constexpr int64_t kPrepareRetryNs = env::kSecond;
-constexpr size_t kIdleBatchesMax = 3;
+/// Jobs under way at once, where the writer can do that: a disk serves several in little more time
+/// than one.
+constexpr size_t kJobsUnderWayMax = 4;
+/// What is smaller than this waits for the job under way and gathers more meanwhile: a write costs
+/// much the same whatever its size.
+constexpr uint64_t kBytesBesideAnotherJob = 16 * limits::kKiB;
+constexpr size_t kIdleBatchesMax = kJobsUnderWayMax + 2;
 
 }  // namespace
 
@@ -41,6 +48,7 @@ std::shared_ptr<WriteJob> LogImpl::make_job() {
     const std::shared_ptr<SegmentFile>& file =
         context_.segments.at(sealed_.front()->segment()).file;
     if (!file) break;
+    if (direct_ && !job->items.empty() && job->items.front().segment != file) break;
     job->sync |= sealed_.front()->must_sync;
     job->pending_bytes += sealed_.front()->total_bytes();
     job->items.push_back({std::move(sealed_.front()), file});
@@ -50,28 +58,47 @@ std::shared_ptr<WriteJob> LogImpl::make_job() {
   return job;
 }
 
+bool LogImpl::may_write() const {
+  if (in_flight_.empty()) return true;
+  if (!direct_ || in_flight_.size() >= kJobsUnderWayMax) return false;
+  const Batch* gathered = flush_wanted_ ? gathering_.get() : nullptr;
+  const Batch* next = sealed_.empty() ? gathered : sealed_.front().get();
+  if (!next || next->segment() != in_flight_.back()->items.back().batch->segment()) return false;
+  uint64_t bytes = gathered ? gathered->size() : 0;
+  for (const auto& batch : sealed_) bytes += batch->size();
+  return bytes >= kBytesBesideAnotherJob;
+}
+
 void LogImpl::pump() {
-  if (in_flight_ || failed_ || closed_) return;
-  if (flush_wanted_ && gathering_) seal();
-  flush_wanted_ = false;
-  if (sealed_.empty()) return;
-  std::shared_ptr<WriteJob> job = make_job();
-  if (job->items.empty()) {
-    MR_COVERAGE("log.waits_for_segment");
-    if (!blocked_since_) blocked_since_ = job->submitted;
-    return;
+  while (!failed_ && !closed_ && may_write()) {
+    if (flush_wanted_ && gathering_) seal();
+    flush_wanted_ = false;
+    if (sealed_.empty()) return;
+    std::shared_ptr<WriteJob> job = make_job();
+    if (job->items.empty()) {
+      MR_COVERAGE("log.waits_for_segment");
+      if (!blocked_since_) blocked_since_ = job->submitted;
+      return;
+    }
+    blocked_since_.reset();
+    in_flight_.push_back(job);
+    start_write(job);
   }
-  blocked_since_.reset();
-  in_flight_ = job;
-  log_thread_->post([writer = writer_.get(), job, owner = &owner_, self = self_] {
+}
+
+void LogImpl::start_write(const std::shared_ptr<WriteJob>& job) {
+  auto done = [job, self = self_] {
+    job->done = true;
+    if (*self) (*self)->on_written();
+  };
+  if (direct_) return direct_->start(job, std::move(done));
+  log_thread_->post([writer = writer_.get(), job, owner = &owner_, done = std::move(done)] {
     writer->write(*job);
-    owner->post([job, self] {
-      if (*self) (*self)->on_written(*job);
-    });
+    owner->post(done);
   });
 }
 
-std::vector<Callback<void()>> LogImpl::settle(WriteJob& job) {
+void LogImpl::settle(WriteJob& job, std::vector<Callback<void()>>& due) {
   const Batch& last = *job.items.back().batch;
   written_end_ = {last.segment(), static_cast<uint32_t>(last.offset() + last.total_bytes())};
   written_sequence_ = last.sequence();
@@ -79,6 +106,7 @@ std::vector<Callback<void()>> LogImpl::settle(WriteJob& job) {
   if (job.sync) {
     durable_sequence_ = last.sequence();
     durable_needed_ = last.needed_segment;
+    if (direct_) direct_->set_synced(durable_sequence_);
     ++stats_.syncs;
     stats_.sync_ns_total += job.write_ns;
     stats_.sync_ns_max = std::max(stats_.sync_ns_max, job.write_ns);
@@ -89,23 +117,30 @@ std::vector<Callback<void()>> LogImpl::settle(WriteJob& job) {
     for (auto& callback : item.batch->callbacks) waiting_.push_back(std::move(callback));
     if (idle_batches_.size() < kIdleBatchesMax) idle_batches_.push_back(std::move(item.batch));
   }
-  std::vector<Callback<void()>> callbacks;
-  if (job.sync) callbacks.swap(waiting_);
-  return callbacks;
+  if (!job.sync) return;
+  std::move(waiting_.begin(), waiting_.end(), std::back_inserter(due));
+  waiting_.clear();
 }
 
-void LogImpl::on_written(WriteJob& job) {
-  in_flight_.reset();
-  if (!job.status) return fail(job.status);
-  const bool synced = job.sync;
+void LogImpl::on_written() {
+  if (failed_) return;
+  bool synced = false;
+  std::vector<Callback<void()>> due;
+  // A job that is done waits for those before it: callbacks come in the order of staging.
+  while (!in_flight_.empty() && in_flight_.front()->done) {
+    const std::shared_ptr<WriteJob> job = std::move(in_flight_.front());
+    in_flight_.pop_front();
+    if (!job->status) return fail(job->status);
+    synced |= job->sync;
+    settle(*job, due);
+  }
   last_activity_ = env_.clock().now();
-  std::vector<Callback<void()>> callbacks = settle(job);
   pump();  // The disk does not wait for what the callbacks do.
   evict();
   if (synced) drop_segments(durable_needed_);
   arm_idle_timer();
   const auto self = self_;
-  for (auto& callback : callbacks) {
+  for (auto& callback : due) {
     callback();
     if (!*self) return;  // Closed by the callback.
   }
@@ -132,7 +167,7 @@ void LogImpl::on_idle() {
   const bool segments_to_drop = needed_segment_ > durable_needed_;
   if (failed_ || (!gathering_ && !mark_is_behind() && !segments_to_drop && waiting_.empty()))
     return;
-  if (in_flight_ || env_.clock().now() < last_activity_ + kIdleNs) return arm_idle_timer();
+  if (!in_flight_.empty() || env_.clock().now() < last_activity_ + kIdleNs) return arm_idle_timer();
   if (!gathering_) {
     room_for(0);  // An empty batch: it carries the synced mark and the oldest segment needed.
   }
@@ -190,12 +225,12 @@ void LogImpl::on_prepared() {
 uint64_t LogImpl::bytes_pending() const {
   uint64_t bytes = gathering_ ? gathering_->size() : 0;
   for (const auto& batch : sealed_) bytes += batch->total_bytes();
-  if (in_flight_) bytes += in_flight_->pending_bytes;
+  for (const auto& job : in_flight_) bytes += job->pending_bytes;
   return bytes;
 }
 
 std::optional<env::MonotonicTime> LogImpl::oldest_pending_write() const {
-  if (in_flight_) return in_flight_->submitted;
+  if (!in_flight_.empty()) return in_flight_.front()->submitted;
   return blocked_since_;
 }
 
@@ -213,10 +248,11 @@ void LogImpl::close() {
   *self_ = nullptr;
   // Timers are left to find that nobody is there: the owner's thread may have ended already.
   prepare_thread_->stop();
-  log_thread_->stop();
+  if (log_thread_) log_thread_->stop();
+  if (direct_) direct_->drain();
   // From here on the writer and the maker belong to this thread.
-  if (in_flight_ && !in_flight_->status) failed_ = true;
-  in_flight_.reset();
+  for (const auto& job : in_flight_) failed_ |= !job->status;
+  in_flight_.clear();
   if (!failed_) write_rest();
   lock_.reset();
 }
@@ -242,11 +278,19 @@ bool LogImpl::write_now() {
     if (!made) return false;  // Nothing of it was ever reported durable.
     segment.file = std::move(*made);
   }
-  if (sealed_.empty()) return true;
-  const std::shared_ptr<WriteJob> job = make_job();
-  job->sync = true;
-  writer_->write(*job);
-  return job->status.is_ok();
+  while (!sealed_.empty()) {
+    const std::shared_ptr<WriteJob> job = make_job();
+    job->sync = true;
+    if (direct_) {
+      direct_->start(job, [] {});
+      direct_->drain();
+      direct_->set_synced(job->items.back().batch->sequence());
+    } else {
+      writer_->write(*job);
+    }
+    if (!job->status) return false;
+  }
+  return true;
 }
 
 }  // namespace multiraft::log

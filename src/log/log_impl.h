@@ -46,7 +46,7 @@ class LogImpl final : public Log {
   // Opening (log_open.cc).
   Status check_options() const;
   Status adopt(RecoveredLog& found);
-  Result<std::unique_ptr<env::UringWriter>> choose_writer();
+  Status choose_writer(const ChainPosition& chain);
   Status make_durable(const RecoveredLog& found);
 
   // Records and batches (log_stage.cc).
@@ -76,9 +76,11 @@ class LogImpl final : public Log {
 
   // Writing (log_impl.cc).
   void pump();
+  bool may_write() const;
   std::shared_ptr<WriteJob> make_job();
-  void on_written(WriteJob& job);
-  std::vector<Callback<void()>> settle(WriteJob& job);
+  void start_write(const std::shared_ptr<WriteJob>& job);
+  void on_written();
+  void settle(WriteJob& job, std::vector<Callback<void()>>& due);
   void fail(Status status);
   void arm_idle_timer();
   void on_idle();
@@ -130,9 +132,11 @@ class LogImpl final : public Log {
   GroupContext context_;
   GroupMap groups_;
 
+  // Either direct_, or log_thread_ and writer_.
+  std::unique_ptr<DirectBatchWriter> direct_;
   std::unique_ptr<env::Executor> log_thread_;
-  std::unique_ptr<env::Executor> prepare_thread_;
   std::unique_ptr<BatchWriter> writer_;  ///< Touched by the log thread while that runs.
+  std::unique_ptr<env::Executor> prepare_thread_;
   std::unique_ptr<SegmentMaker> maker_;  ///< By the preparing thread.
   std::shared_ptr<Prepared> preparing_;  ///< Null when no preparation is under way.
   env::TimerId prepare_timer_ = 0;
@@ -140,7 +144,8 @@ class LogImpl final : public Log {
   std::unique_ptr<Batch> gathering_;
   std::deque<std::unique_ptr<Batch>> sealed_;
   std::vector<std::unique_ptr<Batch>> idle_batches_;  ///< To be used again.
-  std::shared_ptr<WriteJob> in_flight_;
+  /// In the order of their batches. More than one only with direct_.
+  std::deque<std::shared_ptr<WriteJob>> in_flight_;
   std::optional<env::MonotonicTime> blocked_since_;  ///< Sealed batches wait for a segment.
   /// Of batches that were written without a sync.
   std::vector<Callback<void()>> waiting_;

@@ -74,7 +74,7 @@ Status LogImpl::start() {
   MR_RETURN_IF_ERROR(adopt(*found));
   self_ = std::make_shared<LogImpl*>(this);
   last_activity_ = env_.clock().now();
-  log_thread_ = env_.start_blocking_executor(options_.thread_name);
+  if (!direct_) log_thread_ = env_.start_blocking_executor(options_.thread_name);
   prepare_thread_ = env_.start_blocking_executor(options_.thread_name + "-prep");
   SegmentMaker* maker = maker_.get();
   for (uint64_t id : found->obsolete) {
@@ -131,37 +131,34 @@ Status LogImpl::adopt(RecoveredLog& found) {
     stats_.torn_file = segment_file_name(found.active_segment);
     stats_.torn_offset = found.next_offset;
   }
-  auto uring = choose_writer();
-  if (!uring) return uring.status();
-  writer_ = std::make_unique<BatchWriter>(env_.clock(), found.chain, std::move(*uring));
+  MR_RETURN_IF_ERROR(choose_writer(found.chain));
   return make_durable(found);
 }
 
-Result<std::unique_ptr<env::UringWriter>> LogImpl::choose_writer() {
-  if (options_.writer == WriterKind::kPwrite) return std::unique_ptr<env::UringWriter>();
+Status LogImpl::choose_writer(const ChainPosition& chain) {
   env::FileSystem& files = env_.file_system();
-  auto attempt = [&]() -> Result<std::unique_ptr<env::UringWriter>> {
-    const uint64_t newest = context_.segments.last_id();
-    if (context_.segments.at(newest).file->file->descriptor() < 0) {
-      return Status(StatusCode::kUnavailable, "files without descriptors");
-    }
-    auto writer = env::UringWriter::create(files, options_.directory);
+  auto attempt = [&]() -> Result<std::unique_ptr<env::DirectWriter>> {
+    auto writer = env_.make_direct_writer(owner_, options_.directory);
     if (!writer) return writer;
-    for (uint64_t id = active_segment_; id <= newest; ++id) {
+    for (uint64_t id = active_segment_; id <= context_.segments.last_id(); ++id) {
       MR_RETURN_IF_ERROR(SegmentMaker::open_directly(files, *context_.segments.at(id).file));
     }
     return writer;
   };
-  auto writer = attempt();
-  if (!writer) {
+  if (options_.writer != WriterKind::kPwrite) {
+    auto writer = attempt();
+    if (writer) {
+      direct_ = std::make_unique<DirectBatchWriter>(env_.clock(), chain, std::move(*writer));
+      stats_.writer = WriterKind::kUring;
+      splice_bytes_min_ = std::numeric_limits<size_t>::max();
+      maker_->use_direct();
+      return Status::ok();
+    }
     if (options_.writer == WriterKind::kUring) return writer.status();
     stats_.writer_note = writer.status().message();
-    return std::unique_ptr<env::UringWriter>();
   }
-  stats_.writer = WriterKind::kUring;
-  splice_bytes_min_ = std::numeric_limits<size_t>::max();
-  maker_->use_direct();
-  return writer;
+  writer_ = std::make_unique<BatchWriter>(env_.clock(), chain);
+  return Status::ok();
 }
 
 /// What was read back is going to be acknowledged, but a process that was killed, or whose last

@@ -129,6 +129,11 @@ class KillableEnvironment final : public env::Environment {
   std::unique_ptr<env::Executor> start_blocking_executor(const std::string& name) override {
     return machine_.start_blocking_executor(name);
   }
+  /// Its writes go through the files, which know whether the process lives.
+  Result<std::unique_ptr<env::DirectWriter>> make_direct_writer(
+      env::Executor& owner, const std::string& directory) override {
+    return machine_.make_direct_writer(owner, directory);
+  }
 
  private:
   env::Environment& machine_;

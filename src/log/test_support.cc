@@ -118,6 +118,7 @@ std::vector<raft::Entry> make_entries(uint64_t first, uint64_t count, uint64_t t
 LogHarness::LogHarness(uint64_t seed) : env_(std::make_unique<env::SimEnvironment>(seed)) {
   options.directory = kDirectory;
   options.segment_bytes = 64 * 1024;
+  options.writer = WriterKind::kPwrite;
   // Only the newest segment is read in full: recovery by footers is what is tested; open() compares
   // it with a full scan.
   options.full_scan_bytes = 0;

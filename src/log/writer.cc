@@ -2,18 +2,26 @@
 
 #include <cstring>
 
+#include "base/assert.h"
 #include "log/footer.h"
 
 namespace multiraft::log {
+namespace {
 
-void BatchWriter::write(WriteJob& job) {
-  const env::MonotonicTime start = clock_.now();
-  if (failure_.is_ok()) failure_ = uring_ ? write_directly(job) : write_all(job);
-  job.status = failure_;
-  job.write_ns = clock_.now() - start;
+std::span<char> encode_trailer_block(const WriteJob::Item& item, BlockBuffer& buffer) {
+  if (buffer.capacity() == 0) buffer.grow(kBlockBytes, 0);
+  std::memset(buffer.data(), 0, kBlockBytes);
+  encode_trailer(item.batch->offset(), item.segment->header.seed(), buffer.data());
+  return {buffer.data(), kBlockBytes};
 }
 
-void BatchWriter::finish(WriteJob& job, WriteJob::Item& item) {
+uint64_t trailer_offset(const WriteJob::Item& item) {
+  return item.segment->header.bytes - kBlockBytes;
+}
+
+}  // namespace
+
+void Chain::complete(WriteJob& job, WriteJob::Item& item) {
   BatchHeader header;
   header.epoch = epoch_;
   header.synced = synced_;
@@ -24,11 +32,11 @@ void BatchWriter::finish(WriteJob& job, WriteJob::Item& item) {
   job.marked = header.synced;
 }
 
-std::span<char> BatchWriter::trailer(const WriteJob::Item& item) {
-  if (trailer_.capacity() == 0) trailer_.grow(kBlockBytes, 0);
-  std::memset(trailer_.data(), 0, kBlockBytes);
-  encode_trailer(item.batch->offset(), item.segment->header.seed(), trailer_.data());
-  return {trailer_.data(), kBlockBytes};
+void BatchWriter::write(WriteJob& job) {
+  const env::MonotonicTime start = clock_.now();
+  if (failure_.is_ok()) failure_ = write_all(job);
+  job.status = failure_;
+  job.write_ns = clock_.now() - start;
 }
 
 Status BatchWriter::write_all(WriteJob& job) {
@@ -37,41 +45,20 @@ Status BatchWriter::write_all(WriteJob& job) {
     // (trap 32).
     if (dirty_ && dirty_ != item.segment) {
       MR_RETURN_IF_ERROR(sync(*dirty_));
-      synced_ = item.batch->sequence() - 1;
+      chain_.set_synced(item.batch->sequence() - 1);
     }
-    finish(job, item);
+    chain_.complete(job, item);
     dirty_ = item.segment;
     env::File& file = *item.segment->file;
     MR_RETURN_IF_ERROR(file.write_at(item.batch->offset(), item.batch->parts()));
     if (item.batch->kind != BatchKind::kFooter) continue;
-    const std::span<char> block = trailer(item);
+    const std::span<char> block = encode_trailer_block(item, trailer_);
     const std::string_view parts[] = {{block.data(), block.size()}};
-    MR_RETURN_IF_ERROR(file.write_at(item.segment->header.bytes - kBlockBytes, parts));
+    MR_RETURN_IF_ERROR(file.write_at(trailer_offset(item), parts));
   }
   if (!job.sync) return Status::ok();
   if (dirty_) MR_RETURN_IF_ERROR(sync(*dirty_));
-  synced_ = job.items.back().batch->sequence();
-  return Status::ok();
-}
-
-Status BatchWriter::write_directly(WriteJob& job) {
-  std::vector<env::UringWriter::Write> writes;
-  for (size_t i = 0; i < job.items.size(); ++i) {
-    WriteJob::Item& item = job.items[i];
-    finish(job, item);
-    env::File* file = item.segment->direct.get();
-    writes.push_back({file, item.batch->offset(), item.batch->block()});
-    if (item.batch->kind == BatchKind::kFooter) {
-      writes.push_back({file, item.segment->header.bytes - kBlockBytes, trailer(item)});
-    }
-    // Those of one segment go together; the next segment waits for them, as above.
-    const bool last = i + 1 == job.items.size();
-    if (!last && job.items[i + 1].segment == item.segment) continue;
-    MR_RETURN_IF_ERROR(uring_->write(writes));
-    synced_ = item.batch->sequence();
-    writes.clear();
-  }
-  job.sync = true;
+  chain_.set_synced(job.items.back().batch->sequence());
   return Status::ok();
 }
 
@@ -79,6 +66,26 @@ Status BatchWriter::sync(SegmentFile& segment) {
   MR_RETURN_IF_ERROR(segment.file->sync_data());
   dirty_.reset();
   return Status::ok();
+}
+
+void DirectBatchWriter::start(const std::shared_ptr<WriteJob>& job, Callback<void()> done) {
+  const env::MonotonicTime started = clock_.now();
+  writes_.clear();
+  for (WriteJob::Item& item : job->items) {
+    MR_ASSERT(item.segment == job->items.front().segment);
+    chain_.complete(*job, item);
+    env::File* file = item.segment->direct.get();
+    writes_.push_back({file, item.batch->offset(), item.batch->block()});
+    if (item.batch->kind == BatchKind::kFooter) {
+      writes_.push_back({file, trailer_offset(item), encode_trailer_block(item, trailer_)});
+    }
+  }
+  job->sync = true;
+  disk_->submit(writes_, [this, job, started, done = std::move(done)](Status status) mutable {
+    job->status = std::move(status);
+    job->write_ns = clock_.now() - started;
+    done();
+  });
 }
 
 }  // namespace multiraft::log

@@ -11,14 +11,15 @@
 #include "env/posix/posix_executor.h"
 #include "env/posix/posix_file_system.h"
 #include "env/posix/posix_listener.h"
+#include "env/posix/uring_writer.h"
 
 namespace multiraft::env {
 namespace {
 
-/// Sockets live in executors that start_executor() made: those of other kinds have no poller.
+/// Sockets and the like live in executors that start_executor() made: others have no poller.
 const std::shared_ptr<ExecutorCore>& core_of(Executor& executor) {
   auto* posix = dynamic_cast<PosixExecutor*>(&executor);
-  MR_ASSERT_MSG(posix != nullptr, "sockets need an executor with a poller");
+  MR_ASSERT_MSG(posix != nullptr, "this needs an executor with a poller");
   return posix->core();
 }
 
@@ -66,6 +67,10 @@ class PosixEnvironment final : public Environment {
   }
   std::unique_ptr<Executor> start_blocking_executor(const std::string& name) override {
     return std::make_unique<BlockingExecutor>(name);
+  }
+  Result<std::unique_ptr<DirectWriter>> make_direct_writer(Executor& owner,
+                                                           const std::string& directory) override {
+    return make_uring_writer(core_of(owner), file_system_, directory);
   }
 
  private:

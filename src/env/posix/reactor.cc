@@ -9,6 +9,7 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/basic_stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <cerrno>
 #include <chrono>
@@ -54,6 +55,34 @@ void Reactor::wait(const MonotonicTime* deadline) {
 
 void Reactor::wake() {
   asio::post(impl_->io, [] {});
+}
+
+struct ReactorSignal::Impl {
+  asio::posix::basic_stream_descriptor<asio::io_context::executor_type> descriptor;
+};
+
+ReactorSignal::ReactorSignal(Reactor& reactor)
+    : impl_(new Impl{asio::posix::basic_stream_descriptor<asio::io_context::executor_type>(
+          reactor.impl_->io.get_executor())}) {}
+
+ReactorSignal::~ReactorSignal() { close(); }
+
+int ReactorSignal::assign(UniqueFd fd) {
+  Error error;
+  impl_->descriptor.assign(fd.get(), error);
+  if (!error) fd.release();
+  return errno_of(error);
+}
+
+void ReactorSignal::async_wait(Callback<void(int error)> handler) {
+  impl_->descriptor.async_wait(
+      asio::posix::descriptor_base::wait_read,
+      [handler = std::move(handler)](const Error& error) mutable { handler(errno_of(error)); });
+}
+
+void ReactorSignal::close() {
+  Error ignored;
+  impl_->descriptor.close(ignored);
 }
 
 struct ReactorSocket::Impl {

@@ -30,6 +30,25 @@ class Reactor {
 
  private:
   friend class ReactorSocket;
+  friend class ReactorSignal;
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Any descriptor that polls as readable when there is something to look at. As ReactorSocket
+/// otherwise.
+class ReactorSignal {
+ public:
+  explicit ReactorSignal(Reactor& reactor);
+  ~ReactorSignal();
+  ReactorSignal(const ReactorSignal&) = delete;
+  ReactorSignal& operator=(const ReactorSignal&) = delete;
+
+  [[nodiscard]] int assign(UniqueFd fd);
+  void async_wait(Callback<void(int error)> handler);
+  void close();
+
+ private:
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

@@ -1,48 +1,21 @@
 #pragma once
-// Writes that are durable when they are done, by io_uring with RWF_DSYNC on files opened with
-// O_DIRECT: one system call for write and sync, without the page cache in between.
+// DirectWriter by io_uring with RWF_DSYNC on files opened with O_DIRECT: one system call for write
+// and sync, none to wait, and the executor's poller tells when a write is done.
 //
-// On the machine this was measured on, a durable 4 KiB write takes 85 us and 17 us of CPU this way,
-// against 97 us and 40 us for pwrite and fdatasync.
+// Up to Linux 6.12 a submission to a file system that is frozen (fsfreeze) blocks the executor
+// until it is thawed; later kernels hand it to a thread of their own.
 
-#include <cstdint>
 #include <memory>
-#include <span>
 #include <string>
 
-#include "base/status.h"
-#include "env/file_system.h"
+#include "env/direct_writer.h"
+#include "env/posix/executor_core.h"
 
 namespace multiraft::env {
 
-/// Used by one thread at a time.
-class UringWriter {
- public:
-  struct Write {
-    File* file = nullptr;  ///< Opened for direct access.
-    uint64_t offset = 0;   ///< A multiple of 4096, as are the bytes' address and number.
-    std::span<char> bytes;
-  };
-
-  /// Tries it out with a file of its own in `directory`. kUnavailable with the reason where the
-  /// kernel, its settings or the file system do not have what it takes.
-  static Result<std::unique_ptr<UringWriter>> create(FileSystem& files,
-                                                     const std::string& directory);
-  ~UringWriter();
-  UringWriter(const UringWriter&) = delete;
-  UringWriter& operator=(const UringWriter&) = delete;
-
-  /// All of them are durable when it returns ok; in between they may become so in any order. Errors
-  /// name file, offset and errno, and leave open what was written.
-  Status write(std::span<const Write> writes);
-
- private:
-  struct Ring;
-  explicit UringWriter(std::unique_ptr<Ring> ring);
-  Status write_some(std::span<const Write> writes);
-  static Status probe(FileSystem& files, const std::string& path, UringWriter& writer);
-
-  std::unique_ptr<Ring> ring_;
-};
+/// As Environment::make_direct_writer().
+Result<std::unique_ptr<DirectWriter>> make_uring_writer(const std::shared_ptr<ExecutorCore>& core,
+                                                        FileSystem& files,
+                                                        const std::string& directory);
 
 }  // namespace multiraft::env

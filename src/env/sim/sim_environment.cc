@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "env/sim/sim_direct_writer.h"
 
 namespace multiraft::env {
 namespace {
@@ -233,6 +234,11 @@ std::unique_ptr<Executor> SimEnvironment::start_executor(const std::string& name
 
 std::unique_ptr<Executor> SimEnvironment::start_blocking_executor(const std::string& name) {
   return start(name, true);
+}
+
+Result<std::unique_ptr<DirectWriter>> SimEnvironment::make_direct_writer(Executor& owner,
+                                                                         const std::string&) {
+  return std::unique_ptr<DirectWriter>(std::make_unique<SimDirectWriter>(owner, random_.next()));
 }
 
 void SimEnvironment::set_paused(std::string_view name, bool paused) {

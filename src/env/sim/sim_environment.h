@@ -146,6 +146,8 @@ class SimEnvironment final : public Environment {
   uint64_t random_u64() override { return random_.next(); }
   std::unique_ptr<Executor> start_executor(const std::string& name) override;
   std::unique_ptr<Executor> start_blocking_executor(const std::string& name) override;
+  Result<std::unique_ptr<DirectWriter>> make_direct_writer(Executor& owner,
+                                                           const std::string& directory) override;
 
   SimScheduler& scheduler() { return *scheduler_; }
   SimFileSystem& disk() { return *disk_; }

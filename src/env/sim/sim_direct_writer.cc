@@ -1,0 +1,47 @@
+#include "env/sim/sim_direct_writer.h"
+
+#include <string_view>
+#include <utility>
+
+namespace multiraft::env {
+namespace {
+
+Status write_durably(const std::vector<DirectWriter::Write>& writes) {
+  for (const DirectWriter::Write& write : writes) {
+    const std::string_view parts[] = {{write.bytes.data(), write.bytes.size()}};
+    MR_RETURN_IF_ERROR(write.file->write_at(write.offset, parts));
+    MR_RETURN_IF_ERROR(write.file->sync_data());
+  }
+  return Status::ok();
+}
+
+}  // namespace
+
+SimDirectWriter::SimDirectWriter(Executor& owner, uint64_t seed)
+    : owner_(owner), random_(seed), self_(std::make_shared<SimDirectWriter*>(this)) {}
+
+SimDirectWriter::~SimDirectWriter() {
+  drain();
+  *self_ = nullptr;
+}
+
+void SimDirectWriter::submit(std::span<const Write> writes, Callback<void(Status)> done) {
+  under_way_.push_back({{writes.begin(), writes.end()}, std::move(done)});
+  owner_.post([self = self_] {
+    if (*self) (*self)->finish_one();
+  });
+}
+
+void SimDirectWriter::finish_one() {
+  if (under_way_.empty()) return;
+  const auto chosen = under_way_.begin() + static_cast<ptrdiff_t>(random_.below(under_way_.size()));
+  Submission submission = std::move(*chosen);
+  under_way_.erase(chosen);
+  submission.done(write_durably(submission.writes));
+}
+
+void SimDirectWriter::drain() {
+  while (!under_way_.empty()) finish_one();
+}
+
+}  // namespace multiraft::env
