@@ -44,7 +44,7 @@ void write_side_by_side(LogHarness& h) {
   for (uint64_t i = 1; i <= 12; ++i) {
     h.append(1, i, 1, 1, i % 5 == 0 ? 200 : 17'000);
     if (h.alive()) h.log().flush();
-    if (i % 4 == 0) h.env().scheduler().step();
+    if (i % 2 == 0) h.env().scheduler().step();
   }
   h.flush_and_run();
   h.append(1, 13, 1, 1, 17'000);
