@@ -64,7 +64,8 @@ Result<std::string> SegmentMaker::zeroed_file(uint64_t id) {
       return {StatusCode::kNoSpace, path(name) + ": no room for a segment of " +
                                         std::to_string(segment_bytes_) + " bytes"};
     }
-    auto file = files.open(path(name), env::OpenMode::kCreate);
+    // Directly where that works: zeros have no business in the page cache.
+    auto file = files.open(path(name), env::OpenMode::kCreate, direct_);
     if (!file) return file.status();
     for (uint64_t at = 0; at < segment_bytes_; at += kZeroBytes) {
       MR_RETURN_IF_ERROR((*file)->zero(at, std::min(kZeroBytes, segment_bytes_ - at)));
