@@ -1,10 +1,11 @@
 // The shared log against a bare synced write, RocksDB with a synced WAL and LMDB, in one run:
 // durable batches of 1, 16 and 128 records of 128 bytes, spread over 1,000 groups.
 //
-//   bench_log [DIRECTORY] [SECONDS-PER-CASE]
+//   bench_log [DIRECTORY] [SECONDS-PER-CASE] [RECORDS-PER-BATCH]
 //
-// "closed" waits for each batch before it makes the next; "open" keeps one batch gathering while
-// one is being written, as a worker under load does.
+// "1 at a time" waits for each batch before it makes the next. "4 at a time" has four batches on
+// their way, as a worker under load does; RocksDB gets them from four threads, whose writes it
+// joins, and its latencies are then those of one of the threads.
 
 #include <lmdb.h>
 #include <rocksdb/db.h>
@@ -17,6 +18,7 @@
 #include <functional>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/assert.h"
@@ -30,6 +32,7 @@ namespace {
 constexpr size_t kGroups = 1000;
 constexpr size_t kDataBytes = 128;
 constexpr uint64_t kEntriesKept = 32;
+constexpr size_t kBatchesAhead = 4;
 
 struct Measured {
   std::string what;
@@ -39,6 +42,7 @@ struct Measured {
   double cpu_seconds = 0;
   std::vector<double> latencies_us;
 
+  double cpu_per_record() const { return cpu_seconds * 1e6 / static_cast<double>(records); }
   double rate() const { return static_cast<double>(records) / seconds; }
   double percentile(double p) {
     std::sort(latencies_us.begin(), latencies_us.end());
@@ -91,9 +95,8 @@ Measured bare_sync(env::Environment& env, const std::string& directory, size_t b
 /// Drives a log on its owner's thread.
 class LogDriver {
  public:
-  LogDriver(env::Environment& env, env::Executor& owner, log::Log& log, size_t batch,
-            bool open_loop)
-      : env_(env), owner_(owner), log_(log), batch_(batch), ahead_(open_loop ? 2 : 1) {}
+  LogDriver(env::Environment& env, env::Executor& owner, log::Log& log, size_t batch, size_t ahead)
+      : env_(env), owner_(owner), log_(log), batch_(batch), ahead_(ahead) {}
 
   Measured run(std::string what, double seconds) {
     m_.what = std::move(what);
@@ -210,8 +213,10 @@ std::vector<Measured> our_log(env::Environment& env, const std::string& director
     opened = true;
   });
   if (opened) {
-    all.push_back(LogDriver(env, *owner, *log, batch, false).run(name + ", closed", seconds));
-    all.push_back(LogDriver(env, *owner, *log, batch, true).run(name + ", open", seconds));
+    for (size_t ahead : {size_t{1}, kBatchesAhead}) {
+      LogDriver driver(env, *owner, *log, batch, ahead);
+      all.push_back(driver.run(name + ", " + std::to_string(ahead) + " at a time", seconds));
+    }
     on_owner([&] { log->close(); });
   }
   on_owner([&] { log.reset(); });
@@ -226,25 +231,42 @@ std::string key_of(uint64_t group, uint64_t index) {
   return std::string(key, sizeof key);
 }
 
+/// `threads` writers at once, each waiting for its own batches.
 Measured rocksdb_wal(env::Environment& env, const std::string& directory, size_t batch,
-                     double seconds) {
+                     size_t threads, double seconds) {
   rocksdb::Options options;
   options.create_if_missing = true;
   options.recycle_log_file_num = 4;
+  const std::string path = directory + "/rocksdb-" + std::to_string(threads);
   rocksdb::DB* opened = nullptr;
-  MR_ASSERT(rocksdb::DB::Open(options, directory + "/rocksdb", &opened).ok());
+  MR_ASSERT(rocksdb::DB::Open(options, path, &opened).ok());
   std::unique_ptr<rocksdb::DB> db(opened);
   rocksdb::WriteOptions durable;
   durable.sync = true;
   const std::string value(kDataBytes, 'v');
-  uint64_t next = 0;
-  return measure(env, "RocksDB, synced WAL", batch, seconds, [&] {
-    rocksdb::WriteBatch write;
-    for (size_t i = 0; i < batch; ++i, ++next) {
-      write.Put(key_of(1 + next % kGroups, 1 + next / kGroups), value);
-    }
-    MR_ASSERT(db->Write(durable, &write).ok());
-  });
+  const std::string what = "RocksDB WAL, " + std::to_string(threads) + " at a time";
+  std::vector<Measured> parts(threads);
+  std::vector<std::thread> writers;
+  for (size_t t = 0; t < threads; ++t) {
+    writers.emplace_back([&, t] {
+      uint64_t next = t << 40;
+      parts[t] = measure(env, what, batch, seconds, [&] {
+        rocksdb::WriteBatch write;
+        for (size_t i = 0; i < batch; ++i, ++next) {
+          write.Put(key_of(1 + next % kGroups, 1 + next / kGroups), value);
+        }
+        MR_ASSERT(db->Write(durable, &write).ok());
+      });
+    });
+  }
+  for (std::thread& writer : writers) writer.join();
+  Measured sum = std::move(parts[0]);  // Each part has the CPU time of the whole process.
+  for (size_t t = 1; t < threads; ++t) {
+    sum.records += parts[t].records;
+    sum.latencies_us.insert(sum.latencies_us.end(), parts[t].latencies_us.begin(),
+                            parts[t].latencies_us.end());
+  }
+  return sum;
 }
 
 Measured lmdb(env::Environment& env, const std::string& directory, size_t batch, double seconds) {
@@ -273,46 +295,52 @@ Measured lmdb(env::Environment& env, const std::string& directory, size_t batch,
   return m;
 }
 
-void print(Measured& m, const Measured& rocksdb, Measured& bare) {
+void print(Measured& m, const std::vector<Measured>& all, Measured& bare) {
+  // With the peer that has as many batches on their way.
+  const std::string mode = std::to_string(kBatchesAhead) + " at a time";
+  const bool several = m.what.ends_with(mode);
+  const auto peer = std::find_if(all.begin(), all.end(), [&](const Measured& other) {
+    return other.what.starts_with("RocksDB") && other.what.ends_with(mode) == several;
+  });
   printf(
       "  %-26s %10.0f records/s  p50 %7.1f us  p99 %7.1f us  CPU %6.2f us/record  "
-      "%5.2f x RocksDB  p50 %.2f x bare sync\n",
-      m.what.c_str(), m.rate(), m.percentile(0.5), m.percentile(0.99),
-      m.cpu_seconds * 1e6 / static_cast<double>(m.records), m.rate() / rocksdb.rate(),
+      "%5.2f x RocksDB's rate, 1/%.1f of its CPU  p50 %.2f x bare sync\n",
+      m.what.c_str(), m.rate(), m.percentile(0.5), m.percentile(0.99), m.cpu_per_record(),
+      m.rate() / peer->rate(), peer->cpu_per_record() / m.cpu_per_record(),
       m.percentile(0.5) / bare.percentile(0.5));
 }
 
-int run(const std::string& directory, double seconds) {
-  auto env = env::make_posix_environment();
-  MR_ASSERT(env->file_system().create_directories(directory).is_ok());
-  for (size_t batch : {size_t{1}, size_t{16}, size_t{128}}) {
-    MR_ASSERT(env->file_system().remove_all(directory).is_ok());
-    MR_ASSERT(env->file_system().create_directories(directory).is_ok());
-    std::vector<Measured> all;
-    all.push_back(bare_sync(*env, directory, batch, seconds));
-    for (Measured& m :
-         our_log(*env, directory, log::WriterKind::kPwrite, "log-pwrite", batch, seconds)) {
+void run(env::Environment& env, const std::string& directory, size_t batch, double seconds) {
+  MR_ASSERT(env.file_system().remove_all(directory).is_ok());
+  MR_ASSERT(env.file_system().create_directories(directory).is_ok());
+  std::vector<Measured> all;
+  all.push_back(bare_sync(env, directory, batch, seconds));
+  for (const auto& [writer, name] : {std::pair(log::WriterKind::kPwrite, "log-pwrite"),
+                                     std::pair(log::WriterKind::kUring, "log-uring")}) {
+    for (Measured& m : our_log(env, directory, writer, name, batch, seconds)) {
       all.push_back(std::move(m));
     }
-    for (Measured& m :
-         our_log(*env, directory, log::WriterKind::kUring, "log-uring", batch, seconds)) {
-      all.push_back(std::move(m));
-    }
-    const size_t rocksdb = all.size();
-    all.push_back(rocksdb_wal(*env, directory, batch, seconds));
-    all.push_back(lmdb(*env, directory, batch, seconds));
-    printf("batches of %zu records of %zu bytes, %zu groups\n", batch, kDataBytes, kGroups);
-    for (Measured& m : all) print(m, all[rocksdb], all[0]);
-    fflush(stdout);
   }
-  MR_ASSERT(env->file_system().remove_all(directory).is_ok());
-  return 0;
+  for (size_t threads : {size_t{1}, kBatchesAhead}) {
+    all.push_back(rocksdb_wal(env, directory, batch, threads, seconds));
+  }
+  all.push_back(lmdb(env, directory, batch, seconds));
+  printf("batches of %zu records of %zu bytes, %zu groups\n", batch, kDataBytes, kGroups);
+  for (Measured& m : all) print(m, all, all[0]);
+  fflush(stdout);
+  MR_ASSERT(env.file_system().remove_all(directory).is_ok());
 }
 
 }  // namespace
 }  // namespace multiraft
 
 int main(int argc, char** argv) {
-  return multiraft::run(argc > 1 ? argv[1] : "bench-log-data",
-                        argc > 2 ? std::strtod(argv[2], nullptr) : 2.0);
+  const std::string directory = argc > 1 ? argv[1] : "bench-log-data";
+  const double seconds = argc > 2 ? std::strtod(argv[2], nullptr) : 2.0;
+  const size_t only = argc > 3 ? std::strtoul(argv[3], nullptr, 10) : 0;
+  auto env = multiraft::env::make_posix_environment();
+  for (size_t batch : {size_t{1}, size_t{16}, size_t{128}}) {
+    if (only == 0 || only == batch) multiraft::run(*env, directory, batch, seconds);
+  }
+  return 0;
 }
