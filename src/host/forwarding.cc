@@ -1,5 +1,7 @@
 #include "host/forwarding.h"
 
+#include <algorithm>
+
 #include <string>
 #include <vector>
 
@@ -76,13 +78,16 @@ void Forwarding::unknown(Pending pending, const char* why) {
 
 template <class Predicate>
 void Forwarding::drop_if(Predicate predicate, const char* why) {
-  std::vector<Pending> dropped;
+  std::vector<std::pair<uint64_t, Pending>> dropped;
   absl::erase_if(pending_, [&](auto& entry) {
     if (!predicate(entry.second)) return false;
-    dropped.push_back(std::move(entry.second));
+    dropped.emplace_back(entry.first, std::move(entry.second));
     return true;
   });
-  for (Pending& pending : dropped) unknown(std::move(pending), why);
+  // In the order in which they were asked, so that a simulation can repeat it.
+  std::sort(dropped.begin(), dropped.end(),
+            [](const auto& a, const auto& b) { return a.first < b.first; });
+  for (auto& [id, pending] : dropped) unknown(std::move(pending), why);
 }
 
 void Forwarding::disconnected(NodeId node, bool ever_connected) {
@@ -92,6 +97,7 @@ void Forwarding::disconnected(NodeId node, bool ever_connected) {
     for (const auto& [id, pending] : pending_) {
       if (pending.node == node) ids.push_back(id);
     }
+    std::sort(ids.begin(), ids.end());
     for (uint64_t id : ids) not_sent(id);
     return;
   }

@@ -34,8 +34,9 @@ void Group::apply_entries(const std::vector<raft::Entry>& entries) {
       const bool command = entry.type == raft::EntryType::kNormal && !entry.data.empty();
       PendingWrite write;
       if (writes_.applied(entry.index, entry.term, write)) {
-        MR_ASSERT_MSG(command, "a client's write became an entry without a command");
-        applied_writes_.emplace_back(std::move(write), results_[result]);
+        MR_ASSERT_MSG(command != write.command.empty(),
+                      "a client's write became an entry without a command");
+        applied_writes_.emplace_back(std::move(write), command ? results_[result] : ApplyResult{});
       }
       if (command) ++result;
     }

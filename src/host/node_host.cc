@@ -27,6 +27,8 @@ constexpr uint32_t kWorkersMax = 64;
 Result<uint32_t> fixed_worker_count(env::FileSystem& fs, const HostOptions& options) {
   const std::string path = options.state_dir + "/log/workers";
   MR_RETURN_IF_ERROR(fs.create_directories(options.state_dir + "/log"));
+  // Before anything in it counts: what is synced in a directory goes with the directory's own name.
+  MR_RETURN_IF_ERROR(fs.sync_directory(options.state_dir));
   auto exists = fs.exists(path);
   if (!exists) return exists.status();
   if (*exists) {
@@ -110,6 +112,7 @@ class NodeHostImpl final : public NodeHost, public WorkerPeers {
   void read(GroupId group, bool linearizable, Callback<void(ReadPermit)> done) override;
   void change_membership(GroupId group, Term term, raft::ConfChange change, env::Executor& reply_on,
                          Callback<void(Status)> done) override;
+  void barrier(GroupId group, env::Executor& reply_on, Callback<void(Status)> done) override;
   void transfer_leadership(GroupId group, ReplicaId to) override;
   void status(GroupId group, env::Executor& reply_on,
               Callback<void(Result<ReplicaStatus>)> done) override;
@@ -297,7 +300,10 @@ void NodeHostImpl::create_replica(GroupId group, ReplicaId replica, const raft::
 void NodeHostImpl::destroy_replica(GroupId group, ReplicaId replica, env::Executor& reply_on,
                                    Callback<void(Status)> done) {
   on_owner(group, [group, replica, &reply_on, done = std::move(done)](Worker& worker) mutable {
-    reply(reply_on, std::move(done), worker.destroy_replica(group, replica));
+    worker.destroy_replica(group, replica,
+                           [&reply_on, done = std::move(done)](Status status) mutable {
+                             reply(reply_on, std::move(done), std::move(status));
+                           });
   });
 }
 
@@ -404,6 +410,22 @@ void NodeHostImpl::change_membership(GroupId group, Term term, raft::ConfChange 
       replica->change_membership(term, std::move(change), std::move(answer));
     } else {
       answer(Status(StatusCode::kNotLeader, "this node has no replica of the group"));
+    }
+  });
+}
+
+void NodeHostImpl::barrier(GroupId group, env::Executor& reply_on, Callback<void(Status)> done) {
+  on_owner(group, [this, group, &reply_on, done = std::move(done)](Worker& worker) mutable {
+    PendingWrite write;
+    write.deadline = env_.clock().now() + options_.request_timeout_ns;
+    write.forwarded = true;  // Here or not at all.
+    write.done = [&reply_on, done = std::move(done)](WriteResult result) mutable {
+      reply(reply_on, std::move(done), std::move(result.status));
+    };
+    if (Group* replica = worker.group(group)) {
+      replica->write(std::move(write));
+    } else {
+      write.done(WriteResult{Status(StatusCode::kNotLeader, "no replica here"), {}, {}, {}, {}});
     }
   });
 }

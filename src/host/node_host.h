@@ -174,6 +174,11 @@ class NodeHost {
   /// kConflict (another one under way), kUnknownOutcome (leadership lost).
   virtual void change_membership(GroupId group, Term term, raft::ConfChange change,
                                  env::Executor& reply_on, Callback<void(Status)> done) = 0;
+  /// Commits an entry without a command, proposed here; ok once it is applied here. A quorum of the
+  /// configuration that was applied before the call then knows durably that this configuration is
+  /// committed, so that those who are not in it are not needed any more. kNotLeader,
+  /// kUnknownOutcome.
+  virtual void barrier(GroupId group, env::Executor& reply_on, Callback<void(Status)> done) = 0;
   virtual void transfer_leadership(GroupId group, ReplicaId to) = 0;
   /// kNotFound where there is no replica.
   virtual void status(GroupId group, env::Executor& reply_on,

@@ -87,6 +87,7 @@ std::string SnapshotStore::received_path(const wire::SnapshotHeader& header) con
 
 Status SnapshotStore::open() {
   MR_RETURN_IF_ERROR(fs_.create_directories(directory_));
+  MR_RETURN_IF_ERROR(fs_.sync_directory(directory_.substr(0, directory_.rfind('/'))));
   MR_RETURN_IF_ERROR(remove_temporary_snapshots(fs_, directory_));
   auto names = fs_.list(directory_);
   if (!names) return names.status();
@@ -158,6 +159,14 @@ void SnapshotStore::forget(GroupId group) {
     if (found->second.spool) found->second.spool->abandon();
     drop(wire::SnapshotHeader(found->second.header));
   });
+}
+
+Status SnapshotStore::destroy_state(GroupId group) {
+  auto exists = fs_.exists(state_path(group));
+  if (!exists) return exists.status();
+  if (!*exists) return Status::ok();
+  MR_RETURN_IF_ERROR(fs_.remove(state_path(group)));
+  return fs_.sync_directory(directory_);
 }
 
 // -- Arriving.

@@ -62,8 +62,10 @@ class SnapshotStore final : public transport::SnapshotReceiver {
   /// error nothing of it is left.
   void install_received(GroupId group, bool in_memory, std::unique_ptr<SnapshotWriter> writer,
                         Callback<void(Status)> done);
-  /// Removes the files of a group.
+  /// Removes the files of a group, later.
   void forget(GroupId group);
+  /// Removes the saved state that a predecessor of a new replica left. Durable when it returns.
+  Status destroy_state(GroupId group);
 
   // -- transport::SnapshotReceiver, on the snapshot thread.
   void on_snapshot(NodeId from, const wire::SnapshotHeader& header,

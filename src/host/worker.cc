@@ -97,7 +97,7 @@ Status Worker::open_group(GroupId id) {
       (*state_machine)->in_memory() ? (*state_machine)->applied_index() : LogIndex{};
   auto group = Group::start(*this, *log_->group(id), std::move(*state_machine), saved);
   if (!group) return group.status();
-  groups_[id.value] = std::move(*group);
+  remember(std::move(*group));
   return Status::ok();
 }
 
@@ -110,7 +110,7 @@ void Worker::start() {
   // not do it at once (trap 48).
   const int64_t spread_ns =
       3 * options_.heartbeat_ns + static_cast<int64_t>(groups_.size()) * env::kMillisecond / 4;
-  for (auto& [id, group] : groups_) {
+  for (Group* group : in_order_) {
     group->campaign_later(static_cast<int64_t>(random_.below(static_cast<uint64_t>(spread_ns))));
   }
   if (!active_.empty()) schedule_turn();
@@ -120,15 +120,16 @@ void Worker::close() {
   if (closed_) return;
   closed_ = true;
   const Status stopping(StatusCode::kUnavailable, "this node stops");
-  for (auto& [id, group] : groups_) group->fail_all(stopping);
+  for (Group* group : in_order_) group->fail_all(stopping);
   forwarding_.fail_all();
   if (log_) log_->close();
+  in_order_.clear();
   groups_.clear();
 }
 
 std::vector<std::pair<GroupId, ReplicaId>> Worker::replicas() const {
   std::vector<std::pair<GroupId, ReplicaId>> out;
-  for (const auto& [id, group] : groups_) out.emplace_back(GroupId(id), group->replica());
+  for (const Group* group : in_order_) out.emplace_back(group->id(), group->replica());
   return out;
 }
 
@@ -138,7 +139,7 @@ Group* Worker::group(GroupId id) {
 }
 
 void Worker::for_each_group(const std::function<void(Group&)>& visit) {
-  for (auto& [id, group] : groups_) visit(*group);
+  for (Group* group : in_order_) visit(*group);
 }
 
 Group* Worker::find(GroupId id, ReplicaId replica) {
@@ -150,8 +151,12 @@ Status Worker::create_replica(GroupId id, ReplicaId replica, const raft::Snapsho
                               Callback<void(Status)> done) {
   if (closed_) return Status(StatusCode::kCancelled, "this node stops");
   if (group(id)) return Status(StatusCode::kAlreadyExists, "the node hosts this group already");
+  if (destroying_.contains(id)) {
+    return Status(StatusCode::kUnavailable, "the group's former replica is still being destroyed");
+  }
   // A predecessor's leftovers, should the process have ended between the two removals.
   MR_RETURN_IF_ERROR(options_.engine(id).destroy(id));
+  MR_RETURN_IF_ERROR(peers_.snapshots().destroy_state(id));
   auto created = log_->create_group(id, replica, mark);
   if (!created) return created.status();
   MR_RETURN_IF_ERROR(open_group(id));
@@ -170,18 +175,27 @@ Status Worker::create_replica(GroupId id, ReplicaId replica, const raft::Snapsho
   return Status::ok();
 }
 
-Status Worker::destroy_replica(GroupId id, ReplicaId replica) {
+void Worker::destroy_replica(GroupId id, ReplicaId replica, Callback<void(Status)> done) {
   Group* doomed = find(id, replica);
-  if (!doomed) return Status::ok();
+  if (!doomed) {
+    done(Status::ok());
+    return;
+  }
   doomed->fail_all(Status(StatusCode::kNotFound, "the replica was removed from this node"));
   forget(*doomed);
   groups_.erase(id.value);
-  // Log first: a state without a log is dropped at the next creation; a log without its state would
-  // not start.
-  MR_RETURN_IF_ERROR(log_->remove_group(id));
+  // The log first, durably: a state without a log is dropped at the next creation; a log without
+  // its state would not start.
+  destroying_.insert(id);
+  const Status removed =
+      log_->remove_group(id, [this, id, alive = alive_, done = std::move(done)]() mutable {
+        if (!*alive) return;
+        destroying_.erase(id);
+        peers_.snapshots().forget(id);
+        done(options_.engine(id).destroy(id));
+      });
+  MR_ASSERT_MSG(removed.is_ok(), "a replica without a log");
   schedule_turn();
-  peers_.snapshots().forget(id);
-  return options_.engine(id).destroy(id);
 }
 
 void Worker::fatal(const Status& status) {
@@ -281,7 +295,7 @@ bool Worker::disk_stalled() const {
 void Worker::tick() {
   if (closed_ || failed_) return;
   const bool stalled = disk_stalled();
-  for (auto& [id, group] : groups_) {
+  for (Group* group : in_order_) {
     if (stalled && group->core().role() == raft::Role::kLeader) {
       // A leader whose disk hangs must fall silent, or nobody else is elected (trap 37).
       MR_COVERAGE("leader silent over a stalled disk");
@@ -400,13 +414,20 @@ void Worker::start_over(Group& group) {
     groups_.erase(found);
     auto anew = Group::start_over(std::move(old));
     if (!anew) return fatal(anew.status());
-    groups_[id.value] = std::move(*anew);
+    remember(std::move(*anew));
     schedule_turn();
   });
 }
 
+void Worker::remember(std::unique_ptr<Group> group) {
+  const GroupId id = group->id();
+  const auto after = [](GroupId wanted, const Group* g) { return wanted < g->id(); };
+  in_order_.insert(std::upper_bound(in_order_.begin(), in_order_.end(), id, after), group.get());
+  groups_[id.value] = std::move(group);
+}
+
 void Worker::forget(const Group& group) {
-  for (std::vector<Group*>* list : {&active_, &visiting_, &applying_}) {
+  for (std::vector<Group*>* list : {&active_, &visiting_, &applying_, &in_order_}) {
     std::erase_if(*list, [&](const Group* listed) { return listed == &group; });
   }
 }

@@ -11,6 +11,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -60,7 +61,8 @@ class Worker final : public GroupServices, public transport::Receiver {
 
   Status create_replica(GroupId group, ReplicaId replica, const raft::Snapshot& mark,
                         Callback<void(Status)> done);
-  Status destroy_replica(GroupId group, ReplicaId replica);
+  /// `done` comes when it is durable, and at once where there is no such replica.
+  void destroy_replica(GroupId group, ReplicaId replica, Callback<void(Status)> done);
   void ask(NodeId node, wire::RequestKind kind, SharedBytes payload, int64_t timeout_ns,
            Callback<void(Result<SharedBytes>)> done);
   /// Whether a snapshot that another node wants to send is of any use. kAlreadyExists: all of it is
@@ -118,6 +120,7 @@ class Worker final : public GroupServices, public transport::Receiver {
   void warn_of(const log::LogStats& stats) const;
   void warn_of_snapshot(const wire::SnapshotHeader& header, const Status& why);
   Status open_group(GroupId group);
+  void remember(std::unique_ptr<Group> group);
   void forget(const Group& group);
   void deliver(NodeId from, wire::GroupMessage message);
   void propose_for(NodeId from, uint64_t request_id, GroupId group, SharedBytes command);
@@ -141,6 +144,9 @@ class Worker final : public GroupServices, public transport::Receiver {
   std::unique_ptr<log::Log> log_;
   transport::WorkerTransport* transport_ = nullptr;
   absl::flat_hash_map<uint64_t, std::unique_ptr<Group>> groups_;
+  /// The same by number: whoever visits all does it in an order that a simulation can repeat.
+  std::vector<Group*> in_order_;
+  std::set<GroupId> destroying_;  ///< Out of the log, but not durably yet.
   bool started_ = false;
   bool closed_ = false;
   bool failed_ = false;

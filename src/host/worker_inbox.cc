@@ -133,7 +133,7 @@ void Worker::on_disconnected(NodeId node, bool ever_connected) {
   if (!started_ || closed_) return;
   forwarding_.disconnected(node, ever_connected);
   if (!ever_connected) return;
-  for (auto& [id, group] : groups_) group->node_down(node);
+  for (Group* group : in_order_) group->node_down(node);
   observer_.on_node_down(node);
 }
 

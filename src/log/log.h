@@ -112,8 +112,9 @@ class Log {
   /// snapshot). Usable at once; durable with the next durable callback. kAlreadyExists.
   virtual Result<GroupLog*> create_group(GroupId group, ReplicaId replica,
                                          const raft::Snapshot& mark) = 0;
-  /// Forgets the group and its records; the neighbours' stay. Durable with the next callback.
-  virtual Status remove_group(GroupId group) = 0;
+  /// Forgets the group and its records; the neighbours' stay. Gone at once for reads; `durable`,
+  /// which may be null, comes when a restart will not find it any more.
+  virtual Status remove_group(GroupId group, Callback<void()> durable) = 0;
 
   /// Adds one record to the batch that gathers. Visible to reads at once. `durable` may be null.
   /// Callbacks come in the order of staging. Staging copies what it needs before it returns, but

@@ -29,6 +29,7 @@ std::vector<GroupId> LogImpl::groups() const {
   std::vector<GroupId> ids;
   ids.reserve(groups_.size());
   for (const auto& [id, group] : groups_) ids.push_back(id);
+  std::sort(ids.begin(), ids.end());
   return ids;
 }
 

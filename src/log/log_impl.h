@@ -31,7 +31,7 @@ class LogImpl final : public Log {
   GroupLog* group(GroupId group) override { return find(group); }
   Result<GroupLog*> create_group(GroupId group, ReplicaId replica,
                                  const raft::Snapshot& mark) override;
-  Status remove_group(GroupId group) override;
+  Status remove_group(GroupId group, Callback<void()> durable) override;
   void stage(const GroupAppend& append, Callback<void()> durable) override;
   void announce_install(GroupId group, const raft::Snapshot& snapshot,
                         Callback<void()> durable) override;

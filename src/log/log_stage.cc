@@ -132,13 +132,14 @@ Result<GroupLog*> LogImpl::create_group(GroupId group, ReplicaId replica,
   return (groups_[group] = std::move(state)).get();
 }
 
-Status LogImpl::remove_group(GroupId group) {
+Status LogImpl::remove_group(GroupId group, Callback<void()> durable) {
   GroupState* state = find(group);
   if (!state) return {StatusCode::kNotFound, "group " + to_string(group) + " is not in this log"};
   RecordParts parts{.type = RecordType::kRemove, .group = group, .replica = state->replica()};
   uint64_t at = 0;
   Batch& batch = write_record(parts, {}, at);
   batch.must_sync = true;
+  if (durable) batch.callbacks.push_back(std::move(durable));
   context_.segments.at(batch.segment()).removed.push_back(group);
   groups_.erase(group);
   return Status::ok();

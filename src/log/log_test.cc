@@ -238,7 +238,7 @@ TEST(Log_Create, Twice_IsRefused) {
   h.create(1);
   EXPECT_EQ(h.log().create_group(GroupId(1), ReplicaId(2), {}).status().code(),
             StatusCode::kAlreadyExists);
-  EXPECT_EQ(h.log().remove_group(GroupId(5)).code(), StatusCode::kNotFound);
+  EXPECT_EQ(h.log().remove_group(GroupId(5), nullptr).code(), StatusCode::kNotFound);
 }
 
 /// Appends to group 1 and compacts it as it goes, for `rounds` rounds of about 4 KiB.

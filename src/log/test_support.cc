@@ -283,7 +283,7 @@ void LogHarness::create(uint64_t group, uint64_t replica, const raft::Snapshot& 
 
 void LogHarness::remove(uint64_t group) {
   if (!alive()) return;
-  MR_ASSERT(log_->remove_group(GroupId(group)).is_ok());
+  MR_ASSERT(log_->remove_group(GroupId(group), nullptr).is_ok());
   model_.erase(group);
   note();
 }

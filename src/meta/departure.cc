@@ -69,13 +69,9 @@ void Departure::on_registry_conf(const raft::ConfState& conf) {
   if (!own || conf.empty()) return;
   is_in_conf_ = contains(conf.voters, own) || contains(conf.voters_outgoing, own) ||
                 contains(conf.learners, own);
-  if (is_in_conf_) {
-    was_in_conf_ = true;
-  } else if (was_in_conf_) {
-    gone();
-  } else {
-    ask();  // A configuration from before this replica was added, or from after it was removed.
-  }
+  // A configuration from before this replica was added, or from after it was removed. Even then it
+  // may still be needed: those who stay have to know it durably first, and say so (trap 26).
+  if (!is_in_conf_) ask();
 }
 
 void Departure::on_notice(ReplicaId replica) {

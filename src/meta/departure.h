@@ -40,7 +40,6 @@ class Departure {
   const NodeAddresses& addresses_;
   Task removed_;
   env::MonotonicTime leader_seen_;
-  bool was_in_conf_ = false;
   bool is_in_conf_ = true;
   bool leaving_ = false;
   bool learner_ = false;

@@ -179,7 +179,18 @@ void MembershipKeeper::change(GroupId group, Term term, const Step& step) {
       }));
 }
 
+/// The removed replica may be needed until those who stay know durably that it is removed: they
+/// would count it in a quorum after a restart (trap 26). An entry that the new configuration
+/// commits makes sure of it.
 void MembershipKeeper::confirm_removed(GroupId group, ReplicaId replica) {
+  context_.host.barrier(group, context_.executor,
+                        context_.guard_posted([this, group, replica](const Status& status) {
+                          if (!status) return finish(group, Next::kRetry);
+                          propose_removed(group, replica);
+                        }));
+}
+
+void MembershipKeeper::propose_removed(GroupId group, ReplicaId replica) {
   context_.propose(ReplicaRemoved{group, replica},
                    [this, group](const Result<RegistryOutcome>& outcome) {
                      const bool done = outcome && outcome->code == RegistryCode::kOk;

@@ -48,6 +48,7 @@ class MembershipKeeper {
   void take(GroupId group, Term term, const Step& step);
   void change(GroupId group, Term term, const Step& step);
   void confirm_removed(GroupId group, ReplicaId replica);
+  void propose_removed(GroupId group, ReplicaId replica);
 
   NodeContext& context_;
   absl::flat_hash_map<GroupId, Work> work_;

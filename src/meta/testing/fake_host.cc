@@ -320,6 +320,17 @@ void FakeHost::change_membership(GroupId id, Term term, raft::ConfChange change,
   });
 }
 
+void FakeHost::barrier(GroupId id, env::Executor& reply_on, Callback<void(Status)> done) {
+  worker_->post([this, id, &reply_on, done = std::move(done)]() mutable {
+    const FakeGroup& group = cluster_.groups_[id];
+    const auto own = node_.log.find(id);
+    const bool leads = own != node_.log.end() && group.leader == own->second.replica &&
+                       cluster_.has_quorum(id, group);
+    answer(reply_on, std::move(done),
+           leads ? Status::ok() : Status(StatusCode::kNotLeader, "does not lead"));
+  });
+}
+
 void FakeHost::transfer_leadership(GroupId id, ReplicaId to) {
   worker_->post([this, id, to] {
     FakeGroup& group = cluster_.groups_[id];

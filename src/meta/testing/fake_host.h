@@ -65,6 +65,7 @@ class FakeHost final : public host::NodeHost {
   void read(GroupId group, bool linearizable, Callback<void(host::ReadPermit)> done) override;
   void change_membership(GroupId group, Term term, raft::ConfChange change, env::Executor& reply_on,
                          Callback<void(Status)> done) override;
+  void barrier(GroupId group, env::Executor& reply_on, Callback<void(Status)> done) override;
   void transfer_leadership(GroupId group, ReplicaId to) override;
   void status(GroupId group, env::Executor& reply_on,
               Callback<void(Result<host::ReplicaStatus>)> done) override;
