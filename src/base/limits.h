@@ -51,6 +51,8 @@ static_assert(kFrameBatchBytesTarget + kProposalBytesMax < kFrameBytesMax);
 inline constexpr size_t kLogSegmentBytes = 64 * kMiB;
 inline constexpr size_t kLogBatchBytesMax = 32 * kMiB;
 inline constexpr size_t kLogCacheBytes = 256 * kMiB;  ///< Cached entries, per worker.
+/// Beyond this much that waits for a disk that hangs, a follower takes no entries.
+inline constexpr size_t kLogPendingBytesStalledMax = 64 * kMiB;
 /// A segment holds the largest record, besides its header, footer and trailer.
 inline constexpr size_t kLogSegmentBytesMin = 9 * kMiB;
 static_assert(kProposalBytesMax + 512 * kKiB < kLogSegmentBytesMin);

@@ -63,11 +63,47 @@ void Group::tick() {
   // Nothing may arrive to apply any more, and the log may wait for just this.
   if (services_.disk_low()) compact();
   const env::MonotonicTime now = services_.now();
+  const bool stalled = services_.disk_stalled();
+  // What it would need to win, its own vote, does not become durable.
+  core_->set_electable(!stalled);
+  if (stalled) endure_stall();
   core_->tick();
   expire(now);
-  save_commit();
+  if (!stalled) {
+    yielded_ = false;
+    save_commit();
+  }
   if (core_->has_ready() || writes_.waiting() || !gathered_reads_.empty())
     services_.activate(*this);
+}
+
+bool Group::only_voter() const {
+  const raft::ConfState& conf = core_->conf_state();
+  return conf.voters_outgoing.empty() && conf.voters == std::vector<ReplicaId>{replica()};
+}
+
+void Group::endure_stall() {
+  // Nobody else can take over a group of one voter, nor have written to it: it goes on reading.
+  if (core_->role() == raft::Role::kLeader && !only_voter()) {
+    if (!yielded_) {
+      // Whoever has the whole log is elected at once, without waiting for an election timeout.
+      MR_COVERAGE("leadership offered over a stalled disk");
+      yielded_ = true;
+      (void)hand_over();
+    } else {
+      MR_COVERAGE("leader stepped down over a stalled disk");
+      core_->step_down();
+    }
+  }
+  if (!services_.disk_stall_lasts()) return;
+  const std::string why = services_.disk_stall_text();
+  for (WaitingRead& waiting : std::exchange(waiting_reads_, {})) {
+    // What they wait for was committed by others and is not applied before it is durable here.
+    for (PendingRead& read : waiting.reads) {
+      fail_read(std::move(read), StatusCode::kUnavailable, why);
+    }
+  }
+  writes_.give_up_proposed(why);
 }
 
 void Group::write(PendingWrite write) {
@@ -164,6 +200,10 @@ void Group::propose_gathered() {
     }
     return;
   }
+  if (services_.disk_stalled()) {
+    refuse_stalled(std::move(writes));
+    return;
+  }
   std::vector<SharedBytes> payloads;
   payloads.reserve(writes.size());
   for (const PendingWrite& write : writes) payloads.push_back(write.command);
@@ -183,6 +223,20 @@ void Group::propose_gathered() {
       result.leader = leader;
       write.done(std::move(result));
     }
+  }
+}
+
+void Group::refuse_stalled(std::deque<PendingWrite> writes) {
+  const bool nobody_else = only_voter();
+  for (PendingWrite& write : writes) {
+    if (!write.forwarded && !(nobody_else && services_.disk_stall_lasts())) {
+      writes_.add(std::move(write));  // The next leader takes it, or this one later.
+      continue;
+    }
+    WriteResult result;
+    result.status = Status(write.forwarded ? StatusCode::kNotLeader : StatusCode::kUnavailable,
+                           services_.disk_stall_text());
+    write.done(std::move(result));
   }
 }
 
@@ -351,6 +405,7 @@ void Group::expire(env::MonotonicTime now) {
 }
 
 std::string Group::no_leader_text() const {
+  if (services_.disk_stalled()) return services_.disk_stall_text();
   return core_->leader() == raft::kNoReplica
              ? "group " + to_string(id()) +
                    " has no leader: a majority of its voters is not reachable"

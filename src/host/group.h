@@ -107,6 +107,7 @@ class Group {
   Result<std::shared_ptr<const raft::Snapshot>> offer_snapshot();
 
   void propose_gathered();
+  void refuse_stalled(std::deque<PendingWrite> writes);
   void start_read_round();
   void handle_soft_state(const raft::SoftState& state);
   void handle_read_state(const raft::ReadState& state);
@@ -130,6 +131,8 @@ class Group {
   void serve(PendingRead read);
   void fail_read(PendingRead read, StatusCode code, std::string_view why);
   void expire(env::MonotonicTime now);
+  void endure_stall();
+  bool only_voter() const;
   void compact();
   LogIndex wanted_by_snapshots() const;
   void make_state_durable(LogIndex applied);
@@ -191,6 +194,7 @@ class Group {
   std::vector<SnapshotInFlight> snapshots_in_flight_;
   absl::flat_hash_map<uint64_t, uint32_t> snapshot_failures_;  ///< In a row, by member.
   env::MonotonicTime flush_asked_;
+  bool yielded_ = false;  ///< During a stall of the disk: the leadership was offered to another.
 };
 
 }  // namespace multiraft::host

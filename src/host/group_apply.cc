@@ -144,6 +144,12 @@ void Group::handle_read_state(const raft::ReadState& state) {
     for (PendingRead& read : reads) serve(std::move(read));
     return;
   }
+  if (services_.disk_stall_lasts()) {
+    for (PendingRead& read : reads) {
+      fail_read(std::move(read), StatusCode::kUnavailable, services_.disk_stall_text());
+    }
+    return;
+  }
   auto at = std::find_if(waiting_reads_.begin(), waiting_reads_.end(),
                          [&](const WaitingRead& w) { return w.index > state.index; });
   waiting_reads_.insert(at, {state.index, std::move(reads)});

@@ -19,6 +19,13 @@ class GroupServices {
   virtual ~GroupServices() = default;
   /// The disk is nearly full: logs are cut as far as they can be.
   virtual bool disk_low() const = 0;
+  /// A write of the log has been under way for an election timeout: nothing here becomes durable
+  /// for now.
+  virtual bool disk_stalled() const = 0;
+  /// It has lasted so long that nobody is kept waiting for its end.
+  virtual bool disk_stall_lasts() const = 0;
+  /// For people who wait for it.
+  virtual std::string disk_stall_text() const = 0;
 
   virtual const HostOptions& options() const = 0;
   virtual HostObserver& observer() = 0;

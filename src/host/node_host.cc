@@ -62,6 +62,8 @@ void add(const HostStats& part, HostStats& sum) {
   sum.stray_messages += part.stray_messages;
   sum.snapshots_sent += part.snapshots_sent;
   sum.snapshots_installed += part.snapshots_installed;
+  sum.disk_stalls += part.disk_stalls;
+  sum.disk_stalled_ns = std::max(sum.disk_stalled_ns, part.disk_stalled_ns);
   sum.log.batches += part.log.batches;
   sum.log.records += part.log.records;
   sum.log.bytes_written += part.log.bytes_written;
@@ -125,6 +127,7 @@ class NodeHostImpl final : public NodeHost, public WorkerPeers {
 
   // -- WorkerPeers
   Worker& worker(uint32_t index) override { return *workers_[index]; }
+  std::optional<int64_t> disk_stalled_ns() const override;
   SnapshotStore& snapshots() override { return *snapshots_; }
   const DiskGuard& disk() const override { return *disk_; }
 
@@ -481,6 +484,15 @@ void NodeHostImpl::ask(NodeId node, wire::RequestKind kind, SharedBytes payload,
                  reply(reply_on, std::move(done), std::move(answer));
                });
   });
+}
+
+std::optional<int64_t> NodeHostImpl::disk_stalled_ns() const {
+  std::optional<int64_t> longest;
+  for (const auto& worker : workers_) {
+    const auto since = worker->stalled_since();
+    if (since) longest = std::max(longest.value_or(0), env_.clock().now() - *since);
+  }
+  return longest;
 }
 
 // -- Drain.

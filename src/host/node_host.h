@@ -106,6 +106,8 @@ struct HostStats {
   uint64_t snapshots_installed = 0;
   uint64_t disk_free_bytes = 0;
   DiskState disk_state = DiskState::kOk;
+  uint64_t disk_stalls = 0;     ///< How often a log's disk hung.
+  int64_t disk_stalled_ns = 0;  ///< How long the oldest write has been hanging; 0: none does.
   log::LogStats log;
   transport::TransportStats transport;
 };
@@ -187,6 +189,8 @@ class NodeHost {
 
   /// The room on the disk. Any thread.
   virtual const DiskGuard& disk() const = 0;
+  /// How long a write of some log has been hanging, once that is an election timeout. Any thread.
+  virtual std::optional<int64_t> disk_stalled_ns() const = 0;
   virtual void stats(env::Executor& reply_on, Callback<void(HostStats)> done) = 0;
 
   // -- Questions to other nodes.

@@ -32,15 +32,18 @@ Worker::Worker(uint32_t index, const HostOptions& options, env::Environment& env
       observer_(observer),
       random_(env.random_u64()),
       mail_(options.workers),
-      forwarding_(index, [this](GroupId group, PendingWrite write) {
-        if (Group* owner = this->group(group)) {
-          owner->write_again(std::move(write));
-        } else {
-          WriteResult result;
-          result.status = Status(StatusCode::kUnavailable, "the replica left this node");
-          write.done(std::move(result));
-        }
-      }) {}
+      forwarding_(index,
+                  [this](GroupId group, PendingWrite write) {
+                    if (Group* owner = this->group(group)) {
+                      owner->write_again(std::move(write));
+                    } else {
+                      WriteResult result;
+                      result.status =
+                          Status(StatusCode::kUnavailable, "the replica left this node");
+                      write.done(std::move(result));
+                    }
+                  }),
+      stall_(options.election_ns) {}
 
 Worker::~Worker() { *alive_ = false; }
 
@@ -150,6 +153,7 @@ Group* Worker::find(GroupId id, ReplicaId replica) {
 Status Worker::create_replica(GroupId id, ReplicaId replica, const raft::Snapshot& mark,
                               Callback<void(Status)> done) {
   if (closed_) return Status(StatusCode::kCancelled, "this node stops");
+  if (stall_.stalled()) return {StatusCode::kUnavailable, disk_stall_text()};
   if (group(id)) return Status(StatusCode::kAlreadyExists, "the node hosts this group already");
   if (destroying_.contains(id)) {
     return Status(StatusCode::kUnavailable, "the group's former replica is still being destroyed");
@@ -226,6 +230,7 @@ void Worker::turn() {
   turn_scheduled_ = false;
   if (closed_ || failed_) return;
   ++counters_.turns;
+  if (stall_.stalled()) watch_disk();  // Nobody is refused over a stall that has ended.
   visiting_.swap(active_);
   for (Group* group : visiting_) {
     group->active = false;
@@ -287,22 +292,10 @@ void Worker::schedule_tick() {
   });
 }
 
-bool Worker::disk_stalled() const {
-  auto oldest = log_->oldest_pending_write();
-  return oldest && now() - *oldest > options_.election_ns;
-}
-
 void Worker::tick() {
   if (closed_ || failed_) return;
-  const bool stalled = disk_stalled();
-  for (Group* group : in_order_) {
-    if (stalled && group->core().role() == raft::Role::kLeader) {
-      // A leader whose disk hangs must fall silent, or nobody else is elected (trap 37).
-      MR_COVERAGE("leader silent over a stalled disk");
-      continue;
-    }
-    group->tick();
-  }
+  watch_disk();
+  for (Group* group : in_order_) group->tick();
   forwarding_.expire(now());
   schedule_turn();
   schedule_tick();
@@ -311,6 +304,7 @@ void Worker::tick() {
 // -- GroupServices.
 
 void Worker::send(GroupId group, raft::Message message) {
+  if (stall_.stalled() && is_held_back(message)) return;
   const NodeId to = message.to.node();
   transport_->send(to, wire::GroupMessage{group, std::move(message)});
 }
@@ -446,6 +440,8 @@ HostStats Worker::stats() const {
     if (group->core().role() == raft::Role::kLeader) ++stats.groups_led;
     if (group->core().leader() == raft::kNoReplica) ++stats.groups_without_leader;
   }
+  stats.disk_stalls = stall_.count();
+  if (stall_.stalled()) stats.disk_stalled_ns = stall_.lasted_ns();
   if (log_) stats.log = log_->stats();
   return stats;
 }
@@ -453,6 +449,7 @@ HostStats Worker::stats() const {
 Status Worker::judge_snapshot(const wire::SnapshotHeader& header) {
   Group* wanted = closed_ ? nullptr : find(header.group, header.to);
   if (!wanted) return {StatusCode::kNotFound, "this node has no such replica"};
+  if (stall_.stalled()) return {StatusCode::kUnavailable, disk_stall_text()};
   return wanted->judge_snapshot(header.term, header.snapshot);
 }
 

@@ -21,6 +21,7 @@
 #include "host/group_services.h"
 #include "host/node_host.h"
 #include "host/snapshot_store.h"
+#include "host/stall_watch.h"
 #include "log/log.h"
 #include "transport/transport.h"
 
@@ -75,11 +76,16 @@ class Worker final : public GroupServices, public transport::Receiver {
   std::unique_ptr<SnapshotWriter> writer_for(const wire::SnapshotHeader& header);
   /// This worker's share, but for the transport's.
   HostStats stats() const;
+  /// When the write of the log that hangs was submitted; see StallWatch. Any thread.
+  std::optional<env::MonotonicTime> stalled_since() const { return stall_.since(); }
   void count_write() { ++counters_.writes; }
   void count_read() { ++counters_.reads; }
 
   // -- GroupServices
   bool disk_low() const override { return peers_.disk().low(); }
+  bool disk_stalled() const override { return stall_.stalled(); }
+  bool disk_stall_lasts() const override;
+  std::string disk_stall_text() const override;
   const HostOptions& options() const override { return options_; }
   HostObserver& observer() override { return observer_; }
   log::Log& log() override { return *log_; }
@@ -131,7 +137,8 @@ class Worker final : public GroupServices, public transport::Receiver {
   bool commit_engines();
   void schedule_tick();
   void tick();
-  bool disk_stalled() const;
+  void watch_disk();
+  bool is_held_back(const raft::Message& message);
 
   const uint32_t index_;
   const HostOptions& options_;
@@ -159,6 +166,7 @@ class Worker final : public GroupServices, public transport::Receiver {
   std::vector<std::vector<Mail>> mail_;  ///< For other workers, sent at the end of a batch.
 
   Forwarding forwarding_;
+  StallWatch stall_;
   uint32_t snapshots_sending_ = 0;
   std::string last_snapshot_warning_;
   env::MonotonicTime next_tick_;

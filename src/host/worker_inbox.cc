@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/coverage.h"
+#include "base/limits.h"
 #include "host/propose_codec.h"
 #include "host/worker.h"
 
@@ -50,6 +51,11 @@ void Worker::deliver(NodeId from, wire::GroupMessage message) {
   if (!conf.empty() && !has(conf.voters) && !has(conf.learners) && !has(conf.voters_outgoing)) {
     // Not a member as far as we know: removed, or so new that we have not heard.
     observer_.on_stray_message(message.group, from, inner.from, inner.to);
+  }
+  if (stall_.stalled() && !inner.entries.empty() &&
+      log_->bytes_pending() > limits::kLogPendingBytesStalledMax) {
+    MR_COVERAGE("entries dropped while the disk hangs");
+    return;  // The leader sends them again once this disk answers.
   }
   to->step(std::move(inner));
 }

@@ -1,5 +1,7 @@
 #include "host/write_queue.h"
 
+#include <string>
+
 #include "base/coverage.h"
 
 namespace multiraft::host {
@@ -55,6 +57,13 @@ void WriteQueue::skipped_to(LogIndex index) {
     PendingWrite write = std::move(proposed_.front());
     proposed_.pop_front();
     answer(write, StatusCode::kUnknownOutcome, kUnknownText);
+  }
+}
+
+void WriteQueue::give_up_proposed(std::string_view text) {
+  const std::string message = std::string(kUnknownText) + ". " + std::string(text);
+  for (PendingWrite& write : std::exchange(proposed_, {})) {
+    answer(write, StatusCode::kUnknownOutcome, message);
   }
 }
 

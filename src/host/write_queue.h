@@ -34,6 +34,9 @@ class WriteQueue {
   /// A snapshot replaced the log up to `index`: what became of writes up to there is unknown.
   void skipped_to(LogIndex index);
 
+  /// The outcome of what was proposed will not be known here for a while: `text` says why.
+  void give_up_proposed(std::string_view text);
+
   /// Answers those whose time is over: waiting ones were not applied, proposed ones are unknown.
   void expire(env::MonotonicTime now, std::string_view no_leader_text);
   /// The replica ends. `not_applied` answers waiting ones; proposed ones are unknown.

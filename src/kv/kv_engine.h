@@ -5,6 +5,7 @@
 // Effects of apply() become visible to reads at the engine's commit(), atomically per group.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -119,6 +120,9 @@ struct RocksOptions {
   int background_jobs_max = 2;
   int open_files_max = 512;
   size_t table_bytes_target = 32 * limits::kMiB;  ///< Size of a table file.
+  /// Takes RocksDB's warnings. From any of its threads, also from one that writes: must not block,
+  /// and for that reason RocksDB has no file of its own for them, on a disk that may hang.
+  std::function<void(std::string_view)> on_warning;
   /// The system's where null. Tests put a failing disk here.
   rocksdb::Env* env = nullptr;
 };

@@ -3,6 +3,12 @@
 #include <rocksdb/sst_file_manager.h>
 #include <rocksdb/table.h>
 
+#include <algorithm>
+#include <array>
+#include <cstdarg>
+#include <cstdio>
+#include <utility>
+
 #include "kv/rocks_engine.h"
 
 #if defined(__SANITIZE_THREAD__)
@@ -14,9 +20,28 @@ namespace multiraft::kv {
 namespace {
 
 constexpr double kBloomBitsPerKey = 10;
-constexpr size_t kInfoLogBytesMax = 1 * limits::kMiB;
-constexpr size_t kInfoLogFilesMax = 3;
+constexpr size_t kWarningBytesMax = 512;
 constexpr uint64_t kManifestBytesMax = 16 * limits::kMiB;
+
+/// Whoever writes when a memtable is full also logs. In a file on a disk that hangs it would wait
+/// there, whatever no_slowdown says (trap 37).
+class WarningLogger final : public rocksdb::Logger {
+ public:
+  explicit WarningLogger(std::function<void(std::string_view)> sink)
+      : rocksdb::Logger(rocksdb::WARN_LEVEL), sink_(std::move(sink)) {}
+  using rocksdb::Logger::Logv;
+  void Logv(const char* format, va_list arguments) override {
+    if (!sink_) return;
+    std::array<char, kWarningBytesMax> text;
+    const int length = std::vsnprintf(text.data(), text.size(), format, arguments);
+    if (length > 0) {
+      sink_({text.data(), std::min(static_cast<size_t>(length), text.size() - 1)});
+    }
+  }
+
+ private:
+  const std::function<void(std::string_view)> sink_;
+};
 
 std::shared_ptr<rocksdb::TableFactory> table_factory(const RocksOptions& options) {
   rocksdb::BlockBasedTableOptions table;
@@ -60,8 +85,7 @@ rocksdb::Options make_rocks_options(const RocksOptions& options,
   out.table_factory = table_factory(options);
 
   out.info_log_level = rocksdb::WARN_LEVEL;
-  out.max_log_file_size = kInfoLogBytesMax;
-  out.keep_log_file_num = kInfoLogFilesMax;
+  out.info_log = std::make_shared<WarningLogger>(options.on_warning);
   out.max_manifest_file_size = kManifestBytesMax;
   out.stats_dump_period_sec = 0;
   out.stats_persist_period_sec = 0;

@@ -38,6 +38,8 @@ class Core {
   void read_index(ReadId id);
   void transfer_leadership(ReplicaId to);
   void forget_leader();
+  void step_down();
+  void set_electable(bool electable) { electable_ = electable; }
   void report_unreachable(ReplicaId member);
   void report_snapshot(ReplicaId member, bool ok);
   bool has_ready() const;
@@ -192,6 +194,7 @@ class Core {
   uint32_t randomized_election_timeout_ = 0;
   /// Lease reads: it may have promised, before a restart, to stay with a leader.
   bool promised_before_restart_ = false;
+  bool electable_ = true;  ///< See Raft::set_electable().
   Prng random_;
 
   std::vector<Message> messages_;

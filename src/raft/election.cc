@@ -42,7 +42,7 @@ void Core::campaign() { start_campaign(config_.pre_vote ? Campaign::kPreVote : C
 bool Core::promotable() const {
   // Learners never ask for votes. While a snapshot is on its way to storage neither the log nor the
   // configuration is this replica's own yet.
-  return (is_voter(conf_, id()) || MR_MUTANT(learner_campaigns)) &&
+  return electable_ && (is_voter(conf_, id()) || MR_MUTANT(learner_campaigns)) &&
          (!log_.has_snapshot() || MR_MUTANT(campaign_with_snapshot_pending));
 }
 
@@ -214,6 +214,12 @@ void Core::forget_leader() {
   log_info(id(), " forgets leader ", follower->leader, " at term ", term_);
   fail_reads();
   follower->leader = kNoReplica;
+}
+
+void Core::step_down() {
+  if (following() != nullptr) return;
+  log_info(id(), " steps down at term ", term_, ": it was told to");
+  become_follower(term_, kNoReplica);
 }
 
 void Core::transfer_leadership(ReplicaId to) {

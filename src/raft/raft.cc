@@ -69,6 +69,8 @@ ConfState Raft::apply_conf_change(const ConfChange& change) {
 void Raft::read_index(ReadId id) { core_->read_index(id); }
 void Raft::transfer_leadership(ReplicaId to) { core_->transfer_leadership(to); }
 void Raft::forget_leader() { core_->forget_leader(); }
+void Raft::step_down() { core_->step_down(); }
+void Raft::set_electable(bool electable) { core_->set_electable(electable); }
 void Raft::report_unreachable(ReplicaId member) { core_->report_unreachable(member); }
 void Raft::report_snapshot(ReplicaId member, bool ok) { core_->report_snapshot(member, ok); }
 

@@ -193,6 +193,12 @@ class Raft {
   void transfer_leadership(ReplicaId to);
   /// At a follower: the leader is gone as far as this replica knows; it may grant votes at once.
   void forget_leader();
+  /// At a leader or candidate: becomes a follower of nobody in the same term, for one that knows it
+  /// cannot lead: its disk hangs. What it proposed may still be committed by others.
+  void step_down();
+  /// False: it does not campaign, by itself or when told to, until this is called with true. It
+  /// follows and votes as before, and a leader stays one. True at the start.
+  void set_electable(bool electable);
   /// The transport lost the connection to a member: messages in flight may be lost.
   void report_unreachable(ReplicaId member);
   /// A snapshot stream ended. The member's own answer to MsgSnap may still follow.

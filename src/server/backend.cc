@@ -350,12 +350,19 @@ void NodeBackend::remove_member(GroupId group, NodeId node,
 std::vector<rest::ReadinessCheck> NodeBackend::readiness() {
   const bool draining = context_.draining.load();
   const bool member = context_.ready.load();
-  return {
-      {"accepting", !draining, draining ? "this node is shutting down" : ""},
-      {"registry", member,
-       member ? "" : "this node has not caught up with the cluster's registry yet"},
-      // It serves reads and deletes, and passes the rest on.
-      {"disk", true, context_.host->disk().low() ? context_.host->disk().refusal().message() : ""}};
+  const host::NodeHost& host = *context_.host;
+  rest::ReadinessCheck disk{"disk", true, ""};
+  if (const std::optional<int64_t> stalled_ns = host.disk_stalled_ns()) {
+    disk = {"disk", false,
+            "stalled: a write of the log has been waiting for " +
+                std::to_string(*stalled_ns / env::kMillisecond) + " ms"};
+  } else if (host.disk().low()) {
+    disk.detail = host.disk().refusal().message();  // It serves reads and deletes.
+  }
+  return {{"accepting", !draining, draining ? "this node is shutting down" : ""},
+          {"registry", member,
+           member ? "" : "this node has not caught up with the cluster's registry yet"},
+          std::move(disk)};
 }
 
 void NodeBackend::metrics(Callback<void(std::string)> done) {

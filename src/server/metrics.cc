@@ -65,6 +65,11 @@ void add_disk(const host::HostStats& h, Families& f) {
           number(h.disk_free_bytes));
   f.gauge("multiraft_disk_state", "0 ok, 1 low: growing writes are refused, 2 critical",
           number(static_cast<uint64_t>(h.disk_state)));
+  f.counter("multiraft_disk_stalls_total", "Writes of the log that hung for an election timeout",
+            number(h.disk_stalls));
+  f.gauge("multiraft_disk_stalled_seconds",
+          "How long a write of the log has been hanging; 0 while none does",
+          seconds(h.disk_stalled_ns));
   f.gauge("multiraft_log_waits_for_room", "1 while there is no room for the log's next segment",
           h.log.no_space ? 1 : 0);
 }

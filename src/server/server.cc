@@ -114,6 +114,9 @@ Status ServerImpl::open_state() {
   rocks.directory = options_.state_dir + "/kv";
   rocks.write_buffer_bytes = disk_plan_.write_buffer_bytes;
   rocks.table_bytes_target = disk_plan_.table_bytes;
+  rocks.on_warning = [](std::string_view text) {
+    log_event(Severity::kWarn, "rocksdb", {{"says", std::string(text)}});
+  };
   auto engine = kv::make_rocksdb_engine(rocks);
   if (!engine) return engine.status();
   kv_ = std::move(*engine);

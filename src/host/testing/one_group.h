@@ -63,6 +63,9 @@ class FakeServices final : public GroupServices {
       : env_(env), executor_(executor), options_(options), observer_(observer) {}
 
   bool disk_low() const override { return low; }
+  bool disk_stalled() const override { return false; }
+  bool disk_stall_lasts() const override { return false; }
+  std::string disk_stall_text() const override { return {}; }
   const HostOptions& options() const override { return options_; }
   HostObserver& observer() override { return observer_; }
   log::Log& log() override { return *log_; }

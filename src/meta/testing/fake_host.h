@@ -74,6 +74,7 @@ class FakeHost final : public host::NodeHost {
   void stats(env::Executor&, Callback<void(host::HostStats)>) override {}
   /// Never started: there is always room.
   const host::DiskGuard& disk() const override { return disk_; }
+  std::optional<int64_t> disk_stalled_ns() const override { return std::nullopt; }
   void ask(NodeId node, wire::RequestKind kind, SharedBytes payload, int64_t timeout_ns,
            env::Executor& reply_on, Callback<void(Result<SharedBytes>)> done) override;
   void drain(int64_t, env::Executor&, Callback<void()>) override {}

@@ -1,0 +1,86 @@
+// A worker whose disk hangs (trap 37): it leads nothing, is elected to nothing and vouches for
+// nothing, but passes on what clients want and goes on by itself when the disk answers again.
+
+#include "base/coverage.h"
+#include "host/worker.h"
+
+namespace multiraft::host {
+namespace {
+
+/// In election timeouts. A short stall is bridged: what waits is done a little later.
+constexpr int64_t kPatience = 3;
+
+std::string in_seconds(int64_t ns) {
+  const int64_t tenths = ns / (env::kSecond / 10);
+  return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " s";
+}
+
+/// Whether the leader or candidate that gets it counts the sender as a working member.
+bool vouches(raft::MessageType type) {
+  switch (type) {
+    case raft::MessageType::kAppResp:
+    case raft::MessageType::kHeartbeatResp:
+    case raft::MessageType::kVoteResp:
+    case raft::MessageType::kPreVoteResp:
+      return true;
+    case raft::MessageType::kHup:
+    case raft::MessageType::kBeat:
+    case raft::MessageType::kUnreachable:
+    case raft::MessageType::kSnapStatus:
+    case raft::MessageType::kCheckQuorum:
+    case raft::MessageType::kTransferLeader:
+    case raft::MessageType::kForgetLeader:
+    case raft::MessageType::kStorageAppend:
+    case raft::MessageType::kStorageAppendResp:
+    case raft::MessageType::kStorageApply:
+    case raft::MessageType::kStorageApplyResp:
+    case raft::MessageType::kProp:
+    case raft::MessageType::kApp:
+    case raft::MessageType::kVote:
+    case raft::MessageType::kPreVote:
+    case raft::MessageType::kSnap:
+    case raft::MessageType::kHeartbeat:
+    case raft::MessageType::kTimeoutNow:
+    case raft::MessageType::kReadIndex:
+    case raft::MessageType::kReadIndexResp:
+      return false;
+  }
+  return false;
+}
+
+}  // namespace
+
+bool Worker::disk_stall_lasts() const {
+  return stall_.stalled() && stall_.lasted_ns() > kPatience * options_.election_ns;
+}
+
+std::string Worker::disk_stall_text() const {
+  const auto since = stall_.since();
+  std::string text = "the disk of node " + to_string(options_.identity.node) +
+                     " does not answer: a write to " + options_.state_dir + "/log/" +
+                     std::to_string(index_) + " has been waiting for " +
+                     in_seconds(since ? now() - *since : 0);
+  if (log_->stats().no_space) text += ", for room for the next segment";
+  return text;
+}
+
+void Worker::watch_disk() {
+  const StallWatch::Change change = stall_.update(log_->oldest_pending_write(), now());
+  if (change == StallWatch::Change::kNone || !options_.on_warning) return;
+  if (change == StallWatch::Change::kBegan) {
+    options_.on_warning(disk_stall_text() +
+                        ". It gives up its leaderships and does not count as a member until then");
+  } else {
+    options_.on_warning("the disk of node " + to_string(options_.identity.node) +
+                        " answers again: a write to " + options_.state_dir + "/log/" +
+                        std::to_string(index_) + " took " + in_seconds(stall_.lasted_ns()));
+  }
+}
+
+bool Worker::is_held_back(const raft::Message& message) {
+  if (!vouches(message.type)) return false;
+  watch_disk();  // The answer may be what the write that has just been completed was waited for.
+  return stall_.stalled();
+}
+
+}  // namespace multiraft::host
