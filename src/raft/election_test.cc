@@ -548,6 +548,40 @@ TEST(ForgetLeader, Follower_KeepsTermVoteAndTimersAndVotesAtOnce) {
   EXPECT_FALSE(answers[0].reject);
 }
 
+// -- A member whose disk hangs (trap 37).
+
+TEST(StepDown, Leader_FollowsNobodyInTheSameTermAndAnotherIsElected) {
+  Group group(3, [](Config& config) { config.check_quorum = true; });
+  group.elect(1);
+  group[1]->step_down();
+  EXPECT_EQ(group[1]->role(), Role::kFollower);
+  EXPECT_EQ(group[1]->leader(), kNoReplica);
+  EXPECT_EQ(group[1]->term(), Term(1));
+  group[1]->set_electable(false);
+  for (int i = 0; i < 100 && group[1]->leader() == kNoReplica; ++i) group.tick();
+  EXPECT_NE(group[1]->leader(), kNoReplica);
+  EXPECT_NE(group[1]->leader(), ReplicaId(1));
+}
+
+TEST(Electable, Replica_ThatIsNot_NeitherCampaignsNorTakesOver) {
+  Group group(3);
+  group[1]->set_electable(false);
+  for (int i = 0; i < 100; ++i) group[1]->tick();
+  group[1]->campaign();
+  group[1].pump();
+  EXPECT_EQ(group[1]->role(), Role::kFollower);
+  EXPECT_EQ(group[1]->term(), Term(0));
+  group.elect(2);
+  group[2]->transfer_leadership(ReplicaId(1));
+  group.settle();
+  EXPECT_EQ(group[1]->role(), Role::kFollower);
+  EXPECT_EQ(group[2]->role(), Role::kLeader);
+  group[1]->set_electable(true);
+  group[1]->campaign();
+  group.settle();
+  EXPECT_EQ(group[1]->role(), Role::kLeader);
+}
+
 // A member that promised to stay with its leader does not break that by restarting (trap 17).
 TEST(Lease, Follower_AfterARestart_GrantsNoVoteForAnElectionTimeout) {
   Group group(3, [](Config& config) {
