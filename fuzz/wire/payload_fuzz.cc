@@ -45,6 +45,7 @@ void batch(std::string_view payload) {
     if (item == Item::kMessage) encoder.add(reader.message());
     if (item == Item::kRequest) encoder.add(reader.request());
     if (item == Item::kResponse) encoder.add(reader.response());
+    if (item == Item::kDurable) encoder.add(reader.durable());
   }
   std::string frame;
   for (const std::string_view part : encoder.finish()) frame += part;
@@ -70,6 +71,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       break;
     case wire::FrameKind::kReceived:
       round_trip<wire::Received>(payload);
+      break;
+    case wire::FrameKind::kLives:
+      round_trip<std::vector<wire::Life>>(payload);
       break;
     case wire::FrameKind::kSnapshotHeader:
       round_trip<wire::SnapshotHeader>(payload);

@@ -34,6 +34,8 @@ std::string_view status_code_name(StatusCode code) {
       return "CANCELLED";
     case StatusCode::kInternal:
       return "INTERNAL";
+    case StatusCode::kOlderState:
+      return "OLDER_STATE";
   }
   MR_UNREACHABLE("status code");
 }

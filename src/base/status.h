@@ -26,6 +26,7 @@ enum class StatusCode : unsigned char {
   kNoSpace,     ///< The disk, or its reserve, is used up.
   kCancelled,   ///< The owner is stopping.
   kInternal,
+  kOlderState,  ///< Another node knows more of this node than its state directory does.
 };
 
 std::string_view status_code_name(StatusCode code);

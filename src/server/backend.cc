@@ -51,6 +51,7 @@ ErrorKind kind_of(StatusCode code) {
     case StatusCode::kCorruption:
     case StatusCode::kIoError:
     case StatusCode::kInternal:
+    case StatusCode::kOlderState:
       return ErrorKind::kInternal;
   }
   return ErrorKind::kInternal;

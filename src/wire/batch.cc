@@ -121,6 +121,15 @@ void BatchEncoder::add(const Response& response) {
   ++records_;
 }
 
+void BatchEncoder::add(const Durable& durable) {
+  MR_ASSERT(!empty() && durable.sequence != 0);
+  static_assert(sizeof(DurableRecord) == kDurableBytes);
+  DurableRecord record{};
+  record.record = kDurableRecord;
+  record.sequence = durable.sequence;
+  std::memcpy(grow(sizeof record), &record, sizeof record);
+}
+
 std::span<const std::string_view> BatchEncoder::finish() {
   MR_ASSERT(!empty() && frame_bytes() <= limits::kFrameBytesMax);
   char* const header = buffer_.get();

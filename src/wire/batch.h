@@ -26,6 +26,7 @@ size_t record_bytes(const Response& response);
 class BatchEncoder {
  public:
   static constexpr size_t kSpliceBytesMin = 4 * limits::kKiB;
+  static constexpr size_t kDurableBytes = 16;  ///< Of a Durable.
 
   BatchEncoder();
 
@@ -34,13 +35,17 @@ class BatchEncoder {
   /// Of the whole frame so far.
   size_t frame_bytes() const { return used_ + spliced_bytes_; }
   /// Whether a record of that size still fits into the frame.
-  bool fits(size_t record) const { return record <= limits::kFrameBytesMax - frame_bytes(); }
+  bool fits(size_t record) const {
+    return record + kDurableBytes <= limits::kFrameBytesMax - frame_bytes();
+  }
 
   /// The record fits. A message is of a kind that travels, and a snapshot is on kSnap only: what a
   /// decoder would refuse is the sender's mistake.
   void add(const GroupMessage& message);
   void add(const Request& request);
   void add(const Response& response);
+  /// At most once and last, behind the records, of which it is none. There is always room for it.
+  void add(const Durable& durable);
 
   /// Completes the frame: its pieces in order, valid until the next call of anything else.
   std::span<const std::string_view> finish();
@@ -69,7 +74,7 @@ class BatchEncoder {
 /// Entries' data and payloads are slices of the batch: they keep it alive.
 class BatchReader {
  public:
-  enum class Item : uint8_t { kMessage, kRequest, kResponse, kEnd, kMalformed };
+  enum class Item : uint8_t { kMessage, kRequest, kResponse, kDurable, kEnd, kMalformed };
 
   explicit BatchReader(SharedBytes payload) : payload_(std::move(payload)) {}
 
@@ -79,6 +84,7 @@ class BatchReader {
   GroupMessage& message() { return message_; }
   Request& request() { return request_; }
   Response& response() { return response_; }
+  const Durable& durable() const { return durable_; }
   /// After kMalformed: what and where.
   const Status& status() const { return status_; }
 
@@ -86,6 +92,7 @@ class BatchReader {
   Item read_message();
   Item read_request();
   Item read_response();
+  Item read_durable();
   bool read_entries(uint32_t count);
   bool read_snapshot();
   size_t remaining() const { return payload_.size() - position_; }
@@ -97,6 +104,7 @@ class BatchReader {
   GroupMessage message_;
   Request request_;
   Response response_;
+  Durable durable_;
   Status status_;
 };
 

@@ -17,6 +17,7 @@ namespace multiraft::wire::layout {
 inline constexpr uint8_t kMessageRecord = 1;
 inline constexpr uint8_t kRequestRecord = 2;
 inline constexpr uint8_t kResponseRecord = 3;
+inline constexpr uint8_t kDurableRecord = 4;
 
 // Flags of a message.
 inline constexpr uint8_t kReject = 1;
@@ -62,6 +63,13 @@ struct ResponseRecord {
   uint32_t size;
   uint64_t id;
 };
+struct DurableRecord {
+  uint8_t record;
+  uint8_t zero[7];
+  uint64_t sequence;
+};
+static_assert(sizeof(DurableRecord) == 16 &&
+              std::has_unique_object_representations_v<DurableRecord>);
 static_assert(sizeof(MessageRecord) == 88 && sizeof(EntryHead) == 24 &&
               sizeof(RequestRecord) == 24 && sizeof(ResponseRecord) == 16);
 static_assert(std::has_unique_object_representations_v<MessageRecord> &&

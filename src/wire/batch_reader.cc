@@ -50,6 +50,8 @@ BatchReader::Item BatchReader::next() {
       return read_request();
     case kResponseRecord:
       return read_response();
+    case kDurableRecord:
+      return read_durable();
     default:
       return malformed("an unknown kind");
   }
@@ -147,6 +149,21 @@ BatchReader::Item BatchReader::read_response() {
   response_.payload = payload_.slice(position_, record.size);
   position_ += record.size;
   return Item::kResponse;
+}
+
+BatchReader::Item BatchReader::read_durable() {
+  DurableRecord record;
+  // It ends a batch, and is none by itself.
+  if (remaining() != sizeof record || position_ == 0)
+    return malformed("a misplaced sequence number");
+  std::memcpy(&record, here(), sizeof record);
+  for (const uint8_t zero : record.zero) {
+    if (zero != 0) return malformed("a reserved byte that is not 0");
+  }
+  if (record.sequence == 0) return malformed("no sequence number");
+  position_ += sizeof record;
+  durable_.sequence = record.sequence;
+  return Item::kDurable;
 }
 
 }  // namespace multiraft::wire

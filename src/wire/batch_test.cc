@@ -65,6 +65,9 @@ Status decode_all(const SharedBytes& payload, std::vector<Record>& records) {
       case BatchReader::Item::kResponse:
         records.emplace_back(std::move(reader.response()));
         break;
+      case BatchReader::Item::kDurable:
+        EXPECT_NE(reader.durable().sequence, 0u);
+        break;
       case BatchReader::Item::kEnd:
         return Status::ok();
       case BatchReader::Item::kMalformed:
@@ -141,7 +144,7 @@ Record any_record() {
       return Request{any_u64(), static_cast<RequestKind>(*rc::gen::inRange(1, 4)),
                      GroupId(any_u64()), any_bytes()};
     case 1:
-      return Response{any_u64(), static_cast<StatusCode>(*rc::gen::inRange(0, 15)), any_bytes()};
+      return Response{any_u64(), static_cast<StatusCode>(*rc::gen::inRange(0, 16)), any_bytes()};
     default:
       return any_message();
   }
@@ -225,8 +228,9 @@ TEST(Batch, Payload_Decoded_IsASliceOfTheFrame) {
 
 TEST(Batch, Fits_AtTheLimit_Exactly) {
   BatchEncoder encoder;
-  EXPECT_TRUE(encoder.fits(limits::kFrameBytesMax - kFrameHeaderBytes));
-  EXPECT_FALSE(encoder.fits(limits::kFrameBytesMax - kFrameHeaderBytes + 1));
+  constexpr size_t kRoom = limits::kFrameBytesMax - kFrameHeaderBytes - BatchEncoder::kDurableBytes;
+  EXPECT_TRUE(encoder.fits(kRoom));
+  EXPECT_FALSE(encoder.fits(kRoom + 1));
   // The largest message that the core makes: a nearly full one and the largest proposal.
   EXPECT_TRUE(encoder.fits(limits::kMessageBytesMax + limits::kProposalBytesMax + 1024));
 }
@@ -302,6 +306,29 @@ TEST(Batch, RequestAndResponse_Encoded_GoldenBytes) {
       "03 08 00 00 01 00 00 00 07 00 00 00 00 00 00 00 72");
 }
 
+std::string batch_with_durable(uint64_t sequence) {
+  BatchEncoder encoder;
+  encoder.add(Response{7, StatusCode::kNotLeader, SharedBytes::copy_of("r")});
+  encoder.add(Durable{sequence});
+  EXPECT_EQ(encoder.records(), 1u);
+  return joined(encoder.finish());
+}
+
+TEST(Batch, Durable_Encoded_GoldenBytes) {
+  EXPECT_EQ(to_hex(payload_of(batch_with_durable(0x0102030405060708), FrameKind::kBatch)),
+            "03 08 00 00 01 00 00 00 07 00 00 00 00 00 00 00 72 "
+            "04 00 00 00 00 00 00 00 08 07 06 05 04 03 02 01");
+}
+
+TEST(Batch, Durable_Decoded_AfterTheRecords) {
+  const std::string frame = batch_with_durable(9);
+  BatchReader reader(SharedBytes::copy_of(payload_of(frame, FrameKind::kBatch)));
+  EXPECT_EQ(reader.next(), BatchReader::Item::kResponse);
+  EXPECT_EQ(reader.next(), BatchReader::Item::kDurable);
+  EXPECT_EQ(reader.durable().sequence, 9u);
+  EXPECT_EQ(reader.next(), BatchReader::Item::kEnd);
+}
+
 // -- What must not pass.
 
 std::string payload_with(const Record& record, size_t at, char value) {
@@ -314,8 +341,20 @@ TEST(Batch, Nothing_Decoded_IsCorruption) {
   EXPECT_EQ(decode_all("").code(), StatusCode::kCorruption);
 }
 
+TEST(Batch, Durable_MisplacedOrImpossible_IsCorruption) {
+  const std::string frame = batch_with_durable(9);
+  const std::string good(payload_of(frame, FrameKind::kBatch));
+  EXPECT_EQ(decode_all(good.substr(17)).code(), StatusCode::kCorruption);         // Alone.
+  EXPECT_EQ(decode_all(good + good.substr(17)).code(), StatusCode::kCorruption);  // Not the last.
+  for (size_t at = 18; at <= 25; ++at) {  // Reserved bytes; and a sequence of 0.
+    std::string bad = good;
+    bad[at] = at == 25 ? '\0' : '\1';
+    EXPECT_EQ(decode_all(bad).code(), StatusCode::kCorruption) << at;
+  }
+}
+
 TEST(Batch, UnknownRecord_Decoded_IsCorruption) {
-  for (const char kind : {'\0', '\4', '\xff'}) {
+  for (const char kind : {'\0', '\5', '\xff'}) {
     EXPECT_EQ(decode_all(payload_with(an_append(), 0, kind)).code(), StatusCode::kCorruption);
   }
 }
@@ -378,7 +417,7 @@ TEST(Batch, RequestAndResponse_ImpossibleFields_AreRefused) {
   for (const char kind : {'\0', '\4', '\xff'}) {
     EXPECT_FALSE(decode_all(payload_with(request, 1, kind)).is_ok());
   }
-  EXPECT_FALSE(decode_all(payload_with(response, 1, '\x0f')).is_ok());
+  EXPECT_FALSE(decode_all(payload_with(response, 1, '\x10')).is_ok());
   for (const size_t at : {size_t{2}, size_t{3}, size_t{7}}) {
     EXPECT_FALSE(decode_all(payload_with(request, at, '\x7f')).is_ok());
     EXPECT_FALSE(decode_all(payload_with(response, at, '\x7f')).is_ok());

@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "base/crc32c.h"
+#include "wire/life.h"
 
 namespace multiraft::wire {
 namespace {
@@ -34,6 +35,7 @@ bool is_known(uint8_t kind) {
     case FrameKind::kHelloReply:
     case FrameKind::kBatch:
     case FrameKind::kReceived:
+    case FrameKind::kLives:
     case FrameKind::kSnapshotHeader:
     case FrameKind::kSnapshotChunk:
     case FrameKind::kSnapshotEnd:
@@ -59,6 +61,8 @@ std::string_view frame_kind_name(FrameKind kind) {
       return "batch";
     case FrameKind::kReceived:
       return "received";
+    case FrameKind::kLives:
+      return "lives";
     case FrameKind::kSnapshotHeader:
       return "snapshot header";
     case FrameKind::kSnapshotChunk:
@@ -78,6 +82,8 @@ size_t payload_bytes_max(FrameKind kind) {
       return kFramePayloadBytesMax;
     case FrameKind::kSnapshotHeader:
       return kSnapshotHeaderBytesMax;
+    case FrameKind::kLives:
+      return kLivesBytesMax;
     case FrameKind::kHello:
     case FrameKind::kHelloReply:
     case FrameKind::kReceived:

@@ -22,6 +22,7 @@ enum class FrameKind : uint8_t {
   kHelloReply = 2,  ///< Its answer: welcome, or why not.
   kBatch = 3,       ///< Records: messages, requests, responses.
   kReceived = 4,    ///< From the receiver of batches: how far it has come.
+  kLives = 5,       ///< What is known of other nodes, from both sides.
   kSnapshotHeader = 8,
   kSnapshotChunk = 9,
   kSnapshotEnd = 10,

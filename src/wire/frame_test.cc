@@ -19,6 +19,9 @@ Hello a_hello() {
   hello.node = NodeId(3);
   hello.incarnation = 0xa1a2a3a4a5a6a7a8;
   hello.to = NodeId(2);
+  hello.state = {0xb1, 0xb2};
+  hello.life = 0xb3;
+  hello.recovered = {0xc1, 0xc2};
   return hello;
 }
 
@@ -29,21 +32,26 @@ HelloReply a_refusal() {
   reply.node = NodeId(2);
   reply.incarnation = 9;
   reply.text = "no";
+  reply.known = {NodeId(3), {0xb1, 0xb2}, 0xb3, 0xb4, {0xc1}};
   return reply;
 }
 
 TEST(Frame, Hello_Encoded_GoldenBytes) {
   EXPECT_EQ(to_hex(encode(a_hello())),
-            "4d 52 57 46 01 00 01 00 28 00 00 00 44 8d 12 9e 82 6d d0 8e "
+            "4d 52 57 46 01 00 01 00 54 00 00 00 00 25 93 86 10 8b b5 98 "
             "02 00 00 00 01 00 04 00 88 77 66 55 44 33 22 11 03 00 00 00 00 00 00 00 "
-            "a8 a7 a6 a5 a4 a3 a2 a1 02 00 00 00 00 00 00 00");
+            "a8 a7 a6 a5 a4 a3 a2 a1 02 00 00 00 00 00 00 00 "
+            "b1 00 00 00 00 00 00 00 b2 00 00 00 00 00 00 00 b3 00 00 00 00 00 00 00 "
+            "02 00 00 00 c1 00 00 00 00 00 00 00 c2 00 00 00 00 00 00 00");
 }
 
 TEST(Frame, HelloReply_Encoded_GoldenBytes) {
   EXPECT_EQ(to_hex(encode(a_refusal())),
-            "4d 52 57 46 01 00 02 00 22 00 00 00 f9 06 8d e3 d3 d9 26 58 "
+            "4d 52 57 46 01 00 02 00 56 00 00 00 5b cd 48 0d 50 75 86 ba "
             "04 00 00 00 07 00 00 00 00 00 00 00 02 00 00 00 00 00 00 00 "
-            "09 00 00 00 00 00 00 00 02 00 00 00 6e 6f");
+            "09 00 00 00 00 00 00 00 02 00 00 00 6e 6f "
+            "03 00 00 00 00 00 00 00 b1 00 00 00 00 00 00 00 b2 00 00 00 00 00 00 00 "
+            "b3 00 00 00 00 00 00 00 b4 00 00 00 00 00 00 00 01 00 00 00 c1 00 00 00 00 00 00 00");
 }
 
 TEST(Frame, Received_Encoded_GoldenBytes) {
@@ -101,7 +109,7 @@ TEST(Frame, HelloReplyPayload_CutOrImpossible_IsCorruption) {
     EXPECT_EQ(decode(payload.substr(0, n), reply).code(), StatusCode::kCorruption) << n;
   }
   std::string bad = payload;
-  bad[0] = 15;  // One beyond the last status code.
+  bad[0] = 16;  // One beyond the last status code.
   EXPECT_EQ(decode(bad, reply).code(), StatusCode::kCorruption);
 }
 
@@ -161,7 +169,7 @@ TEST(Frame, Header_OtherVersion_PassesInHandshakesOnly) {
 
 TEST(Frame, Header_UnknownKindOrReserved_IsRefused) {
   FrameHeader header;
-  for (const uint8_t kind : std::initializer_list<uint8_t>{0, 5, 7, 12, 255}) {
+  for (const uint8_t kind : std::initializer_list<uint8_t>{0, 6, 7, 12, 255}) {
     EXPECT_EQ(decode_frame_header(header_of(1, kind, 0, 0), header).code(),
               StatusCode::kInvalidArgument);
   }

@@ -26,6 +26,10 @@ std::string encode(const Hello& hello) {
   out.u64(hello.node.value);
   out.u64(hello.incarnation);
   out.u64(hello.to.value);
+  out.u64(hello.state.high);
+  out.u64(hello.state.low);
+  out.u64(hello.life);
+  encode_sequences(hello.recovered, out);
   return make_frame(FrameKind::kHello, payload);
 }
 
@@ -39,7 +43,11 @@ Status decode(std::string_view payload, Hello& hello) {
   hello.node = NodeId(in.u64());
   hello.incarnation = in.u64();
   hello.to = NodeId(in.u64());
-  if (!in.complete() || !zero || !is_connection_kind(kind) || hello.worker >= hello.workers) {
+  hello.state.high = in.u64();
+  hello.state.low = in.u64();
+  hello.life = in.u64();
+  if (!decode_sequences(in, hello.recovered) || !in.complete() || !zero ||
+      !is_connection_kind(kind) || hello.worker >= hello.workers) {
     return malformed("hello");
   }
   hello.kind = static_cast<ConnectionKind>(kind);
@@ -56,6 +64,7 @@ std::string encode(const HelloReply& reply) {
   out.u64(reply.node.value);
   out.u64(reply.incarnation);
   out.sized(std::string_view(reply.text).substr(0, HelloReply::kTextBytesMax));
+  encode(reply.known, out);
   return make_frame(FrameKind::kHelloReply, payload);
 }
 
@@ -67,7 +76,8 @@ Status decode(std::string_view payload, HelloReply& reply) {
   reply.node = NodeId(in.u64());
   reply.incarnation = in.u64();
   const std::string_view text = in.sized();
-  if (!in.complete() || !zero || !is_status_code(code) || text.size() > HelloReply::kTextBytesMax) {
+  if (!decode(in, reply.known) || !in.complete() || !zero || !is_status_code(code) ||
+      text.size() > HelloReply::kTextBytesMax) {
     return malformed("answer to a hello");
   }
   reply.code = static_cast<StatusCode>(code);

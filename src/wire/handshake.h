@@ -5,10 +5,12 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/ids.h"
 #include "base/status.h"
 #include "wire/frame.h"
+#include "wire/life.h"
 
 namespace multiraft::wire {
 
@@ -27,6 +29,11 @@ struct Hello {
   NodeId node;
   uint64_t incarnation = 0;
   NodeId to;  ///< Who is meant to answer; 0: whoever is there (calls).
+  // How much of its past the node has (life.h).
+  StateId state;  ///< Of its state directory. 0: it has none that could be too old.
+  uint64_t life = 0;
+  /// The sequence up to which the log of each worker was found when this process started.
+  std::vector<uint64_t> recovered;
   friend bool operator==(const Hello&, const Hello&) = default;
 };
 
@@ -38,6 +45,8 @@ struct HelloReply {
   NodeId node;
   uint64_t incarnation = 0;
   std::string text;  ///< Of a refusal, for people. Cut at kTextBytesMax.
+  /// With kOlderState: what is known of the one who connects. Otherwise empty.
+  Life known = {};
   friend bool operator==(const HelloReply&, const HelloReply&) = default;
 };
 

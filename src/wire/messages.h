@@ -37,6 +37,12 @@ struct Response {
   SharedBytes payload;  ///< On error: the message, UTF-8.
 };
 
+/// How far the log of the sending worker was durable when the batch left: an acknowledgement never
+/// arrives without the sequence number of the log batch that made it durable.
+struct Durable {
+  uint64_t sequence = 0;  ///< Not 0.
+};
+
 /// Opens a snapshot stream.
 struct SnapshotHeader {
   GroupId group;

@@ -24,9 +24,10 @@ static_assert(static_cast<uint8_t>(StatusCode::kIoError) == 11);
 static_assert(static_cast<uint8_t>(StatusCode::kNoSpace) == 12);
 static_assert(static_cast<uint8_t>(StatusCode::kCancelled) == 13);
 static_assert(static_cast<uint8_t>(StatusCode::kInternal) == 14);
+static_assert(static_cast<uint8_t>(StatusCode::kOlderState) == 15);
 
 inline bool is_status_code(uint8_t number) {
-  return number <= static_cast<uint8_t>(StatusCode::kInternal);
+  return number <= static_cast<uint8_t>(StatusCode::kOlderState);
 }
 
 }  // namespace multiraft::wire

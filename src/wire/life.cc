@@ -1,0 +1,71 @@
+#include "wire/life.h"
+
+#include "base/assert.h"
+#include "wire/frame.h"
+
+namespace multiraft::wire {
+
+void encode_sequences(const std::vector<uint64_t>& sequences, ByteWriter& out) {
+  MR_ASSERT(sequences.size() <= kWorkersMax);
+  out.u32(static_cast<uint32_t>(sequences.size()));
+  for (const uint64_t sequence : sequences) out.u64(sequence);
+}
+
+bool decode_sequences(ByteReader& in, std::vector<uint64_t>& sequences) {
+  const uint32_t count = in.u32();
+  sequences.clear();
+  if (in.failed() || count > kWorkersMax) return false;
+  for (uint32_t i = 0; i < count; ++i) sequences.push_back(in.u64());
+  return !in.failed();
+}
+
+void encode(const Life& life, ByteWriter& out) {
+  out.u64(life.node.value);
+  out.u64(life.state.high);
+  out.u64(life.state.low);
+  out.u64(life.number);
+  out.u64(life.incarnation);
+  encode_sequences(life.durable, out);
+}
+
+bool decode(ByteReader& in, Life& life) {
+  life.node = NodeId(in.u64());
+  life.state.high = in.u64();
+  life.state.low = in.u64();
+  life.number = in.u64();
+  life.incarnation = in.u64();
+  return decode_sequences(in, life.durable);
+}
+
+std::string encode(const std::vector<Life>& lives) {
+  std::string payload;
+  ByteWriter out(payload);
+  uint32_t count = 0;
+  out.u32(0);
+  for (const Life& life : lives) {
+    const size_t before = payload.size();
+    encode(life, out);
+    if (payload.size() > kLivesBytesMax) {
+      payload.resize(before);
+      break;
+    }
+    ++count;
+  }
+  out.patch_u32(0, count);
+  return make_frame(FrameKind::kLives, payload);
+}
+
+Status decode(std::string_view payload, std::vector<Life>& lives) {
+  ByteReader in(payload);
+  const uint32_t count = in.u32();
+  lives.clear();
+  for (uint32_t i = 0; i < count; ++i) {
+    Life life;
+    if (!decode(in, life)) return {StatusCode::kCorruption, "a malformed account of lives"};
+    lives.push_back(std::move(life));
+  }
+  if (!in.complete()) return {StatusCode::kCorruption, "a malformed account of lives"};
+  return Status::ok();
+}
+
+}  // namespace multiraft::wire

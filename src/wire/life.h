@@ -1,0 +1,54 @@
+#pragma once
+// What nodes know of each other's past (docs/adr/0010-older-state.md).
+//
+// A state directory is lived in by one process after the other. Each start is one more life, and in
+// each life the logs of the workers grow. What was told of a life is true for good, so two accounts
+// of the same state directory are merged by taking the larger numbers.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/ids.h"
+#include "base/limits.h"
+#include "base/status.h"
+
+namespace multiraft::wire {
+
+inline constexpr size_t kWorkersMax = 64;  ///< Of a node.
+inline constexpr size_t kLivesBytesMax = 1 * limits::kMiB;
+
+/// Names a state directory. Drawn when it is made: an emptied one has another.
+struct StateId {
+  uint64_t high = 0;
+  uint64_t low = 0;
+  bool empty() const { return high == 0 && low == 0; }
+  friend bool operator==(const StateId&, const StateId&) = default;
+};
+
+/// What is known of a node with a certain state directory.
+struct Life {
+  NodeId node;
+  StateId state;
+  uint64_t number = 0;       ///< Of its newest start.
+  uint64_t incarnation = 0;  ///< Of the process that was started then.
+  /// For each worker, up to which sequence its log is known to have been durable.
+  std::vector<uint64_t> durable;
+  friend bool operator==(const Life&, const Life&) = default;
+};
+
+void encode(const Life& life, ByteWriter& out);
+/// False: malformed.
+bool decode(ByteReader& in, Life& life);
+/// A count and that many numbers, one for each worker.
+void encode_sequences(const std::vector<uint64_t>& sequences, ByteWriter& out);
+bool decode_sequences(ByteReader& in, std::vector<uint64_t>& sequences);
+
+/// A whole frame of as many as fit, in their order.
+std::string encode(const std::vector<Life>& lives);
+/// From a frame's payload. kCorruption: malformed.
+Status decode(std::string_view payload, std::vector<Life>& lives);
+
+}  // namespace multiraft::wire
