@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "env/env.h"
+#include "transport/life_table.h"
 #include "transport/transport.h"
 #include "wire/handshake.h"
 
@@ -62,12 +63,16 @@ struct Context {
       : options(std::move(o)),
         env(e),
         worker_counters(options.workers.size()),
-        cluster_(options.identity.cluster.value) {}
+        lives(options.identity.node),
+        cluster_(options.identity.cluster.value) {
+    for (const wire::Life& life : options.lives) lives.learn(life);
+  }
 
   const TransportOptions options;
   env::Environment& env;
   std::vector<Counters> worker_counters;  ///< One for each worker's thread.
   Counters snapshot_counters;             ///< For the snapshot thread.
+  LifeTable lives;
 
   ClusterId cluster() const { return ClusterId(cluster_.load(std::memory_order_acquire)); }
   void set_cluster(ClusterId cluster) { cluster_.store(cluster.value, std::memory_order_release); }
@@ -84,10 +89,26 @@ struct Context {
     hello.node = self();
     hello.incarnation = options.identity.incarnation;
     hello.to = to;
+    hello.state = options.identity.state;
+    hello.life = options.identity.life;
+    hello.recovered = options.recovered;
     return hello;
   }
-  wire::HelloReply reply(const Status& verdict) const {
-    return {verdict.code(), cluster(), self(), options.identity.incarnation, verdict.message()};
+  wire::HelloReply reply(const Status& verdict, wire::Life known = {}) const {
+    return {verdict.code(),    cluster(),       self(), options.identity.incarnation,
+            verdict.message(), std::move(known)};
+  }
+  /// Another node has shown that this one's state is too old: it must not take part in anything,
+  /// not even with those who do not know it yet.
+  void fall_silent() { silent_.store(true, std::memory_order_relaxed); }
+  bool silent() const { return silent_.load(std::memory_order_relaxed); }
+  void lives_changed() const {
+    if (options.on_lives_changed) options.on_lives_changed();
+  }
+  void learn(const std::vector<wire::Life>& told) {
+    bool changed = false;
+    for (const wire::Life& life : told) changed |= lives.learn(life);
+    if (changed) lives_changed();
   }
   void problem(const Status& status) const {
     if (options.on_problem) options.on_problem(status);
@@ -95,6 +116,7 @@ struct Context {
 
  private:
   std::atomic<uint64_t> cluster_;
+  std::atomic<bool> silent_{false};
 };
 
 }  // namespace multiraft::transport

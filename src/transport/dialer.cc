@@ -90,6 +90,7 @@ void Dialer::welcome_if_complete() {
 }
 
 Status Dialer::judge(const wire::HelloReply& reply) const {
+  if (reply.code == StatusCode::kOlderState) return judge_older(reply);
   if (reply.code != StatusCode::kOk) return {reply.code, whom() + " refuses: " + reply.text};
   if (hello_.to && reply.node != hello_.to) {
     return {StatusCode::kConflict, whom() + " is node " + to_string(reply.node)};
@@ -98,6 +99,23 @@ Status Dialer::judge(const wire::HelloReply& reply) const {
     return {StatusCode::kConflict, whom() + " belongs to another cluster"};
   }
   return Status::ok();
+}
+
+/// A node gives up its replicas over this, so that nobody's word is taken: the numbers must show
+/// it, and they must come from the node that was to be reached, of our own cluster.
+Status Dialer::judge_older(const wire::HelloReply& reply) const {
+  const bool ours = hello_.to && reply.node == hello_.to && hello_.cluster &&
+                    reply.cluster == hello_.cluster && reply.known.node == hello_.node;
+  const std::string why = ours ? why_older(hello_, reply.known) : std::string();
+  if (why.empty()) {
+    return {StatusCode::kConflict, whom() + " refuses without a reason: " + reply.text};
+  }
+  context_->fall_silent();
+  Status status(StatusCode::kOlderState, whom() + " refuses: " + reply.text);
+  if (context_->options.on_older_state) {
+    context_->options.on_older_state({reply.node, address_, reply.known, status.message()});
+  }
+  return status;
 }
 
 void Dialer::on_end(const Status& status) {

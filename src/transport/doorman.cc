@@ -116,6 +116,9 @@ class Doorman::Guest final : public FrameReader::Handler,
       return false;
     }
     doorman_.book_.note(hello);
+    if (hello.kind != wire::ConnectionKind::kCall && doorman_.context_->lives.note(hello)) {
+      doorman_.context_->lives_changed();
+    }
     answered_ = true;
     writer_.send(wire::encode(doorman_.context_->reply(Status::ok())));
     writer_.when_idle([weak = weak_from_this(), hello] {
@@ -136,8 +139,7 @@ class Doorman::Guest final : public FrameReader::Handler,
   }
 
  private:
-  Status judge(const wire::FrameHeader& header, std::string_view payload,
-               wire::Hello& hello) const {
+  Status judge(const wire::FrameHeader& header, std::string_view payload, wire::Hello& hello) {
     if (header.kind != wire::FrameKind::kHello) {
       return {StatusCode::kInvalidArgument, "a connection begins with a hello"};
     }
@@ -148,13 +150,16 @@ class Doorman::Guest final : public FrameReader::Handler,
         return {StatusCode::kInvalidArgument, "nothing may be sent before the hello is answered"};
       }
     }
-    return doorman_.book_.judge(header.version, hello, *doorman_.context_);
+    MR_RETURN_IF_ERROR(doorman_.book_.judge(header.version, hello, *doorman_.context_));
+    // Calls carry no promises, and are how an older node finds out what it can do.
+    if (hello.kind == wire::ConnectionKind::kCall) return Status::ok();
+    return doorman_.context_->lives.judge(hello, known_);
   }
 
   void refuse(const Status& verdict) {
     answered_ = true;
     doorman_.refused(verdict, stream_->remote_address());
-    writer_.send(wire::encode(doorman_.context_->reply(verdict)));
+    writer_.send(wire::encode(doorman_.context_->reply(verdict, known_)));
     farewell_.begin(weak_from_this(), [this] { leave(); });
   }
 
@@ -201,6 +206,7 @@ class Doorman::Guest final : public FrameReader::Handler,
   FrameWriter writer_;
   Timer timer_;
   Farewell farewell_;
+  wire::Life known_;       ///< What speaks against the guest, if it is that.
   bool answered_ = false;  ///< Welcomed, refused, or told that it is late.
 };
 

@@ -13,12 +13,14 @@ constexpr int64_t kAcksPerSilence = 6;
 
 }  // namespace
 
-Incoming::Incoming(std::shared_ptr<Context> context, uint32_t worker, NodeId from,
+Incoming::Incoming(std::shared_ptr<Context> context, uint32_t worker, const wire::Hello& hello,
                    std::unique_ptr<env::Stream> stream, Callback<void(Incoming&)> on_gone)
     : context_(std::move(context)),
       receiver_(*context_->options.receivers[worker]),
       counters_(context_->worker_counters[worker]),
-      from_(from),
+      from_(hello.node),
+      from_worker_(hello.worker),
+      life_(context_->lives.find(hello.node, hello.state)),
       stream_(std::move(stream)),
       on_gone_(std::move(on_gone)),
       reader_(*stream_, *this, kReadBufferBytes),
@@ -30,6 +32,12 @@ void Incoming::start() {
   reader_.start(weak_from_this());
 }
 
+/// What this node knows of others: from its own connections, and by hearsay.
+void Incoming::tell_lives() {
+  const std::vector<wire::Life> lives = context_->lives.all(from_);
+  if (!lives.empty()) writer_.send(wire::encode(lives));
+}
+
 void Incoming::close() {
   open_ = false;
   ack_timer_.cancel();
@@ -37,13 +45,26 @@ void Incoming::close() {
 }
 
 bool Incoming::on_frame(const wire::FrameHeader& header, SharedBytes payload) {
-  if (header.kind != wire::FrameKind::kBatch) {
-    return reject({StatusCode::kCorruption, "a " + std::string(wire::frame_kind_name(header.kind)) +
-                                                " frame among batches"});
-  }
+  acknowledge_later();
+  if (header.kind == wire::FrameKind::kBatch) return on_batch(std::move(payload));
+  if (header.kind == wire::FrameKind::kLives) return on_lives(payload);
+  return reject({StatusCode::kCorruption,
+                 "a " + std::string(wire::frame_kind_name(header.kind)) + " frame among batches"});
+}
+
+bool Incoming::on_lives(std::string_view payload) {
+  std::vector<wire::Life> lives;
+  if (Status status = wire::decode(payload, lives); !status) return reject(status);
+  context_->learn(lives);
+  // It says so first on each connection, and hears in turn. Unasked, this might come together with
+  // the answer to its hello.
+  tell_lives();
+  return open_;
+}
+
+bool Incoming::on_batch(SharedBytes payload) {
   counters_.frames_received.add();
   counters_.bytes_received.add(wire::kFrameHeaderBytes + payload.size());
-  acknowledge_later();
   wire::BatchReader records(std::move(payload));
   uint64_t count = 0;
   wire::BatchReader::Item item;
@@ -59,6 +80,9 @@ bool Incoming::on_frame(const wire::FrameHeader& header, SharedBytes payload) {
       case wire::BatchReader::Item::kResponse:
         receiver_.on_response(from_, std::move(records.response()));
         break;
+      case wire::BatchReader::Item::kDurable:
+        if (life_) life_->told(from_worker_, records.durable().sequence);
+        continue;
       case wire::BatchReader::Item::kMalformed:
       case wire::BatchReader::Item::kEnd:
         break;
@@ -101,6 +125,9 @@ void Incoming::acknowledge_later() {
                    // Behind one that is stuck there is no use for another.
                    if (self->writer_.idle()) {
                      self->writer_.send(wire::encode(wire::Received{self->reader_.bytes_read()}));
+                     // So that what the logs have promised here is known to more than one node
+                     // soon.
+                     self->tell_lives();
                    }
                  });
 }

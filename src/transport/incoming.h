@@ -15,7 +15,7 @@ namespace multiraft::transport {
 class Incoming final : public FrameReader::Handler, public std::enable_shared_from_this<Incoming> {
  public:
   /// `on_gone` runs when the connection has ended by itself, as the last thing.
-  Incoming(std::shared_ptr<Context> context, uint32_t worker, NodeId from,
+  Incoming(std::shared_ptr<Context> context, uint32_t worker, const wire::Hello& hello,
            std::unique_ptr<env::Stream> stream, Callback<void(Incoming&)> on_gone);
 
   void start();
@@ -26,13 +26,18 @@ class Incoming final : public FrameReader::Handler, public std::enable_shared_fr
   void on_end(const Status& status) override;
 
  private:
+  bool on_lives(std::string_view payload);
+  bool on_batch(SharedBytes payload);
   bool reject(const Status& why);
+  void tell_lives();
   void acknowledge_later();
 
   const std::shared_ptr<Context> context_;
   Receiver& receiver_;
   Counters& counters_;
   const NodeId from_;
+  const uint32_t from_worker_;
+  const std::shared_ptr<LifeTable::Entry> life_;  ///< Of the sender. May be null.
   const std::unique_ptr<env::Stream> stream_;
   Callback<void(Incoming&)> on_gone_;
   FrameReader reader_;

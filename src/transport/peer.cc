@@ -1,6 +1,7 @@
 #include "transport/peer.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "base/coverage.h"
@@ -11,7 +12,6 @@ namespace {
 constexpr int64_t kBackoffMinNs = 20 * env::kMillisecond;
 /// For frames that say how much was read.
 constexpr size_t kReadBufferBytes = 512;
-constexpr size_t kPayloadBytesMax = 64;
 
 }  // namespace
 
@@ -40,7 +40,7 @@ bool Peer::make_room(size_t record_bytes) {
   if (gathering_ && gathering_->frame_bytes() >= limits::kFrameBatchBytesTarget) {
     full_.push_back(std::move(gathering_));
     flushed_ = false;
-    if (state_ == State::kReady && !writing_) write_next();
+    if (state_ == State::kReady && !write_under_way()) write_next();
   }
   if (!gathering_) {
     gathering_ = spare_ ? std::move(spare_) : std::make_unique<wire::BatchEncoder>();
@@ -56,7 +56,7 @@ bool Peer::make_room(size_t record_bytes) {
 void Peer::flush() {
   if (!gathering_) return;
   flushed_ = true;
-  if (state_ == State::kReady && !writing_) write_next();
+  if (state_ == State::kReady && !write_under_way()) write_next();
 }
 
 void Peer::write_next() {
@@ -68,6 +68,12 @@ void Peer::write_next() {
     flushed_ = false;
   } else {
     return;
+  }
+  const uint64_t durable = context_->options.receivers[worker_]->durable_sequence();
+  if (durable > durable_told_) {
+    writing_->add(wire::Durable{durable});
+    queued_bytes_ += wire::BatchEncoder::kDurableBytes;
+    durable_told_ = durable;
   }
   bytes_sent_ += writing_->frame_bytes();
   watch_silence();
@@ -111,13 +117,44 @@ void Peer::welcomed(Dialed dialed) {
   backoff_ns_ = kBackoffMinNs;
   reported_.clear();
   bytes_sent_ = bytes_received_ = 0;
-  reader_ = std::make_unique<FrameReader>(*stream_, *this, kReadBufferBytes, kPayloadBytesMax);
+  reader_ = std::make_unique<FrameReader>(*stream_, *this, kReadBufferBytes, wire::kLivesBytesMax);
   reader_->start(weak_from_this());
+  durable_told_ = 0;
+  send_lives();
   // What gathered while there was no connection has waited long enough.
   flush();
 }
 
+void Peer::greet() {
+  if (state_ == State::kIdle) connect();
+}
+
+void Peer::send_lives() {
+  if (context_->options.identity.state.empty()) return;
+  lives_frame_ = wire::encode(context_->lives.all(node_));
+  bytes_sent_ += lives_frame_.size();
+  watch_silence();
+  const std::array<std::string_view, 1> parts = {lives_frame_};
+  stream_->write(parts, [weak = weak_from_this()](Status status) {
+    const auto self = weak.lock();
+    if (!self || self->state_ != State::kReady) return;
+    if (!status) return self->failed(status);
+    self->lives_frame_.clear();
+    self->write_next();
+  });
+}
+
 bool Peer::on_frame(const wire::FrameHeader& header, SharedBytes payload) {
+  if (header.kind == wire::FrameKind::kLives) {
+    std::vector<wire::Life> lives;
+    if (Status status = wire::decode(payload, lives); !status) {
+      counters_.frames_rejected.add();
+      failed(status);
+      return false;
+    }
+    context_->learn(lives);
+    return true;
+  }
   wire::Received received;
   if (header.kind != wire::FrameKind::kReceived || !wire::decode(payload, received) ||
       received.bytes > bytes_sent_) {
@@ -178,6 +215,7 @@ bool Peer::drop_connection() {
   full_.clear();
   gathering_.reset();
   writing_.reset();
+  lives_frame_.clear();
   queued_bytes_ = 0;
   flushed_ = false;
   return connected;

@@ -36,6 +36,8 @@ class Peer final : public FrameReader::Handler, public std::enable_shared_from_t
   /// Sends what was queued, at once or behind the write under way.
   void flush();
 
+  /// Connects although nothing is to be sent, once.
+  void greet();
   /// Another address ends the connection to the old one.
   void set_address(const env::Address& address);
   /// The node has connected to us: it is there, and this is how it is called since its last start.
@@ -65,7 +67,9 @@ class Peer final : public FrameReader::Handler, public std::enable_shared_from_t
   void wait_and_retry();
   void retry();
   void report(const Status& why);
+  void send_lives();
   bool anything_queued() const { return gathering_ || !full_.empty() || writing_; }
+  bool write_under_way() const { return writing_ || !lives_frame_.empty(); }
 
   const std::shared_ptr<Context> context_;
   const uint32_t worker_;
@@ -82,7 +86,9 @@ class Peer final : public FrameReader::Handler, public std::enable_shared_from_t
   Batch writing_;
   Batch spare_;
   size_t queued_bytes_ = 0;
-  bool flushed_ = false;  ///< gathering_ may go as it is.
+  bool flushed_ = false;       ///< gathering_ may go as it is.
+  std::string lives_frame_;    ///< Being sent, the first thing on each connection.
+  uint64_t durable_told_ = 0;  ///< On this connection.
 
   // The connection.
   std::shared_ptr<Dialer> dialer_;

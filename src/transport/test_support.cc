@@ -115,6 +115,10 @@ TestNode::TestNode(env::Environment& env, uint64_t id, Setup setup) : id_(id) {
   options.on_problem = [this](const Status& status) {
     problems_.change([&](std::vector<Status>& all) { all.push_back(status); });
   };
+  options.on_older_state = [this](const OlderState& older) {
+    older_states_.change([&](std::vector<OlderState>& all) { all.push_back(older); });
+  };
+  options.on_lives_changed = [this] { lives_changes_.change([](int& count) { ++count; }); };
   if (setup.adjust) setup.adjust(options);
   auto started = Transport::start(std::move(options), env);
   MR_ASSERT_MSG(started.is_ok(), started.status().message().c_str());

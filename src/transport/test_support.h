@@ -2,6 +2,7 @@
 // Nodes with transports on the loopback interface, for tests. Nothing here sleeps: what a test
 // waits for is a condition, and the deadline only ends a test that has failed.
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <memory>
@@ -76,7 +77,10 @@ class RecordingReceiver final : public Receiver {
   void on_batch_end(NodeId from) override;
   void on_disconnected(NodeId node, bool ever_connected) override;
 
+  uint64_t durable_sequence() override { return durable; }
+
   Watched<Seen> seen;
+  std::atomic<uint64_t> durable{0};
   /// Runs on the worker's thread after a request was recorded.
   std::function<void(NodeId, const wire::Request&)> answer;
 };
@@ -151,6 +155,9 @@ class TestNode {
   Status send_snapshot(NodeId to, std::unique_ptr<ChunkSource> source);
   std::vector<Status> problems() { return problems_.get(); }
   Watched<std::vector<Status>>& watched_problems() { return problems_; }
+  Watched<std::vector<OlderState>>& older_states() { return older_states_; }
+  /// Signalled whenever what is known of other nodes' lives may have changed.
+  Watched<int>& lives_changes() { return lives_changes_; }
 
   SnapshotInbox inbox;
   std::unique_ptr<Transport> transport;
@@ -162,6 +169,8 @@ class TestNode {
   std::unique_ptr<env::Executor> other_executor_;
   std::vector<std::unique_ptr<RecordingReceiver>> receivers_;
   Watched<std::vector<Status>> problems_;
+  Watched<std::vector<OlderState>> older_states_;
+  Watched<int> lives_changes_;
 };
 
 /// A connection made by hand, for what no transport would say.

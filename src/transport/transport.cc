@@ -35,6 +35,7 @@ class TransportImpl final : public Transport {
                      Callback<void(Status)> done) override;
   void call(const env::Address& address, wire::Request request, int64_t timeout_ns,
             env::Executor& executor, Callback<void(Result<wire::Response>)> done) override;
+  std::vector<wire::Life> lives() const override { return context_->lives.all(); }
   TransportStats stats() const override;
   void stop() override;
 
@@ -60,6 +61,7 @@ Status TransportImpl::open() {
   const TransportOptions& options = context_->options;
   MR_ASSERT(!options.workers.empty() && options.workers.size() <= UINT16_MAX);
   MR_ASSERT(options.workers.size() == options.receivers.size());
+  MR_ASSERT(options.recovered.size() <= wire::kWorkersMax);
   MR_ASSERT(options.identity.node && options.identity.node.value <= limits::kNodeIdMax);
   MR_ASSERT(!options.snapshot_receiver || options.snapshot_executor);
   call_desk_ = std::make_shared<CallDesk>(context_);
@@ -139,6 +141,7 @@ void TransportImpl::forget(NodeId node) {
   MutexLock lock(mutex_);
   if (stopped_) return;
   addresses_.erase(node.value);
+  context_->lives.forget(node);
   executor(0).post([doorman = doorman_, node] { doorman->book().forget(node); });
   for (uint32_t i = 0; i < context_->workers(); ++i) {
     executor(i).post([worker = workers_[i], node] { worker->forget(node); });

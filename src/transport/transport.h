@@ -18,6 +18,7 @@
 #include "base/status.h"
 #include "base/task.h"
 #include "env/env.h"
+#include "wire/life.h"
 #include "wire/messages.h"
 
 namespace multiraft::transport {
@@ -27,6 +28,17 @@ struct Identity {
   ClusterId cluster;  ///< 0: not a member yet; only requests of kind kJoin pass.
   NodeId node;
   uint64_t incarnation = 0;  ///< Drawn at every start; tells a restart from a pause.
+  wire::StateId state = {};  ///< Of the state directory. Empty: others need not watch its age.
+  uint64_t life = 0;  ///< How often the state directory was started from, this time included.
+};
+
+/// Another node refuses this one, and rightly: this state directory is an older copy, or the disk
+/// has lost what was durable (docs/adr/0010-older-state.md).
+struct OlderState {
+  NodeId teller;
+  env::Address address;  ///< Of the teller.
+  wire::Life known;      ///< What it knows of this node.
+  std::string text;      ///< For people.
 };
 
 /// Takes what arrives for one worker, on its executor's thread.
@@ -41,6 +53,9 @@ class Receiver {
   /// The connection to a node broke or could not be made: messages in flight may be lost, and
   /// requests without a response have an unknown outcome. Also called for every failed attempt.
   virtual void on_disconnected(NodeId node, bool ever_connected) = 0;
+  /// How far the worker's log is durable. Asked for each batch that leaves, so that nothing that
+  /// was promised is known elsewhere without it. 0: not to be told.
+  virtual uint64_t durable_sequence() { return 0; }
 };
 
 /// A worker's half. All calls on that worker's thread.
@@ -104,6 +119,14 @@ struct TransportOptions {
   /// keep what they have, the one its view and the other its chunks.
   int64_t snapshot_resume_max_ns = limits::kSnapshotResumeSeconds * env::kSecond;
   uint64_t snapshot_bytes_per_second = 0;  ///< 0: no throttle. All that leave, uncompressed.
+  /// Up to where the log of each worker was found at the start.
+  std::vector<uint64_t> recovered;
+  /// What this node knew of others when its last process wrote it down (Transport::lives()).
+  std::vector<wire::Life> lives;
+  /// lives() has more to tell than how logs have grown. Any thread. May be empty.
+  std::function<void()> on_lives_changed;
+  /// Told for every refusal. Any thread. May be empty.
+  std::function<void(const OlderState&)> on_older_state;
   /// Told what people should know: who was refused, or refuses us, and why. Any thread. Not called
   /// for every repetition. May be empty.
   std::function<void(const Status&)> on_problem;
@@ -146,6 +169,8 @@ class Transport {
   /// is no member yet asks to join. Runs on `executor`; answers go to `done`.
   virtual void call(const env::Address& address, wire::Request request, int64_t timeout_ns,
                     env::Executor& executor, Callback<void(Result<wire::Response>)> done) = 0;
+  /// What is known of other nodes' state directories. Any thread.
+  virtual std::vector<wire::Life> lives() const { return {}; }
   virtual TransportStats stats() const = 0;
   /// Closes everything. Not from a worker's thread; before the executors stop.
   virtual void stop() = 0;

@@ -27,7 +27,7 @@ bool WorkerTransportImpl::queue(NodeId to, const Record& record) {
 }
 
 bool WorkerTransportImpl::send(NodeId to, const wire::GroupMessage& message) {
-  return queue(to, message);
+  return !context_->silent() && queue(to, message);
 }
 
 bool WorkerTransportImpl::send(NodeId to, wire::Request request) {
@@ -50,6 +50,11 @@ void WorkerTransportImpl::set_address(NodeId node, const env::Address& address) 
   const auto [entry, is_new] = peers_.try_emplace(node.value);
   if (is_new) {
     entry->second = std::make_shared<Peer>(context_, worker_, node, address, random_.next());
+    // Nodes that have nothing to say to each other at present must hear once what the other knows.
+    if (worker_ == 0 && !context_->options.identity.state.empty()) {
+      const std::shared_ptr<Peer> peer = entry->second;
+      peer->greet();
+    }
     return;
   }
   const std::shared_ptr<Peer> peer = entry->second;
@@ -83,7 +88,7 @@ void WorkerTransportImpl::adopt(const wire::Hello& hello, std::unique_ptr<env::S
   if (closed_) return;
   const Sender sender{hello.node, hello.worker};
   auto connection = std::make_shared<Incoming>(
-      context_, worker_, hello.node, std::move(stream), [this, sender](Incoming& gone) {
+      context_, worker_, hello, std::move(stream), [this, sender](Incoming& gone) {
         const auto found = incoming_.find(sender);
         if (found != incoming_.end() && found->second.get() == &gone) incoming_.erase(found);
       });

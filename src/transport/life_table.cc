@@ -1,0 +1,135 @@
+#include "transport/life_table.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/coverage.h"
+#include "base/limits.h"
+
+namespace multiraft::transport {
+namespace {
+
+/// A node that was emptied so often is not told from one that was not.
+constexpr size_t kStatesMax = 4;
+
+}  // namespace
+
+std::string why_older(const wire::Hello& hello, const wire::Life& known) {
+  if (hello.state != known.state || hello.incarnation == known.incarnation) return {};
+  if (hello.life < known.number) {
+    return "this is its start number " + std::to_string(hello.life) + ", but number " +
+           std::to_string(known.number) + " has been here";
+  }
+  if (hello.life == known.number) {
+    // Each start is counted, durably, before it is told.
+    return "its start number " + std::to_string(hello.life) + " was another process";
+  }
+  for (size_t worker = 0; worker < known.durable.size(); ++worker) {
+    const uint64_t found = worker < hello.recovered.size() ? hello.recovered[worker] : 0;
+    if (found >= known.durable[worker]) continue;
+    return "its log " + std::to_string(worker) + " ends with batch " + std::to_string(found) +
+           ", but batch " + std::to_string(known.durable[worker]) + " was durable in it";
+  }
+  return {};
+}
+
+void LifeTable::Entry::told(uint32_t worker, uint64_t sequence) {
+  if (worker >= durable.size()) return;
+  std::atomic<uint64_t>& slot = durable[worker];
+  uint64_t before = slot.load(std::memory_order_relaxed);
+  while (before < sequence &&
+         !slot.compare_exchange_weak(before, sequence, std::memory_order_relaxed)) {
+  }
+}
+
+Status LifeTable::judge(const wire::Hello& hello, wire::Life& known) const {
+  if (hello.state.empty()) return Status::ok();
+  MutexLock lock(mutex_);
+  const Entry* entry = find_locked(hello.node, hello.state);
+  if (!entry) return Status::ok();
+  wire::Life life = life_of(hello.node, *entry);
+  const std::string why = why_older(hello, life);
+  if (why.empty()) return Status::ok();
+  MR_COVERAGE("older state directory refused");
+  known = std::move(life);
+  return {StatusCode::kOlderState, "the state directory of node " + to_string(hello.node) +
+                                       " is an older copy, or has lost writes: " + why};
+}
+
+bool LifeTable::note(const wire::Hello& hello) {
+  return learn({hello.node, hello.state, hello.life, hello.incarnation, hello.recovered});
+}
+
+bool LifeTable::learn(const wire::Life& life) {
+  if (life.state.empty() || life.node == self_ || life.node.value == 0) return false;
+  MutexLock lock(mutex_);
+  Entry* entry = find_or_add(life.node, life.state);
+  if (!entry) return false;
+  for (size_t i = 0; i < life.durable.size(); ++i) {
+    entry->told(static_cast<uint32_t>(i), life.durable[i]);
+  }
+  if (life.number <= entry->number) return false;
+  entry->number = life.number;
+  entry->incarnation = life.incarnation;
+  return true;
+}
+
+std::shared_ptr<LifeTable::Entry> LifeTable::find(NodeId node, const wire::StateId& state) const {
+  MutexLock lock(mutex_);
+  const auto found = nodes_.find(node.value);
+  if (found == nodes_.end()) return nullptr;
+  for (const auto& entry : found->second) {
+    if (entry->state == state) return entry;
+  }
+  return nullptr;
+}
+
+std::vector<wire::Life> LifeTable::all(NodeId except) const {
+  std::vector<wire::Life> lives;
+  MutexLock lock(mutex_);
+  for (const auto& [node, states] : nodes_) {
+    if (NodeId(node) == except) continue;
+    for (const auto& entry : states) lives.push_back(life_of(NodeId(node), *entry));
+  }
+  std::sort(lives.begin(), lives.end(),
+            [](const wire::Life& a, const wire::Life& b) { return a.node < b.node; });
+  return lives;
+}
+
+void LifeTable::forget(NodeId node) {
+  MutexLock lock(mutex_);
+  nodes_.erase(node.value);
+}
+
+LifeTable::Entry* LifeTable::find_locked(NodeId node, const wire::StateId& state) const {
+  const auto found = nodes_.find(node.value);
+  if (found == nodes_.end()) return nullptr;
+  for (const auto& entry : found->second) {
+    if (entry->state == state) return entry.get();
+  }
+  return nullptr;
+}
+
+LifeTable::Entry* LifeTable::find_or_add(NodeId node, const wire::StateId& state) {
+  if (Entry* entry = find_locked(node, state)) return entry;
+  if (nodes_.size() >= limits::kNodesMax && !nodes_.contains(node.value)) return nullptr;
+  States& states = nodes_[node.value];
+  if (states.size() >= kStatesMax) states.erase(states.begin());
+  states.push_back(std::make_shared<Entry>());
+  states.back()->state = state;
+  return states.back().get();
+}
+
+wire::Life LifeTable::life_of(NodeId node, const Entry& entry) {
+  wire::Life life{node, entry.state, entry.number, entry.incarnation, {}};
+  size_t workers = 0;
+  for (size_t i = 0; i < entry.durable.size(); ++i) {
+    const uint64_t sequence = entry.durable[i].load(std::memory_order_relaxed);
+    life.durable.push_back(sequence);
+    if (sequence != 0) workers = i + 1;
+  }
+  life.durable.resize(workers);
+  return life;
+}
+
+}  // namespace multiraft::transport

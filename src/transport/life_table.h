@@ -1,0 +1,71 @@
+#pragma once
+// What this process was told of every node's past: how often it was started, and how far the logs
+// of its workers were durable. A node that starts with less than it has told lost what it promised:
+// its state directory is an older copy, and it must not vote (docs/adr/0010-older-state.md).
+
+#include <absl/container/flat_hash_map.h>
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/mutex.h"
+#include "wire/handshake.h"
+#include "wire/life.h"
+
+namespace multiraft::transport {
+
+/// Why the one who says this hello is older than what is known of it; empty where it is not. All
+/// that was told by its own process, and by those before it, is covered by what it recovered.
+std::string why_older(const wire::Hello& hello, const wire::Life& known);
+
+/// One a process. Any thread.
+class LifeTable {
+ public:
+  /// One node with one state directory. Told of by the connections from it, for each frame: no
+  /// lock.
+  class Entry {
+   public:
+    /// The log of that worker of the node is durable up to `sequence`.
+    void told(uint32_t worker, uint64_t sequence);
+
+   private:
+    friend class LifeTable;
+    wire::StateId state;
+    uint64_t number = 0;
+    uint64_t incarnation = 0;
+    /// Of several connections' threads. Only grows.
+    std::array<std::atomic<uint64_t>, wire::kWorkersMax> durable{};
+  };
+
+  explicit LifeTable(NodeId self) : self_(self) {}
+
+  /// Ok, or kOlderState and in `known` what speaks against the one who says this hello.
+  Status judge(const wire::Hello& hello, wire::Life& known) const;
+  /// It was welcome. Whether it is another process than the one that was known.
+  bool note(const wire::Hello& hello);
+  /// What another node knows, or what this one knew before it was started. As note().
+  bool learn(const wire::Life& life);
+  /// Null where the node is not known, or says nothing of its state directory.
+  std::shared_ptr<Entry> find(NodeId node, const wire::StateId& state) const;
+  /// All but `except`, for others to learn.
+  std::vector<wire::Life> all(NodeId except = {}) const;
+  /// It left the cluster for good.
+  void forget(NodeId node);
+
+ private:
+  /// Of one node, the newest at the end: an emptied state directory is another one.
+  using States = std::vector<std::shared_ptr<Entry>>;
+
+  Entry* find_locked(NodeId node, const wire::StateId& state) const MR_REQUIRES(mutex_);
+  Entry* find_or_add(NodeId node, const wire::StateId& state) MR_REQUIRES(mutex_);
+  static wire::Life life_of(NodeId node, const Entry& entry) MR_REQUIRES(mutex_);
+
+  const NodeId self_;
+  mutable Mutex mutex_;
+  absl::flat_hash_map<uint64_t, States> nodes_ MR_GUARDED_BY(mutex_);
+};
+
+}  // namespace multiraft::transport
