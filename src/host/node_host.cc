@@ -258,7 +258,11 @@ Status NodeHostImpl::start_transport() {
   for (auto& worker : workers_) {
     options.workers.push_back(&worker->executor());
     options.receivers.push_back(worker.get());
+    options.recovered.push_back(worker->durable_sequence());  // Its thread does nothing yet.
   }
+  options.lives = options_.lives;
+  options.on_lives_changed = options_.on_lives_changed;
+  options.on_older_state = options_.on_older_state;
   options.snapshot_receiver = snapshots_.get();
   options.snapshot_executor = snapshot_executor_.get();
   options.snapshot_bytes_per_second = options_.snapshot_bytes_per_second;

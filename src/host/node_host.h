@@ -35,6 +35,11 @@ namespace multiraft::host {
 struct HostOptions {
   std::string state_dir;
   transport::Identity identity;
+  /// What an earlier process of this node knew of others (Transport::lives()).
+  std::vector<wire::Life> lives;
+  /// Any thread. May be null: that there is more to know, and that this node's state is too old.
+  std::function<void()> on_lives_changed;
+  std::function<void(const transport::OlderState&)> on_older_state;
   env::Address listen;
   uint32_t workers = 1;
   int64_t heartbeat_ns = 100 * env::kMillisecond;   ///< One core tick.

@@ -116,6 +116,7 @@ class Worker final : public GroupServices, public transport::Receiver {
   void on_response(NodeId from, wire::Response response) override;
   void on_batch_end(NodeId from) override;
   void on_disconnected(NodeId node, bool ever_connected) override;
+  uint64_t durable_sequence() override { return log_ ? log_->durable_sequence() : 0; }
 
  private:
   struct Mail {

@@ -139,6 +139,10 @@ class Log {
   /// When the oldest write that has not completed was submitted; nullopt when idle. Liveness
   /// watches it: a stalled disk must lose leadership (trap 37).
   virtual std::optional<env::MonotonicTime> oldest_pending_write() const = 0;
+  /// The newest batch that is durable, and with it all before: what was found at open(), then what
+  /// durable callbacks reported. A later open() of the same directory finds no less, unless the
+  /// disk has lost what it had promised, or the directory is an older copy.
+  virtual uint64_t durable_sequence() const = 0;
   virtual LogStats stats() const = 0;
   /// Writes out what is staged and waits for it. No callback comes afterwards.
   virtual void close() = 0;

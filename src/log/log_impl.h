@@ -39,6 +39,7 @@ class LogImpl final : public Log {
   void compact(GroupId group, const raft::Snapshot& mark) override;
   uint64_t bytes_pending() const override;
   std::optional<env::MonotonicTime> oldest_pending_write() const override;
+  uint64_t durable_sequence() const override { return durable_sequence_; }
   LogStats stats() const override;
   void close() override;
 
