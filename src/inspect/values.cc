@@ -130,7 +130,8 @@ object to_json(const meta::NodeFacts& facts) {
           {"cluster", hex(facts.cluster.value)},
           {"uuid", hex(facts.uuid.high) + hex(facts.uuid.low)},
           {"phase", std::string(phase_name(facts.phase))},
-          {"serial_floor", facts.serial_floor}};
+          {"serial_floor", facts.serial_floor},
+          {"life", facts.life}};
 }
 
 array to_json(const meta::AddressBook& book) {

@@ -9,7 +9,7 @@ namespace multiraft::meta {
 namespace {
 
 constexpr uint64_t kMagic = 0x5245455054464d52;  // "RMFTPEER"
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
 
 }  // namespace
 
@@ -24,6 +24,8 @@ std::string encode_addresses(const AddressBook& book) {
     out.u64(address.node.value);
     out.sized(address.raft_address);
   }
+  out.u32(static_cast<uint32_t>(book.lives.size()));
+  for (const wire::Life& life : book.lives) wire::encode(life, out);
   out.u32(crc32c(bytes));
   return bytes;
 }
@@ -41,6 +43,12 @@ Result<AddressBook> decode_addresses(std::string_view bytes) {
     address.node.value = in.u64();
     address.raft_address = in.sized();
     book.nodes.push_back(std::move(address));
+  }
+  const uint32_t lives = in.u32();
+  for (uint32_t i = 0; i < lives && !in.failed(); ++i) {
+    wire::Life life;
+    if (!wire::decode(in, life)) return corrupt("offset 24: a malformed life");
+    book.lives.push_back(std::move(life));
   }
   const size_t checked = in.position();
   const uint32_t crc = in.u32();

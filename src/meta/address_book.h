@@ -1,7 +1,8 @@
 #pragma once
-// The file `state_dir/peers`: where the other nodes were last reached. After a restart of
-// everything the members of group 0 must find each other before any of them has a registry to look
-// into.
+// The file `state_dir/peers`: where the other nodes were last reached, and what was known of their
+// state directories. After a restart of everything the members of group 0 must find each other
+// before any of them has a registry to look into, and must notice if one of them comes with less
+// than it had.
 
 #include <string>
 #include <string_view>
@@ -9,6 +10,7 @@
 
 #include "base/ids.h"
 #include "base/status.h"
+#include "wire/life.h"
 
 namespace multiraft::meta {
 
@@ -23,6 +25,8 @@ struct AddressBook {
   /// states of the registry, which must not replace what is known since.
   LogIndex version;
   std::vector<NodeAddress> nodes;
+  /// As of some moment: logs have grown since. Lives are written down soon after they are heard of.
+  std::vector<wire::Life> lives = {};
   friend bool operator==(const AddressBook&, const AddressBook&) = default;
 };
 

@@ -85,6 +85,14 @@ void Controller::on_applied(GroupId group, LogIndex) {
   if (Work* work = live_.load(std::memory_order_acquire)) work->applied();
 }
 
+void Controller::on_lives_changed() {
+  if (Work* work = live_.load(std::memory_order_acquire)) work->lives_changed();
+}
+
+void Controller::on_older_state(const transport::OlderState& told) {
+  if (Work* work = live_.load(std::memory_order_acquire)) work->older_state(told);
+}
+
 void Controller::on_stray_message(GroupId group, NodeId from_node, ReplicaId from, ReplicaId) {
   if (Work* work = live_.load(std::memory_order_acquire)) {
     work->notices().on_stray(group, from_node, from);

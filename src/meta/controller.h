@@ -36,6 +36,10 @@ struct ControllerCallbacks {
   std::function<void()> on_removed;
   /// The cluster refused to let the node join, for good. Exit status 4.
   std::function<void(const Status&)> on_refused;
+  /// Once: the state directory is an older copy, or its disk has lost writes, and the other members
+  /// of its groups can do without it: its replicas are to be given up (repair.h). The text is for
+  /// people.
+  std::function<void(const Status&)> on_older_state;
   /// Any thread. The disk failed: exit status 5, or 3 for kCorruption.
   std::function<void(const Status&)> on_fatal;
   /// Any thread.
@@ -72,6 +76,10 @@ class Controller final : public host::HostObserver {
   /// the last voter; the rest as above. Where it takes longer it goes on by itself.
   void remove_member(GroupId group, NodeId node, env::Executor& reply_on,
                      Callback<void(Status)> done);
+
+  /// What the transport is told (host::HostOptions). Any thread.
+  void on_lives_changed();
+  void on_older_state(const transport::OlderState& told);
 
   // -- host::HostObserver
   void on_leadership(GroupId group, const raft::SoftState& state, Term term) override;

@@ -31,6 +31,10 @@ Controller::Work::Work(host::NodeHost& host, env::Environment& env, NodeIdentity
       departure_(context_, addresses_, [this] { removed(); }),
       notices_(context_),
       join_server_(context_),
+      older_state_(context_, addresses_, files_.facts().life,
+                   [this](const Status& why) {
+                     if (callbacks_.on_older_state) callbacks_.on_older_state(why);
+                   }),
       bootstrap_backoff_(options.heartbeat_ns / 5, options.election_ns),
       publish_backoff_(options.heartbeat_ns, 10 * options.election_ns) {
   for (const auto& [group, replica] : recovered_) {
@@ -52,7 +56,7 @@ Status Controller::Work::check_start() const {
                   "the log of group 0 is gone although the node is a member of a cluster. Remove "
                   "it from the cluster, wipe its state directory and join it again");
   }
-  if (facts.phase == NodePhase::kJoining && !context_.registry_replica && !options_.join) {
+  if (facts.phase == NodePhase::kJoining && !context_.registry_replica && join_targets().empty()) {
     return Status(StatusCode::kInvalidArgument,
                   "the node has begun to join a cluster and needs -join to go on");
   }
@@ -81,6 +85,18 @@ void Controller::Work::start() {
   registry_changed();
 }
 
+void Controller::Work::lives_changed() {
+  if (lives_posted_.exchange(true)) return;
+  context_.executor.post(context_.guard([this] {
+    lives_posted_.store(false);
+    files_.save_lives();
+  }));
+}
+
+void Controller::Work::older_state(const transport::OlderState& told) {
+  context_.executor.post(context_.guard([this, told] { older_state_.told(told); }));
+}
+
 /// What happened before anybody listened.
 void Controller::Work::look_around() {
   context_.host.list(
@@ -97,6 +113,7 @@ void Controller::Work::look_around() {
 }
 
 void Controller::Work::stop() {
+  files_.save_lives();
   operations_.fail_all(Status(StatusCode::kUnknownOutcome, "this node stops"));
   context_.stop();
 }
@@ -115,6 +132,19 @@ void Controller::Work::found_cluster() {
       context_.guard_posted([this](const Status& status) { registry_replica_created(status); }));
 }
 
+/// A node that gave up its replicas knows others of its cluster; -join may lead to one that is
+/// gone.
+std::vector<env::Address> Controller::Work::join_targets() const {
+  std::vector<env::Address> targets;
+  if (options_.join) targets.push_back(*options_.join);
+  if (!files_.facts().cluster) return targets;
+  for (const NodeAddress& node : files_.addresses().nodes) {
+    auto address = env::Address::parse(node.raft_address);
+    if (address && node.node != context_.self) targets.push_back(*address);
+  }
+  return targets;
+}
+
 void Controller::Work::join() {
   JoinRequest request;
   request.cluster = files_.facts().cluster;
@@ -123,7 +153,7 @@ void Controller::Work::join() {
   request.raft_address = options_.raft_address;
   request.api_address = options_.api_address;
   request.initial_group = options_.initial_group;
-  joiner_.emplace(context_, *options_.join, std::move(request));
+  joiner_.emplace(context_, join_targets(), std::move(request));
   joiner_->start([this](const JoinAnswer& answer) { accepted(answer); },
                  [this](const Status& status) {
                    if (callbacks_.on_refused) callbacks_.on_refused(status);
@@ -314,11 +344,12 @@ void Controller::Work::admin(NodeId from, const AdminRequest& request,
   } else if (const auto* query = std::get_if<LeaderQuery>(&request)) {
     context_.host.status(
         query->group, context_.executor,
-        context_.guard_posted(
-            [respond = std::move(respond)](const Result<host::ReplicaStatus>& status) mutable {
-              const bool known = status && status->raft.soft_state.leader != raft::kNoReplica;
-              respond(StatusCode::kOk, encode_leader_known(known));
-            }));
+        context_.guard_posted([from, respond = std::move(respond)](
+                                  const Result<host::ReplicaStatus>& status) mutable {
+          const bool known = status && status->raft.soft_state.leader != raft::kNoReplica &&
+                             status->raft.soft_state.leader.node() != from;
+          respond(StatusCode::kOk, encode_leader_known(known));
+        }));
   } else if (std::get_if<IdentityProbe>(&request)) {
     respond(StatusCode::kOk, encode(context_.uuid));
   } else if (const auto* news = std::get_if<AddressNews>(&request)) {

@@ -14,6 +14,7 @@
 #include "meta/membership.h"
 #include "meta/node_context.h"
 #include "meta/node_files.h"
+#include "meta/older_state.h"
 #include "meta/operations.h"
 #include "meta/reconcile.h"
 
@@ -37,14 +38,17 @@ class Controller::Work {
 
   void leadership(GroupId group, const raft::SoftState& state);
   void conf_state(GroupId group, const raft::ConfState& state);
-  /// Any thread.
+  /// Any thread, these three.
   void applied();
+  void lives_changed();
+  void older_state(const transport::OlderState& told);
   void request(NodeId from, const wire::Request& request, JoinServer::Respond respond);
 
  private:
   void look_around();
   void found_cluster();
   void join();
+  std::vector<env::Address> join_targets() const;
   void accepted(const JoinAnswer& answer);
   void enter_registry(const JoinAnswer& answer);
   void registry_replica_created(const Status& status);
@@ -70,10 +74,12 @@ class Controller::Work {
   Departure departure_;
   RemovalNotices notices_;
   JoinServer join_server_;
+  OlderStateWatch older_state_;
   std::optional<Joiner> joiner_;
 
   std::shared_ptr<const RegistryView> seen_ = std::make_shared<const RegistryView>();
   std::atomic<bool> change_posted_{false};
+  std::atomic<bool> lives_posted_{false};
   bool registry_state_known_ = false;
   bool bootstrapping_ = false;
   bool publishing_ = false;

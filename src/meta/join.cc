@@ -96,7 +96,7 @@ void Joiner::try_again(const std::string& why) {
     context_.log(raft::LogLevel::kInfo, "join through " + next_.to_string() + ", attempt " +
                                             std::to_string(attempts_) + ": " + why);
   }
-  next_ = target_;
+  next_ = targets_[attempts_ % targets_.size()];
   hops_ = 0;
   context_.after(backoff_.next(context_.random), [this] { attempt(); });
 }

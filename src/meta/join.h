@@ -2,20 +2,22 @@
 // How a node enters the cluster: the side that asks, and the side that answers.
 
 #include <cstdint>
+#include <vector>
 
 #include "meta/messages.h"
 #include "meta/node_context.h"
 
 namespace multiraft::meta {
 
-/// Asks until there is an answer: first the address of -join, then the leader it is sent to. On the
-/// controller's executor.
+/// Asks until there is an answer: the address of -join and other nodes that it knows in turns, and
+/// then the leader it is sent to. On the controller's executor.
 class Joiner {
  public:
-  Joiner(NodeContext& context, env::Address target, JoinRequest request)
+  /// At least one target.
+  Joiner(NodeContext& context, std::vector<env::Address> targets, JoinRequest request)
       : context_(context),
-        target_(std::move(target)),
-        next_(target_),
+        targets_(std::move(targets)),
+        next_(targets_.front()),
         request_(std::move(request)),
         backoff_(100 * env::kMillisecond, env::kSecond) {}
 
@@ -30,7 +32,7 @@ class Joiner {
   void refused(StatusCode code, const std::string& why);
 
   NodeContext& context_;
-  const env::Address target_;
+  const std::vector<env::Address> targets_;
   env::Address next_;
   const JoinRequest request_;
   Callback<void(JoinAnswer)> accepted_;

@@ -64,7 +64,8 @@ struct RemovedNotice {
   ReplicaId replica;
   friend bool operator==(const RemovedNotice&, const RemovedNotice&) = default;
 };
-/// -> LeaderKnown. Does the receiver's replica of the group know a leader?
+/// -> LeaderKnown. Does the receiver's replica of the group know a leader on another node than the
+/// one that asks?
 struct LeaderQuery {
   GroupId group;
   friend bool operator==(const LeaderQuery&, const LeaderQuery&) = default;

@@ -87,7 +87,9 @@ TEST(Messages, RandomBytes_NeverCrash) {
 }
 
 TEST(AddressBook, ComesBackEqualAndAnyDamageIsNoticed) {
-  const AddressBook book{LogIndex(44), {{NodeId(1), "one:1"}, {NodeId(3), ":8080"}}};
+  const AddressBook book{LogIndex(44),
+                         {{NodeId(1), "one:1"}, {NodeId(3), ":8080"}},
+                         {{NodeId(3), {1, 2}, 3, 4, {5, 6}}}};
   const std::string bytes = encode_addresses(book);
   EXPECT_EQ(*decode_addresses(bytes), book);
   expect_exact(bytes, decode_addresses);
@@ -99,14 +101,19 @@ TEST(AddressBook, ComesBackEqualAndAnyDamageIsNoticed) {
 }
 
 TEST(AddressBook, Bytes_AreTheDocumentedOnes) {
-  const std::string bytes = encode_addresses({LogIndex(5), {{NodeId(2), "h:1"}}});
+  const std::string bytes =
+      encode_addresses({LogIndex(5), {{NodeId(2), "h:1"}}, {{NodeId(2), {3, 4}, 5, 6, {7}}}});
   EXPECT_EQ(bytes.substr(0, 8), "RMFTPEER");
-  EXPECT_EQ(bytes.substr(8, 4), std::string("\1\0\0\0", 4));
+  EXPECT_EQ(bytes.substr(8, 4), std::string("\2\0\0\0", 4));
   EXPECT_EQ(bytes.substr(12, 8), std::string("\5\0\0\0\0\0\0\0", 8));
   EXPECT_EQ(bytes.substr(20, 4), std::string("\1\0\0\0", 4));
   EXPECT_EQ(bytes.substr(24, 8), std::string("\2\0\0\0\0\0\0\0", 8));
   EXPECT_EQ(bytes.substr(32, 7), std::string("\3\0\0\0h:1", 7));
-  EXPECT_EQ(bytes.size(), 43u);
+  EXPECT_EQ(bytes.substr(39, 4), std::string("\1\0\0\0", 4));
+  for (size_t i = 0; i < 5; ++i) EXPECT_EQ(bytes[43 + 8 * i], static_cast<char>(2 + i));
+  EXPECT_EQ(bytes.substr(83, 4), std::string("\1\0\0\0", 4));
+  EXPECT_EQ(bytes[87], 7);
+  EXPECT_EQ(bytes.size(), 99u);
 }
 
 }  // namespace

@@ -4,6 +4,16 @@
 
 namespace multiraft::meta {
 
+Result<AddressBook> read_addresses(env::FileSystem& fs, const std::string& state_dir) {
+  const std::string path = state_dir + "/peers";
+  auto exists = fs.exists(path);
+  if (!exists) return exists.status();
+  if (!*exists) return AddressBook{};
+  auto bytes = fs.read_file(path);
+  if (!bytes) return bytes.status();
+  return decode_addresses(*bytes);
+}
+
 NodeFiles::NodeFiles(NodeContext& context, NodeIdentity& identity,
                      std::function<void(const Status&)> fatal)
     : context_(context),
@@ -20,11 +30,7 @@ NodeFiles::~NodeFiles() { close(); }
 void NodeFiles::close() { thread_->stop(); }
 
 void NodeFiles::load_addresses() {
-  env::FileSystem& fs = context_.env.file_system();
-  auto exists = fs.exists(addresses_path_);
-  if (!exists || !*exists) return;
-  auto bytes = fs.read_file(addresses_path_);
-  auto addresses = bytes ? decode_addresses(*bytes) : bytes.status();
+  auto addresses = read_addresses(context_.env.file_system(), identity_.state_dir());
   if (addresses) {
     addresses_ = std::move(*addresses);
   } else {
@@ -50,6 +56,18 @@ void NodeFiles::change(const std::function<void(NodeFacts&)>& change, Task durab
 void NodeFiles::save_addresses(AddressBook addresses) {
   if (addresses.nodes == addresses_.nodes) return;
   addresses_ = std::move(addresses);
+  addresses_.lives = context_.host.transport().lives();
+  write_addresses();
+}
+
+void NodeFiles::save_lives() {
+  std::vector<wire::Life> lives = context_.host.transport().lives();
+  if (lives == addresses_.lives) return;
+  addresses_.lives = std::move(lives);
+  write_addresses();
+}
+
+void NodeFiles::write_addresses() {
   auto done = context_.guard_posted([this](const Status& status) {
     if (!status) context_.log(raft::LogLevel::kWarn, "addresses not saved: " + status.message());
   });

@@ -11,6 +11,9 @@
 
 namespace multiraft::meta {
 
+/// The file `peers`; empty where there is none. Blocks.
+Result<AddressBook> read_addresses(env::FileSystem& fs, const std::string& state_dir);
+
 /// On the controller's executor. `identity` belongs to it until close().
 class NodeFiles {
  public:
@@ -26,12 +29,15 @@ class NodeFiles {
   const AddressBook& addresses() const { return addresses_; }
   /// Where the nodes differ from what is saved.
   void save_addresses(AddressBook addresses);
+  /// What the transport knows of others' state directories, if it differs from what is saved.
+  void save_lives();
 
   /// Writes out what is queued. Blocks; not on the controller's executor.
   void close();
 
  private:
   void load_addresses();
+  void write_addresses();
 
   NodeContext& context_;
   NodeIdentity& identity_;

@@ -10,7 +10,7 @@ namespace multiraft::meta {
 namespace {
 
 constexpr uint64_t kMagic = 0x45444f4e54464d52;  // "RMFTNODE"
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
 
 Status corrupt(const std::string& why) { return Status(StatusCode::kCorruption, why); }
 
@@ -67,6 +67,7 @@ std::string encode_facts(const NodeFacts& facts) {
   out.u64(facts.uuid.high);
   out.u64(facts.uuid.low);
   out.u32(facts.serial_floor);
+  out.u64(facts.life);
   out.u32(crc32c(bytes));
   return bytes;
 }
@@ -84,6 +85,7 @@ Result<NodeFacts> decode_facts(std::string_view bytes) {
   facts.uuid.high = in.u64();
   facts.uuid.low = in.u64();
   facts.serial_floor = in.u32();
+  facts.life = in.u64();
   const size_t checked = in.position();
   const uint32_t crc = in.u32();
   if (!in.complete()) return corrupt("its length is wrong");
@@ -127,7 +129,15 @@ Result<std::unique_ptr<NodeIdentity>> NodeIdentity::open(env::Environment& env,
     facts.cluster = ClusterId(draw(env));
     facts.phase = NodePhase::kFounding;
   }
-  if (!*exists || facts != identity->facts_) MR_RETURN_IF_ERROR(identity->save(facts));
+  // Counted before anything is told to anybody: no two processes tell of the same life.
+  ++facts.life;
+  Status saved = identity->save(facts);
+  if (saved.code() == StatusCode::kNoSpace) {
+    // The reserve is for what must go on although the disk is full (host/disk_guard.h makes it
+    // again). Where there is none, the first error counts.
+    if (fs.remove(state_dir + "/reserve")) saved = identity->save(facts);
+  }
+  if (!saved) return saved;
   return identity;
 }
 

@@ -28,6 +28,9 @@ struct NodeFacts {
   /// destroyed, or belonged to a disk that is gone (trap 27).
   uint32_t serial_floor = 0;
   NodePhase phase = NodePhase::kJoining;
+  /// How often a process has started from here: 1 is the first. What a node tells others in one
+  /// life it must still know in the next (docs/adr/0010-older-state.md).
+  uint64_t life = 0;
   friend bool operator==(const NodeFacts&, const NodeFacts&) = default;
 };
 
@@ -41,8 +44,8 @@ class NodeIdentity {
  public:
   /// Locks `state_dir`, which is made where there is none, and reads who lives there. A new one
   /// gets a uuid, and with `found_cluster` a cluster id; a node that has not begun to join may
-  /// still change its mind. Every error is one to end with status 3 on: in use, another id,
-  /// corrupt.
+  /// still change its mind. One more life has begun, durably, when this returns. Every error is one
+  /// to end with status 3 on: in use, another id, corrupt.
   static Result<std::unique_ptr<NodeIdentity>> open(env::Environment& env,
                                                     const std::string& state_dir, NodeId node,
                                                     bool found_cluster);

@@ -33,6 +33,21 @@ TEST_F(NodeIdentityTest, NewDirectory_GetsAUuidThatStays) {
   EXPECT_EQ((*again)->facts().uuid, uuid);
 }
 
+TEST_F(NodeIdentityTest, EveryStart_IsALifeOfItsOwnThatSurvivesAPowerLoss) {
+  for (uint64_t life = 1; life <= 5; ++life) {
+    {
+      auto identity = open(1, true);
+      ASSERT_TRUE(identity);
+      EXPECT_EQ((*identity)->facts().life, life);
+    }
+    if (life % 2 == 0)
+      env_.set_disk(env_.disk().crash_image(env::CrashMode::kKeepNone, life));
+  }
+  auto again = open(2);
+  EXPECT_FALSE(again);  // Whoever is refused has no life.
+  EXPECT_EQ(decode_facts(*env_.file_system().read_file("state/node"))->life, 5u);
+}
+
 TEST_F(NodeIdentityTest, Founder_DrawsACluster) {
   ClusterId cluster;
   {
@@ -69,6 +84,7 @@ TEST_F(NodeIdentityTest, Saved_SurvivesAPowerLoss) {
   env_.set_disk(env_.disk().crash_image(env::CrashMode::kKeepNone, 1));
   auto again = open(2);
   ASSERT_TRUE(again) << again.status().to_string();
+  ++facts.life;  // Of the process that reads it.
   EXPECT_EQ((*again)->facts(), facts);
 }
 
@@ -109,7 +125,10 @@ TEST_F(NodeIdentityTest, CrashAnywhereInASave_LeavesOldOrNew) {
       restarted.set_disk(env.disk().crash_image(mode, crash));
       auto again = NodeIdentity::open(restarted, "state", NodeId(1), true);
       ASSERT_TRUE(again) << again.status().to_string();
-      EXPECT_TRUE((*again)->facts() == after || (!saved && (*again)->facts() == before));
+      NodeFacts found = (*again)->facts();
+      EXPECT_EQ(found.life, before.life + 1);
+      found.life = before.life;
+      EXPECT_TRUE(found == after || (!saved && found == before));
     }
     if (saved) break;
   }
@@ -162,16 +181,17 @@ TEST_F(NodeIdentityTest, CutFile_IsRefused) {
 }
 
 TEST(NodeFactsCodec, Bytes_AreTheDocumentedOnes) {
-  const NodeFacts facts{ClusterId(0x0102), NodeId(7), {0x11, 0x22}, 5, NodePhase::kMember};
+  const NodeFacts facts{ClusterId(0x0102), NodeId(7), {0x11, 0x22}, 5, NodePhase::kMember, 9};
   const std::string bytes = encode_facts(facts);
-  ASSERT_EQ(bytes.size(), 53u);
+  ASSERT_EQ(bytes.size(), 61u);
   EXPECT_EQ(bytes.substr(0, 8), "RMFTNODE");
-  EXPECT_EQ(bytes.substr(8, 5), std::string("\1\0\0\0\2", 5));
+  EXPECT_EQ(bytes.substr(8, 5), std::string("\2\0\0\0\2", 5));
   EXPECT_EQ(bytes.substr(13, 8), std::string("\2\1\0\0\0\0\0\0", 8));
   EXPECT_EQ(bytes[21], 7);
   EXPECT_EQ(bytes[29], 0x11);
   EXPECT_EQ(bytes[37], 0x22);
   EXPECT_EQ(bytes[45], 5);
+  EXPECT_EQ(bytes.substr(49, 8), std::string("\11\0\0\0\0\0\0\0", 8));
   EXPECT_EQ(*decode_facts(bytes), facts);
 }
 

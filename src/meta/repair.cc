@@ -117,6 +117,7 @@ Status apply_repair(env::Environment& env, const RepairPlan& plan) {
   // 4. A node with this number and an empty disk, which may join only its own cluster.
   NodeFacts fresh = plan.before;
   fresh.phase = NodePhase::kJoining;
+  fresh.life = 0;
   do {
     fresh.uuid = {env.random_u64(), env.random_u64()};
   } while (fresh.uuid.empty() || fresh.uuid == plan.before.uuid);

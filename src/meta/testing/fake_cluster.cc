@@ -73,6 +73,7 @@ Status FakeCluster::start(uint64_t id, std::optional<StartOptions> given) {
   callbacks.on_ready = [&node] { ++node.ready; };
   callbacks.on_removed = [&node] { ++node.removed; };
   callbacks.on_refused = [&node](const Status& status) { node.refused = status; };
+  callbacks.on_older_state = [&node](const Status& status) { node.older = status; };
   callbacks.on_fatal = [&node](const Status& status) { node.fatal = status; };
   callbacks.log = [&node](raft::LogLevel, std::string_view line) { node.lines.emplace_back(line); };
   node.controller = std::make_unique<Controller>(*node.identity, *node.registry, *node.env,

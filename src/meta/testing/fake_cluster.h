@@ -45,6 +45,7 @@ struct FakeNode {
   int ready = 0;
   int removed = 0;
   std::optional<Status> refused;
+  std::optional<Status> older;
   std::optional<Status> fatal;
   std::vector<std::string> lines;
 };
