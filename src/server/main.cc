@@ -2,6 +2,8 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
+#include <string>
 
 #include "env/posix/posix_env.h"
 #include "env/posix/process.h"
@@ -29,24 +31,42 @@ ExitStatus status_of_failed_start(StatusCode code) {
   }
 }
 
-int serve(const ServerOptions& options, env::Environment& env, env::StopSignal& stop_signal) {
-  start_logging(options.log_level, options.json_log);
+/// One server from start to stop. Nothing: its replicas are to be given up.
+std::optional<ExitStatus> serve_once(const ServerOptions& options, env::Environment& env,
+                                     env::StopSignal& stop_signal) {
   Ending ending([&stop_signal] { stop_signal.notify(); });
   auto server = Server::start(options, env, ending);
   if (!server) {
     log_event(Severity::kError, "not started", {{"reason", server.status().message()}});
-    flush_log();
-    return as_int(status_of_failed_start(server.status().code()));
+    return status_of_failed_start(server.status().code());
   }
   std::string signal = stop_signal.wait();
   while (signal.empty() && !ending.requested()) signal = stop_signal.wait();
   if (!signal.empty()) log_event(Severity::kInfo, "stopping", {{"signal", signal}});
-  env::notify_service_manager("STOPPING=1");
+  const bool rejoins = signal.empty() && ending.rejoins();
+  if (!rejoins) env::notify_service_manager("STOPPING=1");
   (*server)->stop();
-  const ExitStatus status = ending.requested() ? ending.status() : ExitStatus::kOk;
-  log_event(Severity::kInfo, "stopped", {{"status", std::to_string(as_int(status))}});
+  if (rejoins) return std::nullopt;
+  return ending.requested() && !ending.rejoins() ? ending.status() : ExitStatus::kOk;
+}
+
+int serve(const ServerOptions& options, env::Environment& env, env::StopSignal& stop_signal) {
+  start_logging(options.log_level, options.json_log);
+  std::optional<ExitStatus> status;
+  while (!(status = serve_once(options, env, stop_signal))) {
+    // The server is gone, and with it its hold on the directory.
+    if (Status given_up = give_up_replicas(options, env); !given_up) {
+      log_event(
+          Severity::kError, "replicas not given up",
+          {{"reason", given_up.message()},
+           {"type", "multiraft-log repair -from_peers -yes -state_dir=" + options.state_dir}});
+      status = ExitStatus::kStateDirectory;
+      break;
+    }
+  }
+  log_event(Severity::kInfo, "stopped", {{"status", std::to_string(as_int(*status))}});
   flush_log();
-  return as_int(status);
+  return as_int(*status);
 }
 
 int run(int argc, char** argv) {

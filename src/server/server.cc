@@ -13,8 +13,10 @@
 #include "kv/command.h"
 #include "kv/kv_engine.h"
 #include "meta/controller.h"
+#include "meta/node_files.h"
 #include "meta/node_identity.h"
 #include "meta/registry_machine.h"
+#include "meta/repair.h"
 #include "rest/rest_server.h"
 #include "server/backend.h"
 #include "server/disk_plan.h"
@@ -99,9 +101,15 @@ Status ServerImpl::open_state() {
   if (!identity) return Status(StatusCode::kConflict, identity.status().message());
   identity_ = std::move(*identity);
   if (identity_->facts().phase == meta::NodePhase::kRemoved) {
-    return Status(StatusCode::kConflict,
-                  options_.state_dir + ": node " + to_string(options_.id) +
-                      " was removed from its cluster. Wipe the directory to join again");
+    auto plan = meta::plan_repair(env_.file_system(), options_.state_dir);
+    const bool cut_off = plan && plan->resumes;
+    return Status(
+        StatusCode::kConflict,
+        options_.state_dir + ": node " + to_string(options_.id) +
+            (cut_off ? " was giving up its replicas when it ended. Complete that with "
+                       "multiraft-log repair -from_peers -yes -state_dir=" +
+                           options_.state_dir
+                     : " was removed from its cluster. Wipe the directory to join again"));
   }
   if (auto space = env_.file_system().space(options_.state_dir)) {
     disk_plan_ = plan_for_disk(space->total_bytes);
@@ -151,6 +159,7 @@ void ServerImpl::start_controller() {
     log_event(Severity::kError, "join refused", {{"reason", status.message()}});
     ending_.request(ExitStatus::kJoinRefused);
   };
+  callbacks.on_older_state = [this](const Status&) { ending_.request_rejoin(); };
   callbacks.on_fatal = [this](const Status& status) { fail(status); };
   callbacks.on_node_down = [](NodeId node) {
     log_event(Severity::kWarn, "node down", {{"node", to_string(node)}});
@@ -165,7 +174,16 @@ void ServerImpl::start_controller() {
 Status ServerImpl::start_host() {
   host::HostOptions options;
   options.state_dir = options_.state_dir;
-  options.identity = {identity_->facts().cluster, options_.id, env_.random_u64()};
+  const meta::NodeFacts& facts = identity_->facts();
+  options.identity = {
+      facts.cluster, options_.id, env_.random_u64(), {facts.uuid.high, facts.uuid.low}, facts.life};
+  if (auto book = meta::read_addresses(env_.file_system(), options_.state_dir)) {
+    options.lives = std::move(book->lives);
+  }
+  options.on_lives_changed = [this] { controller_->on_lives_changed(); };
+  options.on_older_state = [this](const transport::OlderState& told) {
+    controller_->on_older_state(told);
+  };
   options.listen = options_.raft;
   options.workers = options_.workers != 0
                         ? options_.workers
@@ -277,9 +295,18 @@ void ServerImpl::stop() {
 
 }  // namespace
 
-void Ending::request(ExitStatus status) {
+void Ending::request_number(int status) {
   int none = kNone;
-  if (status_.compare_exchange_strong(none, static_cast<int>(status))) wake_();
+  if (status_.compare_exchange_strong(none, status)) wake_();
+}
+
+Status give_up_replicas(const ServerOptions& options, env::Environment& env) {
+  auto plan = meta::plan_repair(env.file_system(), options.state_dir);
+  if (!plan) return plan.status();
+  MR_RETURN_IF_ERROR(meta::apply_repair(env, *plan));
+  log_event(Severity::kWarn, "replicas given up",
+            {{"put_aside_in", plan->aside}, {"next", "joins as new replicas"}});
+  return Status::ok();
 }
 
 Result<std::unique_ptr<Server>> Server::start(const ServerOptions& options, env::Environment& env,

@@ -21,18 +21,26 @@ enum class ExitStatus : uint8_t {
   kDiskFailure = 5,
 };
 
-/// Ends the server's life from within: the main thread is woken and asks for the reason.
+/// Ends a server's life from within: the main thread is woken and asks for the reason.
 /// Thread-safe.
 class Ending {
  public:
   explicit Ending(Task wake) : wake_(std::move(wake)) {}
   /// The first reason counts.
-  void request(ExitStatus status);
+  void request(ExitStatus status) { request_number(static_cast<int>(status)); }
+  /// Not the process: the server is to be stopped, its replicas are to be given up, and it is to be
+  /// started again (give_up_replicas()).
+  void request_rejoin() { request_number(kRejoin); }
   bool requested() const { return status_.load() != kNone; }
+  bool rejoins() const { return status_.load() == kRejoin; }
+  /// Of the process; not where it rejoins().
   ExitStatus status() const { return static_cast<ExitStatus>(status_.load()); }
 
  private:
   static constexpr int kNone = -1;
+  static constexpr int kRejoin = -2;
+
+  void request_number(int status);
 
   Task wake_;
   std::atomic<int> status_{kNone};
@@ -47,5 +55,10 @@ class Server {
   /// Hands over leaderships, finishes what is in flight, and stops. At most about 10 s.
   virtual void stop() = 0;
 };
+
+/// After a server was stopped and destroyed because its state directory is older than what others
+/// know: puts the replicas aside, as `multiraft-log repair -from_peers` does, so that the next
+/// server joins the cluster with new ones.
+Status give_up_replicas(const ServerOptions& options, env::Environment& env);
 
 }  // namespace multiraft::server
