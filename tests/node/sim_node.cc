@@ -1,6 +1,7 @@
 #include "sim_node.h"
 
 #include "kv/command.h"
+#include "meta/node_files.h"
 #include "meta/node_identity.h"
 #include "meta/registry_machine.h"
 
@@ -120,7 +121,15 @@ meta::ControllerCallbacks SimNode::controller_callbacks() {
 Status SimNode::start_host() {
   host::HostOptions options;
   options.state_dir = kStateDir;
-  options.identity = {identity_->facts().cluster, settings_.id, env_.random_u64()};
+  const meta::NodeFacts& facts = identity_->facts();
+  options.identity = {facts.cluster, settings_.id, env_.random_u64(),
+                      {facts.uuid.high, facts.uuid.low}, facts.life};
+  if (auto book = meta::read_addresses(env_.file_system(), kStateDir)) {
+    options.lives = std::move(book->lives);
+  }
+  options.on_lives_changed = [this] { controller_->on_lives_changed(); };
+  // Whatever a crash takes was never told: nobody may say that this node is older than it was.
+  options.on_older_state = [this](const transport::OlderState& told) { failure_ = told.text; };
   options.listen = {"", kRaftPort};
   options.heartbeat_ns = kHeartbeatNs;
   options.election_ns = kElectionNs;
