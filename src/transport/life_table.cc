@@ -120,7 +120,7 @@ LifeTable::Entry* LifeTable::find_or_add(NodeId node, const wire::StateId& state
   return states.back().get();
 }
 
-wire::Life LifeTable::life_of(NodeId node, const Entry& entry) {
+wire::Life LifeTable::life_of(NodeId node, const Entry& entry) const {
   wire::Life life{node, entry.state, entry.number, entry.incarnation, {}};
   size_t workers = 0;
   for (size_t i = 0; i < entry.durable.size(); ++i) {

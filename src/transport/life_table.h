@@ -61,7 +61,7 @@ class LifeTable {
 
   Entry* find_locked(NodeId node, const wire::StateId& state) const MR_REQUIRES(mutex_);
   Entry* find_or_add(NodeId node, const wire::StateId& state) MR_REQUIRES(mutex_);
-  static wire::Life life_of(NodeId node, const Entry& entry) MR_REQUIRES(mutex_);
+  wire::Life life_of(NodeId node, const Entry& entry) const MR_REQUIRES(mutex_);
 
   const NodeId self_;
   mutable Mutex mutex_;
