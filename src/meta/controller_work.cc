@@ -179,10 +179,13 @@ void Controller::Work::enter_registry(const JoinAnswer& answer) {
   AddressBook book;
   book.nodes = answer.nodes;
   std::erase_if(book.nodes, [&](const NodeAddress& node) { return node.node == context_.self; });
-  files_.save_addresses(std::move(book));
-  context_.host.create_replica(
-      kRegistryGroup, answer.registry_replica, {}, context_.executor,
-      context_.guard_posted([this](const Status& status) { registry_replica_created(status); }));
+  // Before the replica: once that exists, a restart does not ask to join again, and without any
+  // address it could answer nobody who tells it the registry.
+  files_.save_addresses(std::move(book), [this, replica = answer.registry_replica] {
+    context_.host.create_replica(
+        kRegistryGroup, replica, {}, context_.executor,
+        context_.guard_posted([this](const Status& status) { registry_replica_created(status); }));
+  });
 }
 
 void Controller::Work::registry_replica_created(const Status& status) {

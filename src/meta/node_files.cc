@@ -53,23 +53,29 @@ void NodeFiles::change(const std::function<void(NodeFacts&)>& change, Task durab
       [this, facts = facts_, done = std::move(done)]() mutable { done(identity_.save(facts)); });
 }
 
-void NodeFiles::save_addresses(AddressBook addresses) {
-  if (addresses.nodes == addresses_.nodes) return;
+void NodeFiles::save_addresses(AddressBook addresses, Task tried) {
+  if (addresses.nodes == addresses_.nodes) {
+    if (tried) tried();
+    return;
+  }
   addresses_ = std::move(addresses);
   addresses_.lives = context_.host.transport().lives();
-  write_addresses();
+  write_addresses(std::move(tried));
 }
 
 void NodeFiles::save_lives() {
   std::vector<wire::Life> lives = context_.host.transport().lives();
   if (lives == addresses_.lives) return;
   addresses_.lives = std::move(lives);
-  write_addresses();
+  write_addresses(nullptr);
 }
 
-void NodeFiles::write_addresses() {
-  auto done = context_.guard_posted([this](const Status& status) {
-    if (!status) context_.log(raft::LogLevel::kWarn, "addresses not saved: " + status.message());
+void NodeFiles::write_addresses(Task tried) {
+  auto done = context_.guard_posted([this, tried = std::move(tried)](const Status& status) mutable {
+    if (!status) {
+      context_.log(raft::LogLevel::kWarn, "addresses not saved: " + status.message());
+    }
+    if (tried) tried();
   });
   thread_->post([&fs = context_.env.file_system(), path = addresses_path_,
                  bytes = encode_addresses(addresses_), done = std::move(done)]() mutable {

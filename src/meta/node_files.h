@@ -27,8 +27,8 @@ class NodeFiles {
 
   /// Where other nodes were reached, as of the start and of later save_addresses().
   const AddressBook& addresses() const { return addresses_; }
-  /// Where the nodes differ from what is saved.
-  void save_addresses(AddressBook addresses);
+  /// Where the nodes differ from what is saved. `tried` comes when it is over, saved or not.
+  void save_addresses(AddressBook addresses, Task tried = nullptr);
   /// What the transport knows of others' state directories, if it differs from what is saved.
   void save_lives();
 
@@ -37,7 +37,7 @@ class NodeFiles {
 
  private:
   void load_addresses();
-  void write_addresses();
+  void write_addresses(Task tried);
 
   NodeContext& context_;
   NodeIdentity& identity_;

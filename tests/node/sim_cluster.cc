@@ -128,6 +128,10 @@ void SimCluster::start_process(uint64_t id, SimNode& node) {
     node.disk().crash_after(node.disk().operation_count() + *plan_->again);
   }
   const Status status = node.start();
+  if (node.left()) {
+    left_.insert(id);  // It had left, durably, when its process ended.
+    return;
+  }
   if (!status) violate("REFUSED: node " + std::to_string(id) + ": " + status.to_string());
 }
 

@@ -75,6 +75,7 @@ Status SimNode::compose() {
   if (!identity) return identity.status();
   identity_ = std::move(*identity);
   if (identity_->facts().phase == meta::NodePhase::kRemoved) {
+    left_ = true;
     return Status(StatusCode::kConflict, "this node was removed from its cluster");
   }
   registry_ = std::make_unique<meta::RegistryEngine>();
@@ -122,8 +123,11 @@ Status SimNode::start_host() {
   host::HostOptions options;
   options.state_dir = kStateDir;
   const meta::NodeFacts& facts = identity_->facts();
-  options.identity = {facts.cluster, settings_.id, env_.random_u64(),
-                      {facts.uuid.high, facts.uuid.low}, facts.life};
+  options.identity = {facts.cluster,
+                      settings_.id,
+                      env_.random_u64(),
+                      {facts.uuid.high, facts.uuid.low},
+                      facts.life};
   if (auto book = meta::read_addresses(env_.file_system(), kStateDir)) {
     options.lives = std::move(book->lives);
   }

@@ -57,6 +57,8 @@ class SimNode {
   bool ready() const { return running_ && ready_; }
   /// The node left its cluster: the process ends by itself.
   bool removed() const { return removed_; }
+  /// Its state directory says that it left its cluster: it does not start any more.
+  bool left() const { return left_; }
   /// The disk reached its crash point: the process must end now.
   bool must_end() { return running_ && env_.disk().crashed(); }
   /// Why the process ends by itself although its disk works; empty if it does not.
@@ -90,6 +92,7 @@ class SimNode {
   bool running_ = false;
   bool ready_ = false;
   bool removed_ = false;
+  bool left_ = false;
   std::string failure_;
 };
 
