@@ -29,6 +29,11 @@ std::string encode_trailer(uint64_t chunks, uint64_t bytes) {
 
 }  // namespace
 
+std::string directory_of(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "." : path.substr(0, slash);
+}
+
 Result<std::unique_ptr<SnapshotFileWriter>> SnapshotFileWriter::create(
     env::FileSystem& fs, std::string path, const SnapshotFileHeader& header) {
   auto file = fs.open(path + std::string(kTemporarySuffix), env::OpenMode::kCreate);
@@ -83,20 +88,41 @@ Status SnapshotFileWriter::append(std::string_view chunk) {
   return Status::ok();
 }
 
-Status SnapshotFileWriter::finish() {
+Status SnapshotFileWriter::write_trailer() {
   const std::string totals = encode_trailer(chunks_, bytes_);
   std::string out;
   ByteWriter w(out);
   w.u32(0);
   w.u32(crc32c(totals));
   w.bytes(totals);
-  MR_RETURN_IF_ERROR(write(out));
-  MR_RETURN_IF_ERROR(file_->sync_all());
+  return write(out);
+}
+
+Status SnapshotFileWriter::put_in_place() {
   file_.reset();
   MR_RETURN_IF_ERROR(fs_.rename(path_ + std::string(kTemporarySuffix), path_));
   finished_ = true;
-  const size_t slash = path_.rfind('/');
-  return fs_.sync_directory(slash == std::string::npos ? "." : path_.substr(0, slash));
+  return Status::ok();
+}
+
+Status SnapshotFileWriter::finish() {
+  MR_RETURN_IF_ERROR(write_trailer());
+  MR_RETURN_IF_ERROR(file_->sync_all());
+  MR_RETURN_IF_ERROR(put_in_place());
+  return fs_.sync_directory(directory_of(path_));
+}
+
+Status SnapshotFileWriter::finish_volatile() {
+  MR_RETURN_IF_ERROR(write_trailer());
+  return put_in_place();
+}
+
+Status keep_snapshot(env::FileSystem& fs, const std::string& from, const std::string& to) {
+  auto file = fs.open(from, env::OpenMode::kReadWrite);
+  if (!file) return file.status();
+  MR_RETURN_IF_ERROR((*file)->sync_all());
+  MR_RETURN_IF_ERROR(fs.rename(from, to));
+  return fs.sync_directory(directory_of(to));
 }
 
 Result<std::unique_ptr<SnapshotFileReader>> SnapshotFileReader::open(env::FileSystem& fs,

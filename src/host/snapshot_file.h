@@ -2,7 +2,8 @@
 // A snapshot on disk: what arrives from a leader before it is installed, and where the state of an
 // in-memory state machine is kept (docs/formats/snapshot_file.md).
 //
-// Survives a crash: a file that SnapshotFileWriter::finish() has put in place, whole. Anything else
+// Survives a crash: a file that SnapshotFileWriter::finish() or keep_snapshot() has put in place,
+// whole. Anything else
 // under a temporary name is garbage that remove_temporary_snapshots() clears at start.
 
 #include <cstdint>
@@ -29,9 +30,14 @@ class SnapshotFileWriter {
   ~SnapshotFileWriter();
 
   Status append(std::string_view chunk);
+  /// Whole, durable and in its place.
   Status finish();
+  /// Whole and in its place, but a crash of the machine may take it: nothing waits for the disk.
+  Status finish_volatile();
 
  private:
+  Status write_trailer();
+  Status put_in_place();
   SnapshotFileWriter(env::FileSystem& fs, std::string path, std::unique_ptr<env::File> file)
       : fs_(fs), path_(std::move(path)), file_(std::move(file)) {}
   Status write(std::string_view bytes);
@@ -66,6 +72,12 @@ class SnapshotFileReader {
   uint64_t chunks_ = 0;
   uint64_t bytes_ = 0;
 };
+
+/// Makes what finish_volatile() left at `from` durable and renames it to `to`, in one directory.
+Status keep_snapshot(env::FileSystem& fs, const std::string& from, const std::string& to);
+
+/// Of a path without a trailing slash.
+std::string directory_of(const std::string& path);
 
 /// Removes what an earlier process left half-written in `directory`.
 Status remove_temporary_snapshots(env::FileSystem& fs, const std::string& directory);

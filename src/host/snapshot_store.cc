@@ -39,7 +39,8 @@ class SnapshotStore::Spool final : public transport::ChunkSink {
   }
   void finish(Callback<void(Status)> done) override {
     Status status = check_current();
-    if (status) status = file_->finish();
+    // It is read at once and then not needed any more; where it is kept, it is made durable then.
+    if (status) status = file_->finish_volatile();
     if (!status) {
       file_.reset();
       // It may have its name already.
@@ -87,7 +88,8 @@ std::string SnapshotStore::received_path(const wire::SnapshotHeader& header) con
 
 Status SnapshotStore::open() {
   MR_RETURN_IF_ERROR(fs_.create_directories(directory_));
-  MR_RETURN_IF_ERROR(fs_.sync_directory(directory_.substr(0, directory_.rfind('/'))));
+  // Once a state is saved here its log is cut: the directory itself has to stay.
+  MR_RETURN_IF_ERROR(fs_.sync_directory(directory_of(directory_)));
   MR_RETURN_IF_ERROR(remove_temporary_snapshots(fs_, directory_));
   auto names = fs_.list(directory_);
   if (!names) return names.status();
@@ -138,8 +140,8 @@ void SnapshotStore::install_received(GroupId group, bool in_memory,
         auto install = [&]() -> Status {
           if (found == incoming_.end()) return {StatusCode::kCancelled, "the replica is gone"};
           if (in_memory) {
-            MR_RETURN_IF_ERROR(fs_.rename(received_path(found->second.header), state_path(group)));
-            MR_RETURN_IF_ERROR(fs_.sync_directory(directory_));
+            MR_RETURN_IF_ERROR(
+                keep_snapshot(fs_, received_path(found->second.header), state_path(group)));
           }
           return writer->finish();
         };

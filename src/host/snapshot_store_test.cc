@@ -307,6 +307,33 @@ class SnapshotStoreDiskTest : public ::testing::Test {
   std::unique_ptr<SnapshotStore> store_;
 };
 
+TEST_F(SnapshotStoreDiskTest, StateInMemory_Installed_SurvivesALossOfPower) {
+  ASSERT_TRUE(send(5, 1));
+  Status installed(StatusCode::kInternal, "no answer");
+  store_->install_received(GroupId(7), /*in_memory=*/true, std::move(writer_),
+                           [&](Status status) { installed = std::move(status); });
+  executor_.run();
+  ASSERT_TRUE(installed) << installed.to_string();
+  auto after = disk_.crash_image(env::CrashMode::kKeepNone, 1);
+  auto file = SnapshotFileReader::open(*after, "snap/state-7");
+  ASSERT_TRUE(file) << file.status().to_string();
+  std::string chunk;
+  for (int i = 0; i < 6; ++i) ASSERT_TRUE((*file)->next(chunk));
+  EXPECT_TRUE(chunk.empty()) << "all five are there";
+}
+
+TEST_F(SnapshotStoreDiskTest, Snapshot_OfADurableEngine_WaitsForNoSync) {
+  // Its file is read in at once, and the engine makes durable what it takes.
+  disk_.fail_sync(1);
+  ASSERT_TRUE(send(5, 1));
+  Status installed(StatusCode::kInternal, "no answer");
+  store_->install_received(GroupId(7), /*in_memory=*/false, std::move(writer_),
+                           [&](Status status) { installed = std::move(status); });
+  executor_.run();
+  EXPECT_TRUE(installed) << installed.to_string();
+  EXPECT_TRUE(disk_.list("snap")->empty());
+}
+
 /// A view of so many chunks.
 class FakeState final : public SnapshotReader {
  public:
