@@ -8,9 +8,9 @@
 
 namespace multiraft::host {
 
-/// index u64, term u64, leader u64, code u64, data. On error: leader u64, then the text.
+/// leader u64, index u64, term u64, code u64, data. On error: leader u64, then the text.
 SharedBytes encode_write_result(const WriteResult& result);
-/// `code` is the response's. kCorruption-free: what cannot be read is an unknown outcome.
+/// `code` is the response's. What cannot be read is an unknown outcome.
 WriteResult decode_write_result(StatusCode code, std::string_view payload);
 
 }  // namespace multiraft::host

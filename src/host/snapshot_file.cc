@@ -180,6 +180,9 @@ Status SnapshotFileReader::next(std::string& chunk) {
   if (crc32c(chunk) != checksum) return corrupt("a chunk's checksum does not match");
   if (size == 0) {
     if (chunk != encode_trailer(chunks_, bytes_)) return corrupt("chunks are missing");
+    auto file_bytes = file_->size();
+    if (!file_bytes) return file_bytes.status();
+    if (*file_bytes != offset_) return corrupt("there is something behind the end");
     chunk.clear();
     return Status::ok();
   }

@@ -99,5 +99,41 @@ TEST_F(SnapshotFileTest, Damage_AnyByteFlippedOrCut_IsDetected) {
   }
 }
 
+TEST_F(SnapshotFileTest, Bytes_AreTheDocumentedOnes) {
+  write({"first", "second one"});
+  auto bytes = fs().read_file(path_);
+  ASSERT_TRUE(bytes);
+  EXPECT_EQ(*bytes, std::string("RMFTSNAP"
+                                "\x01\0\0\0"
+                                "\x31\0\0\0"
+                                "\x1a\x12\xbe\xc6"
+                                // Group, position and configuration.
+                                "\x07\0\0\0\0\0\0\0"
+                                "\x2a\0\0\0\0\0\0\0"
+                                "\x03\0\0\0\0\0\0\0"
+                                "\x02\0\0\0\0\0\0\0\0"
+                                "\x01\0\0\0\0\0\0\0"
+                                "\x02\0\0\0\0\0\0\0"
+                                // Two chunks.
+                                "\x05\0\0\0"
+                                "\x50\xa1\x3e\x8a"
+                                "first"
+                                "\x0a\0\0\0"
+                                "\x39\xff\x54\x0f"
+                                "second one"
+                                // The end.
+                                "\0\0\0\0"
+                                "\x39\xf6\xe6\x1b"
+                                "\x02\0\0\0\0\0\0\0"
+                                "\x0f\0\0\0\0\0\0\0",
+                                124));
+}
+
+TEST_F(SnapshotFileTest, BytesBehindTheEnd_AreCorruption) {
+  write({"first"});
+  std::ofstream(path_, std::ios::app) << "x";
+  EXPECT_EQ(read().status().code(), StatusCode::kCorruption);
+}
+
 }  // namespace
 }  // namespace multiraft::host

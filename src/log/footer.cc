@@ -106,7 +106,10 @@ bool decode_footer_group(std::string_view body, size_t& position, FooterGroup& g
   } else if (flags != kRemoved) {
     return false;
   }
+  // The index behind each must exist.
   if (!in.complete() || group.last_index.value == UINT64_MAX) return false;
+  if (group.mark && group.mark->index.value == UINT64_MAX) return false;
+  if (group.announced && group.announced->index.value == UINT64_MAX) return false;
   position += bytes;
   return true;
 }

@@ -44,10 +44,14 @@ char* put_snapshot(char* out, const raft::Snapshot& snapshot) {
   return out + bytes.size();
 }
 
+/// The index behind it must exist: indexes come from bytes and may not wrap around.
+bool decode_snapshot(ByteReader& in, std::optional<raft::Snapshot>& snapshot) {
+  return raft::decode(in, snapshot.emplace()) && snapshot->index.value != UINT64_MAX;
+}
+
 bool decode_entries(std::string_view body, ByteReader& in, RecordView& record) {
   const uint64_t first = in.u64();
   const uint32_t count = in.u32();
-  // Indexes come from bytes: they may not wrap around.
   if (in.failed() || first == 0 || count == 0 || first + count < first) return false;
   for (uint32_t i = 0; i < count; ++i) {
     EntryView entry;
@@ -114,7 +118,9 @@ bool decode(std::string_view in, SegmentHeader& header) {
   reader.bytes(16);
   if (!reader.complete() || version != kFormatVersion) return false;
   const uint32_t head = crc32c(in.substr(0, 12));
-  return checksum == crc32c(in.substr(16, kSegmentHeaderBytes - 16), head) && header.id != 0;
+  if (checksum != crc32c(in.substr(16, kSegmentHeaderBytes - 16), head)) return false;
+  return header.id != 0 && header.bytes % kBlockBytes == 0 && header.bytes >= kSegmentBytesMin &&
+         header.bytes <= kSegmentBytesMax;
 }
 
 void encode(BatchHeader& header, uint32_t seed, char* out) {
@@ -194,8 +200,8 @@ bool decode_record(std::string_view body, size_t& position, RecordView& record) 
   record.entries.clear();
   if (reserved != 0 || (flags & ~kAllFlags) != 0 || !flags_fit(record.type, flags)) return false;
   if ((flags & kHasHardState) && !raft::decode(in, record.hard_state.emplace())) return false;
-  if ((flags & kHasMark) && !raft::decode(in, record.mark.emplace())) return false;
-  if ((flags & kHasAnnounced) && !raft::decode(in, record.announced.emplace())) return false;
+  if ((flags & kHasMark) && !decode_snapshot(in, record.mark)) return false;
+  if ((flags & kHasAnnounced) && !decode_snapshot(in, record.announced)) return false;
   if ((flags & kHasEntries) && !decode_entries(body.substr(0, end), in, record)) return false;
   if (!in.complete()) return false;
   position = end;

@@ -18,6 +18,9 @@ namespace multiraft::log {
 
 /// Batches start at multiples of it: whole pages and sectors are written, never parts.
 inline constexpr uint64_t kBlockBytes = 4096;
+/// Of a segment, in whole blocks; offsets in it are kept in 32 bits.
+inline constexpr uint64_t kSegmentBytesMin = 4 * kBlockBytes;
+inline constexpr uint64_t kSegmentBytesMax = uint64_t{1} << 31;
 inline constexpr uint32_t kFormatVersion = 1;
 inline constexpr size_t kSegmentHeaderBytes = 64;  ///< Used bytes of the first block.
 inline constexpr size_t kBatchHeaderBytes = 64;
@@ -38,7 +41,7 @@ struct SegmentHeader {
   uint64_t id = 0;      ///< 1, 2, ... without holes.
   uint64_t log_id = 0;  ///< Of the whole log: a segment copied from elsewhere is refused.
   uint64_t salt = 0;
-  uint64_t bytes = 0;  ///< Of the file.
+  uint64_t bytes = 0;  ///< Of the file: whole blocks, kSegmentBytesMin to kSegmentBytesMax.
 
   /// What the checksums of this segment's batches start from.
   uint32_t seed() const;

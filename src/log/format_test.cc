@@ -68,6 +68,39 @@ TEST(LogFormat, SegmentHeader_IsAsDocumented) {
   EXPECT_EQ(decoded, kSegment);
 }
 
+/// A size that no segment has would make recovery look beyond the file, or at nothing of it.
+TEST(LogFormat, SegmentHeaderOfAnImpossibleSize_IsRefused) {
+  char bytes[kSegmentHeaderBytes];
+  for (const uint64_t size : {uint64_t{0}, kSegmentBytesMin - kBlockBytes, kSegmentBytesMin + 1,
+                              kSegmentBytesMax + kBlockBytes, UINT64_MAX}) {
+    SegmentHeader header = kSegment;
+    header.bytes = size;
+    encode(header, bytes);
+    EXPECT_FALSE(decode({bytes, sizeof bytes}, header)) << size;
+  }
+  for (const uint64_t size : {kSegmentBytesMin, kSegmentBytesMax}) {
+    SegmentHeader header = kSegment;
+    header.bytes = size;
+    encode(header, bytes);
+    EXPECT_TRUE(decode({bytes, sizeof bytes}, header)) << size;
+  }
+}
+
+TEST(LogFormat, RecordAtTheLastIndexOfAll_IsRefused) {
+  raft::Snapshot mark;
+  for (const uint64_t index : {UINT64_MAX - 1, UINT64_MAX}) {
+    mark.index = LogIndex(index);
+    RecordParts parts;
+    parts.type = RecordType::kCompact;
+    parts.mark = &mark;
+    std::string bytes(parts.bytes(), '\0');
+    encode_record_head(parts, bytes.data());
+    RecordView record;
+    size_t position = 0;
+    EXPECT_EQ(decode_record(bytes, position, record), index != UINT64_MAX);
+  }
+}
+
 TEST(LogFormat, BatchHeader_IsAsDocumented) {
   BatchHeader header;
   header.sequence = 42;

@@ -9,10 +9,6 @@
 namespace multiraft::log {
 namespace {
 
-constexpr uint64_t kSegmentBytesMin = 4 * kBlockBytes;
-/// Offsets in a segment are kept in 32 bits.
-constexpr uint64_t kSegmentBytesMax = uint64_t{1} << 31;
-
 std::string parent_of(const std::string& path) {
   const size_t end = path.find_last_not_of('/');
   const size_t slash = path.find_last_of('/', end == std::string::npos ? 0 : end);

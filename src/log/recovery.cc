@@ -65,7 +65,9 @@ Status Recovery::open_segments(const std::vector<uint64_t>& ids) {
               path + ": this segment belongs to another log or was renamed; " +
                   std::string(kHowToHeal)};
     }
-    holes_max_ += header.bytes / kEntryHeaderBytes;
+    auto file_bytes = (*segment)->file->size();
+    if (!file_bytes) return file_bytes.status();
+    holes_max_ += std::min(*file_bytes, header.bytes) / kEntryHeaderBytes;
     context_.segments.push_back(id).file = std::move(*segment);
   }
   return Status::ok();

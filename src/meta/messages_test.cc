@@ -116,5 +116,56 @@ TEST(AddressBook, Bytes_AreTheDocumentedOnes) {
   EXPECT_EQ(bytes.size(), 99u);
 }
 
+std::string hex(std::string_view bytes) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string out;
+  for (const char c : bytes) {
+    out += kDigits[static_cast<unsigned char>(c) >> 4];
+    out += kDigits[static_cast<unsigned char>(c) & 15];
+  }
+  return out;
+}
+
+TEST(Messages, JoinBytes_AreTheDocumentedOnes) {
+  EXPECT_EQ(hex(encode(kRequest)),
+            "01"
+            "0100000000000000"
+            "0200000000000000"
+            "03000000000000000400000000000000"
+            "06000000726166743a31"
+            "050000006170693a32"
+            "0500000000000000");
+  EXPECT_EQ(hex(encode(answer())),
+            "01"
+            "01"
+            "0400000074657874"
+            "080000006c65616465723a33"
+            "0700000000000000"
+            "0900000002000000"
+            "08000000"
+            "02000000"
+            "0100000000000000050000006f6e653a31"
+            "02000000000000000500000074776f3a32");
+}
+
+TEST(Messages, AdminBytes_AreTheDocumentedOnes) {
+  const std::vector<AdminRequest> requests = admin_requests();
+  EXPECT_EQ(hex(encode(requests[0])), "010101000000000000000200000000000000");
+  EXPECT_EQ(hex(encode(requests[1])), "010203000000000000000400000000000000");
+  EXPECT_EQ(hex(encode(requests[2])), "01030500000000000000");
+  EXPECT_EQ(hex(encode(requests[3])), "0104");
+  EXPECT_EQ(hex(encode(requests[4])),
+            "0105"
+            "0600000000000000"
+            "07000000000000000800000000000000"
+            "03000000613a31"
+            "03000000623a32");
+  EXPECT_EQ(hex(encode(Verdict::kUnknown)), "00");
+  EXPECT_EQ(hex(encode(Verdict::kMember)), "01");
+  EXPECT_EQ(hex(encode(Verdict::kRemoved)), "02");
+  EXPECT_EQ(hex(encode_leader_known(true)), "01");
+  EXPECT_EQ(hex(encode(NodeUuid{1, 2})), "01000000000000000200000000000000");
+}
+
 }  // namespace
 }  // namespace multiraft::meta

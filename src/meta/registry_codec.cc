@@ -1,6 +1,7 @@
 #include "meta/registry_codec.h"
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "base/bytes.h"
@@ -77,7 +78,8 @@ bool sensible(const GroupRecord& group, uint32_t next_serial) {
   };
   return std::adjacent_find(group.members.begin(), group.members.end(), not_ascending) ==
              group.members.end() &&
-         std::is_sorted(group.founders.begin(), group.founders.end()) &&
+         std::adjacent_find(group.founders.begin(), group.founders.end(), std::greater_equal<>()) ==
+             group.founders.end() &&
          std::all_of(group.members.begin(), group.members.end(),
                      [&](const MemberRecord& m) { return known(m.replica); }) &&
          std::all_of(group.founders.begin(), group.founders.end(), known);
@@ -131,11 +133,13 @@ Result<RegistryView> RegistryReader::read(std::string_view bytes) {
     last_node = node.id;
     view.put_node(std::move(node));
   }
+  GroupId last_group;
   for (uint32_t i = 0; i < groups; ++i) {
     GroupRecord group;
     if (!decode(in, group)) return corrupt("malformed group");
     if (!sensible(group, view.next_serial_)) return corrupt("replica ids that do not fit");
-    if (view.group(group.id)) return corrupt("a group twice");
+    if (i > 0 && group.id <= last_group) return corrupt("groups do not ascend");
+    last_group = group.id;
     view.put_group(std::move(group));
   }
   if (!in.complete()) return corrupt("its length is wrong");

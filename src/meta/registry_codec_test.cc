@@ -78,6 +78,54 @@ TEST(RegistryCommandCodec, Bytes_AreTheDocumentedOnes) {
             "01000000000000000200000000000000"
             "03000000613a31"
             "0100000062");
+  EXPECT_EQ(hex(encode_command(Bootstrap{ClusterId(7), NodeId(1), {2, 3}, "a", "b", GroupId(4)})),
+            "0101"
+            "0700000000000000"
+            "0100000000000000"
+            "02000000000000000300000000000000"
+            "0100000061"
+            "0100000062"
+            "0400000000000000");
+  EXPECT_EQ(hex(encode_command(RegisterNode{NodeId(1), {2, 3}, {4, 5}, "a", "b", GroupId(6)})),
+            "0102"
+            "0100000000000000"
+            "02000000000000000300000000000000"
+            "04000000000000000500000000000000"
+            "0100000061"
+            "0100000062"
+            "0600000000000000");
+  const ReplicaId replica = ReplicaId::make(NodeId(2), 9);
+  EXPECT_EQ(hex(encode_command(ReplicaRemoved{GroupId(1), replica})),
+            "0106"
+            "0100000000000000"
+            "0900000002000000");
+  EXPECT_EQ(hex(encode_command(SetRole{GroupId(1), replica, false})),
+            "0107"
+            "0100000000000000"
+            "0900000002000000"
+            "00");
+  EXPECT_EQ(hex(encode_command(MarkNodeLeaving{NodeId(5)})),
+            "0109"
+            "0500000000000000");
+}
+
+TEST(RegistryOutcomeCodec, Bytes_AreTheDocumentedOnes) {
+  RegistryOutcome outcome;
+  outcome.replica = ReplicaId::make(NodeId(2), 9);
+  outcome.serial_floor = 3;
+  ApplyResult result = encode_outcome(outcome);
+  EXPECT_EQ(result.code, 0u);
+  EXPECT_EQ(hex(result.data), "090000000200000003000000");
+  const RegistryCode codes[] = {RegistryCode::kInvalid, RegistryCode::kNotFound,
+                                RegistryCode::kConflict, RegistryCode::kExhausted,
+                                RegistryCode::kJudgeAgain};
+  for (uint64_t number = 1; number <= 5; ++number) {
+    outcome.code = codes[number - 1];
+    outcome.text = "why";
+    result = encode_outcome(outcome);
+    EXPECT_EQ(result.code, number);
+    EXPECT_EQ(result.data.view(), "why");
+  }
 }
 
 TEST(RegistryCommandCodec, CutOrExtended_IsCorrupt) {

@@ -130,8 +130,10 @@ class Parser final : public http::basic_parser<true> {
     head_.expects_continue = true;
   }
 
-  void on_request_impl(http::verb verb, BeastView, BeastView target, int version,
-                       BeastError&) override {
+  void on_request_impl(http::verb verb, BeastView method, BeastView target, int version,
+                       BeastError& error) override {
+    // As may_begin_request() says, whether the head comes in one piece or in several.
+    if (method.size() > kMethodBytesMax) return refuse("the method is too long", error);
     head_.method = method_of(verb);
     head_.target = view(target);
     head_.http11 = version == 11;

@@ -125,6 +125,14 @@ TEST(Beginning_OfSomethingElse_IsNoticedAtOnce, ByItsFirstBytes) {
   }
 }
 
+TEST(Head_MethodOfAnyLength, IsJudgedAlikeWholeAndInPieces) {
+  for (const size_t length : {size_t{1}, size_t{31}, size_t{32}, size_t{33}, size_t{100}}) {
+    const std::string text = std::string(length, 'A') + " / HTTP/1.1\r\nHost: h\r\n\r\n";
+    RequestHead head;
+    EXPECT_EQ(parse_head(text, head).ok, may_begin_request(text)) << length;
+  }
+}
+
 using State = ChunkDecoder::State;
 
 struct Decoded {
