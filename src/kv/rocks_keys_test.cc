@@ -33,7 +33,8 @@ TEST(RocksKeys, PositionCutOffTooLongOrOfAnotherVersion_IsRefused) {
 }
 
 TEST(RocksKeys, Value_GoldenBytes) {
-  const auto stored = decode_value(std::string("\x02\x01\0\0\0\0\0\0value", 13));
+  const std::string bytes("\x02\x01\0\0\0\0\0\0value", 13);
+  const auto stored = decode_value(bytes);
   ASSERT_TRUE(stored);
   EXPECT_EQ(stored->modified_index, LogIndex(0x0102));
   EXPECT_EQ(stored->value, "value");

@@ -163,6 +163,7 @@ Status Recovery::replay_segment(uint64_t id, uint64_t& offset) {
     const bool follows = !any_batch_ || (batch.header.sequence == log_.chain.sequence + 1 &&
                                          batch.header.previous == log_.chain.checksum);
     if (!follows) return Status::ok();
+    MR_RETURN_IF_ERROR(check_marks(id, offset, batch.header));
     if (batch.header.kind == BatchKind::kRecords) {
       MR_RETURN_IF_ERROR(replay_batch(id, offset, batch));
     }
@@ -193,14 +194,19 @@ Status Recovery::replay_batch(uint64_t id, uint64_t offset, const ScannedBatch& 
   return Status::ok();
 }
 
+/// A batch can neither do without its own segment nor follow its own sync.
+Status Recovery::check_marks(uint64_t id, uint64_t offset, const BatchHeader& header) const {
+  if (header.needed_segment <= id && header.synced < header.sequence) return Status::ok();
+  return senseless(id, offset, "the header of the batch", {});
+}
+
 Status Recovery::senseless(uint64_t id, uint64_t offset, const std::string& what,
-                           GroupId group) const {
-  return {
-      StatusCode::kCorruption,
-      segment_path(directory_, id) + ": " + what + " at offset " + std::to_string(offset) +
-          " (group " + to_string(group) +
-          ") makes no sense although its checksum is right: it was written by another version " +
-          "or by a defect of this program"};
+                           std::optional<GroupId> group) const {
+  return {StatusCode::kCorruption,
+          segment_path(directory_, id) + ": " + what + " at offset " + std::to_string(offset) +
+              (group ? " (group " + to_string(*group) + ")" : "") +
+              " makes no sense although its checksum is right: it was written by another version " +
+              "or by a defect of this program"};
 }
 
 GroupState& Recovery::group_of(GroupId id, ReplicaId replica) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -82,7 +83,10 @@ class Recovery {
   Status judge_tail(const End& end);
   Status judge_batches(uint64_t id, uint64_t from, const End& end);
   Status damage(const End& end, uint64_t mark);
-  Status senseless(uint64_t id, uint64_t offset, const std::string& what, GroupId group) const;
+  /// Everything of the batch checks, and yet it cannot be.
+  Status senseless(uint64_t id, uint64_t offset, const std::string& what,
+                   std::optional<GroupId> group) const;
+  Status check_marks(uint64_t id, uint64_t offset, const BatchHeader& header) const;
   Status finish_groups();
   GroupState& group_of(GroupId id, ReplicaId replica);
   void touch(GroupState& group, uint64_t id);

@@ -10,6 +10,7 @@ Result<bool> Recovery::replay_footer(uint64_t id, uint64_t& offset) {
   uint64_t footer_offset = 0;
   Result<bool> found = find_footer(id, footer_offset, batch);
   if (!found || !*found) return found;
+  MR_RETURN_IF_ERROR(check_marks(id, footer_offset, batch.header));
   MR_RETURN_IF_ERROR(apply_footer(id, footer_offset, batch));
   MR_COVERAGE("log.opened_by_footer");
   log_.unverified.push_back(id);
