@@ -345,14 +345,15 @@ void Controller::Work::admin(NodeId from, const AdminRequest& request,
     }
     respond(StatusCode::kOk, {});
   } else if (const auto* query = std::get_if<LeaderQuery>(&request)) {
-    context_.host.status(
-        query->group, context_.executor,
-        context_.guard_posted([from, respond = std::move(respond)](
-                                  const Result<host::ReplicaStatus>& status) mutable {
-          const bool known = status && status->raft.soft_state.leader != raft::kNoReplica &&
-                             status->raft.soft_state.leader.node() != from;
-          respond(StatusCode::kOk, encode_leader_known(known));
-        }));
+    // One that a quorum has just confirmed: a node may give up its replicas because of it, and
+    // somebody who led a moment ago may lead nobody any more.
+    context_.host.read(query->group, true,
+                       context_.guard_posted([from, respond = std::move(respond)](
+                                                 const host::ReadPermit& permit) mutable {
+                         const bool known = permit.status && permit.leader != raft::kNoReplica &&
+                                            permit.leader.node() != from;
+                         respond(StatusCode::kOk, encode_leader_known(known));
+                       }));
   } else if (std::get_if<IdentityProbe>(&request)) {
     respond(StatusCode::kOk, encode(context_.uuid));
   } else if (const auto* news = std::get_if<AddressNews>(&request)) {

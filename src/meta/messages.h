@@ -65,7 +65,7 @@ struct RemovedNotice {
   friend bool operator==(const RemovedNotice&, const RemovedNotice&) = default;
 };
 /// -> LeaderKnown. Does the receiver's replica of the group know a leader on another node than the
-/// one that asks?
+/// one that asks, confirmed by a quorum since the question came?
 struct LeaderQuery {
   GroupId group;
   friend bool operator==(const LeaderQuery&, const LeaderQuery&) = default;

@@ -40,8 +40,7 @@ TEST_F(NodeIdentityTest, EveryStart_IsALifeOfItsOwnThatSurvivesAPowerLoss) {
       ASSERT_TRUE(identity);
       EXPECT_EQ((*identity)->facts().life, life);
     }
-    if (life % 2 == 0)
-      env_.set_disk(env_.disk().crash_image(env::CrashMode::kKeepNone, life));
+    if (life % 2 == 0) env_.set_disk(env_.disk().crash_image(env::CrashMode::kKeepNone, life));
   }
   auto again = open(2);
   EXPECT_FALSE(again);  // Whoever is refused has no life.

@@ -200,6 +200,10 @@ Status Core::step_checked(Message message) {
     case MessageType::kReadIndex:
       handle_read_request(message);
       return Status::ok();
+    case MessageType::kVoteResp:
+    case MessageType::kPreVoteResp:
+      if (message.reject) learn_commit(message);
+      break;
     default:
       break;
   }
@@ -260,8 +264,7 @@ void Core::step_in_lower_term(const Message& message) {
     answer.type = MessageType::kPreVoteResp;
     answer.to = message.from;
     answer.term = term_;
-    answer.reject = true;
-    send(std::move(answer));
+    reject_vote(std::move(answer));
     if (leader_role()) heartbeat_elapsed_ = config_.heartbeat_ticks;
     return;
   }

@@ -123,6 +123,8 @@ class Core {
   bool keeps_its_leader() const;
   void handle_vote_request(const Message& message);
   void handle_vote_response(const Message& message);
+  void reject_vote(Message answer);
+  void learn_commit(const Message& rejection);
   void handle_timeout_now(const Message& message);
   void send_timeout_now(LeaderRole& leader);
   void abort_transfer(LeaderRole& leader);

@@ -173,17 +173,38 @@ void Core::handle_vote_request(const Message& message) {
   Message answer;
   answer.type = pre_vote ? MessageType::kPreVoteResp : MessageType::kVoteResp;
   answer.to = message.from;
-  answer.reject = !granted;
   // The term that was asked for, so that the candidate knows which round it belongs to: after a
   // pre-vote it is not this replica's own.
   answer.term = granted && !(pre_vote && MR_MUTANT(pre_grant_with_own_term)) ? message.term : term_;
   log_info(id(), granted ? " grants " : " rejects ", message_type_name(message.type), " of ",
            message.from, " for term ", message.term);
+  if (!granted) return reject_vote(std::move(answer));
   send(std::move(answer));
-  if (granted && (!pre_vote || MR_MUTANT(pre_vote_recorded))) {
+  if (!pre_vote || MR_MUTANT(pre_vote_recorded)) {
     if (!MR_MUTANT(vote_keeps_timer)) election_elapsed_ = 0;
     if (!MR_MUTANT(vote_not_recorded)) vote_ = message.from;
   }
+}
+
+void Core::reject_vote(Message answer) {
+  answer.reject = true;
+  const Result<Term> term = log_.term(log_.committed());
+  if (config_.commit_in_rejections && term.is_ok()) {
+    answer.commit = log_.committed();
+    answer.log_term = *term;
+  }
+  send(std::move(answer));
+}
+
+void Core::learn_commit(const Message& rejection) {
+  // What is committed stays so, whatever the term: with the same entry at that index the logs are
+  // equal up to it.
+  if (rejection.commit <= log_.committed() || leader_role()) return;
+  if (!log_.matches({rejection.log_term, rejection.commit})) return;
+  MR_COVERAGE("raft: commit index learnt from a rejected vote");
+  log_info(id(), " learns from ", rejection.from, " that index ", rejection.commit,
+           " is committed");
+  log_.commit_to(rejection.commit);
 }
 
 // -- Leadership and quorum.

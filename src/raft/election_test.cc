@@ -12,6 +12,7 @@ using testing::change_of;
 using testing::conf_of;
 using testing::Group;
 using testing::Ids;
+using testing::MemoryStorage;
 using testing::Replica;
 using testing::test_config;
 
@@ -277,6 +278,69 @@ TEST(Election96, PreVote_ThatFails_LeavesNoTrace) {
   group.tick();
   EXPECT_EQ(group[1]->role(), Role::kLeader);
   EXPECT_EQ(group[3]->leader(), ReplicaId(1));
+}
+
+// trap 26: a removed voter is still needed, and has what the leader lost in a crash.
+TEST(Election96, RejectionByARemovedVoter_TellsWhatIsCommitted) {
+  for (const bool told : {true, false}) {
+    Group group(2, [&](Config& config) {
+      config.pre_vote = true;
+      config.commit_in_rejections = told;
+    });
+    group.elect(1);
+    Replica& leaves = group[2];
+    group.change(1, change_of({{ConfChangeOp::kRemove, ReplicaId(2)}}));
+    const LogIndex removed_at = group[1]->status().applied_index;
+    ASSERT_EQ(leaves->status().conf_state, conf_of({1})) << "it applied its own removal";
+
+    // The one that stays forgot the commit index in a crash, and an entry that it had sent and not
+    // written.
+    auto storage = std::make_unique<MemoryStorage>(group[1].storage());
+    HardState forgot = storage->hard_state();
+    forgot.commit = removed_at - 1;
+    storage->set_hard_state(forgot);
+    storage->set_conf_state(conf_of({1, 2}));
+    Config config = group[1].config();
+    config.applied = removed_at - 1;
+    Replica stays(config, std::move(storage));
+    Message lost = message_of(MessageType::kApp, 1, 2, 1);
+    lost.index = removed_at;
+    lost.log_term = Term(1);
+    lost.entries.push_back({Term(1), removed_at + 1, EntryType::kNormal, {}});
+    ASSERT_TRUE(leaves.receive(lost));
+    leaves.take_sent();
+    leaves.tick(100);
+
+    for (int round = 0; round < 5; ++round) {
+      stays.tick(25);
+      for (const Message& request : stays.take_sent()) {
+        if (request.to == ReplicaId(2)) (void)leaves.receive(request);
+      }
+      for (const Message& answer : leaves.take_sent()) (void)stays.receive(answer);
+    }
+    EXPECT_EQ(stays->role() == Role::kLeader, told);
+    EXPECT_EQ(stays->status().conf_state, told ? conf_of({1}) : conf_of({1, 2}));
+  }
+}
+
+TEST(Election96, RejectionThatNamesAnotherEntry_CommitsNothing) {
+  Group group(3, [](Config& config) { config.pre_vote = true; });
+  Message append = message_of(MessageType::kApp, 2, 1, 5);
+  append.entries.push_back({Term(5), LogIndex(1), EntryType::kNormal, {}});
+  ASSERT_TRUE(group[1].receive(append));
+  Message rejection = message_of(MessageType::kPreVoteResp, 3, 1, 5);
+  rejection.reject = true;
+  rejection.commit = LogIndex(1);
+  rejection.log_term = Term(4);
+  ASSERT_TRUE(group[1].receive(rejection));
+  EXPECT_EQ(group[1]->status().hard_state.commit, LogIndex(0));
+  rejection.log_term = Term(5);
+  rejection.commit = LogIndex(2);
+  ASSERT_TRUE(group[1].receive(rejection));
+  EXPECT_EQ(group[1]->status().hard_state.commit, LogIndex(0)) << "not in this log";
+  rejection.commit = LogIndex(1);
+  ASSERT_TRUE(group[1].receive(rejection));
+  EXPECT_EQ(group[1]->status().hard_state.commit, LogIndex(1));
 }
 
 // trap 10: a grant belongs to one round.

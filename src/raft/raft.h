@@ -59,6 +59,11 @@ struct Config {
   bool pre_vote = true;
   bool check_quorum = true;
   bool step_down_on_removal = true;
+  /// A rejected vote says how far the voter knows the log to be committed. A voter that applied its
+  /// own removal is needed as long as others have not heard that it is committed; where it also has
+  /// entries that a crashed leader lost, it can neither vote for that leader nor be elected, and
+  /// only this lets the others go on.
+  bool commit_in_rejections = true;
   bool async_storage_writes = true;
   bool disable_proposal_forwarding = false;
   bool disable_conf_change_validation = false;

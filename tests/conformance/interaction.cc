@@ -203,6 +203,7 @@ Status Interaction::add_nodes() {
   config.heartbeat_ticks = 1;
   config.inflight_messages_max = (size_t{1} << 31) - 1;
   config.pre_vote = d_->flag("prevote");
+  config.commit_in_rejections = false;  // The scenarios print answers without it.
   config.check_quorum = d_->flag("checkquorum");
   config.async_storage_writes = d_->flag("async-storage-writes");
   config.disable_conf_change_validation = d_->flag("disable-conf-change-validation");

@@ -76,6 +76,7 @@ void Node::start(uint64_t seed) {
   config.election_ticks = 5;
   config.heartbeat_ticks = 1;
   config.pre_vote = settings_.pre_vote;
+  config.commit_in_rejections = settings_.commit_in_rejections;
   config.check_quorum = settings_.check_quorum;
   config.read_only = settings_.read_only;
   config.applied = applied.index;

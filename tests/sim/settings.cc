@@ -25,6 +25,7 @@ void draw_core(Prng& prng, Settings& s) {
   if (prng.chance(0.2)) s.inflight_bytes_max = prng.between(1, 8);
   if (prng.chance(0.2)) s.uncommitted_bytes_max = prng.between(1, 40);
   if (prng.chance(0.25)) s.step_down_on_removal = false;
+  if (prng.chance(0.25)) s.commit_in_rejections = false;
 }
 
 void draw_faults(Prng& prng, Settings& s) {

@@ -41,6 +41,7 @@ struct Settings {
 
   // The core.
   bool pre_vote = true;
+  bool commit_in_rejections = true;
   bool check_quorum = true;
   size_t message_bytes_max = SIZE_MAX;
   size_t committed_bytes_per_ready_max = SIZE_MAX;
