@@ -328,6 +328,8 @@ TEST(Election96, RejectionThatNamesAnotherEntry_CommitsNothing) {
   Message append = message_of(MessageType::kApp, 2, 1, 5);
   append.entries.push_back({Term(5), LogIndex(1), EntryType::kNormal, {}});
   ASSERT_TRUE(group[1].receive(append));
+  group[1]->campaign();
+  group[1].pump();
   Message rejection = message_of(MessageType::kPreVoteResp, 3, 1, 5);
   rejection.reject = true;
   rejection.commit = LogIndex(1);
@@ -338,9 +340,12 @@ TEST(Election96, RejectionThatNamesAnotherEntry_CommitsNothing) {
   rejection.commit = LogIndex(2);
   ASSERT_TRUE(group[1].receive(rejection));
   EXPECT_EQ(group[1]->status().hard_state.commit, LogIndex(0)) << "not in this log";
+  EXPECT_EQ(group[1]->role(), Role::kPreCandidate);
   rejection.commit = LogIndex(1);
   ASSERT_TRUE(group[1].receive(rejection));
   EXPECT_EQ(group[1]->status().hard_state.commit, LogIndex(1));
+  // trap 8: the votes so far may be of a configuration that is outdated.
+  EXPECT_EQ(group[1]->role(), Role::kFollower);
 }
 
 // trap 10: a grant belongs to one round.
