@@ -148,6 +148,7 @@ void log_seeds() {
   facts.node = NodeId(3);
   facts.uuid = {1, 2};
   facts.phase = meta::NodePhase::kMember;
+  facts.life = 5;
   for (const auto& [name, program] : log_programs()) {
     put("log/corpus/recovery", name + "_scan", 0, program);
     put("log/corpus/recovery", name + "_footers", 1, program);
@@ -171,12 +172,20 @@ void wire_seeds() {
   hello.cluster = ClusterId(9);
   hello.node = NodeId(2);
   hello.incarnation = 77;
+  hello.state = {1, 2};
+  hello.life = 5;
+  hello.recovered = {100, 200};
   frame("hello", wire::FrameKind::kHello, wire::encode(hello));
   wire::HelloReply reply;
   reply.code = StatusCode::kConflict;
   reply.node = NodeId(1);
   reply.text = "no";
   frame("hello_reply", wire::FrameKind::kHelloReply, wire::encode(reply));
+  const wire::Life life{NodeId(2), {1, 2}, 6, 78, {101, 200}};
+  reply.code = StatusCode::kOlderState;
+  reply.known = life;
+  frame("hello_older", wire::FrameKind::kHelloReply, wire::encode(reply));
+  frame("lives", wire::FrameKind::kLives, wire::encode(std::vector<wire::Life>{life, life}));
   frame("received", wire::FrameKind::kReceived, wire::encode(wire::Received{100}));
   wire::SnapshotHeader header{
       GroupId(5), ReplicaId::make(NodeId(1), 2), ReplicaId::make(NodeId(2), 3), Term(4),
@@ -203,6 +212,7 @@ void wire_seeds() {
   encoder.add(
       wire::Request{1, wire::RequestKind::kPropose, GroupId(5), kv::encode_put("key", "value")});
   encoder.add(wire::Response{1, StatusCode::kOk, SharedBytes::copy_of("answer")});
+  encoder.add(wire::Durable{100});
   std::string batch;
   for (const std::string_view part : encoder.finish()) batch += part;
   frame("batch", wire::FrameKind::kBatch, batch);
@@ -289,10 +299,12 @@ void meta_seeds() {
   facts.uuid = {1, 2};
   facts.serial_floor = 4;
   facts.phase = meta::NodePhase::kMember;
+  facts.life = 5;
   put("meta/corpus/files", "node", 0, meta::encode_facts(facts));
   meta::AddressBook book;
   book.version = LogIndex(8);
   book.nodes = {{NodeId(1), "a:1"}, {NodeId(2), "b:2"}};
+  book.lives = {{NodeId(2), {1, 2}, 6, 78, {101, 200}}};
   put("meta/corpus/files", "peers", 1, meta::encode_addresses(book));
 
   constexpr std::string_view kCorpus = "meta/corpus/messages";
