@@ -343,7 +343,8 @@ void server_seeds() {
       "-read=lease\n-log_format=json\n-log_level=warn\n-log_writer=uring\n-log_segment_mb=9\n"
       "-workers=64\n-snapshot_mb_per_s=0\n-log_keep_entries=1\n-check_config");
   put(kCorpus, "file",
-      std::string("-config=c\n-id=1\0# comment\nstate_dir = /x\nworkers= 2\n\nraft=:1\r\n", 63));
+      std::string("-config=c\n-id=1") + '\0' +
+          "# comment\nstate_dir = /x\nworkers= 2\n\nraft=:1\r\n");
   put(kCorpus, "advertise", "-state_dir=x\n-id=1\n-advertise_raft=h:1\n-advertise_api=h:2");
   put(kCorpus, "help", "-help");
 }
