@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "env/env.h"
+#include "transport/contact_table.h"
 #include "transport/life_table.h"
 #include "transport/transport.h"
 #include "wire/handshake.h"
@@ -73,6 +74,7 @@ struct Context {
   std::vector<Counters> worker_counters;  ///< One for each worker's thread.
   Counters snapshot_counters;             ///< For the snapshot thread.
   LifeTable lives;
+  ContactTable contacts;
 
   ClusterId cluster() const { return ClusterId(cluster_.load(std::memory_order_acquire)); }
   void set_cluster(ClusterId cluster) { cluster_.store(cluster.value, std::memory_order_release); }

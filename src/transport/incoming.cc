@@ -21,11 +21,14 @@ Incoming::Incoming(std::shared_ptr<Context> context, uint32_t worker, const wire
       from_(hello.node),
       from_worker_(hello.worker),
       life_(context_->lives.find(hello.node, hello.state)),
+      contact_(context_->contacts.entry(hello.node)),
       stream_(std::move(stream)),
       on_gone_(std::move(on_gone)),
       reader_(*stream_, *this, kReadBufferBytes),
       writer_(*stream_),
-      ack_timer_(*context_->options.workers[worker]) {}
+      ack_timer_(*context_->options.workers[worker]) {
+  contact_.open(context_->now(), hello.incarnation);
+}
 
 void Incoming::start() {
   writer_.start(weak_from_this());
@@ -41,10 +44,12 @@ void Incoming::tell_lives() {
 void Incoming::close() {
   open_ = false;
   ack_timer_.cancel();
+  contact_.close(context_->now());
   stream_->close();
 }
 
 bool Incoming::on_frame(const wire::FrameHeader& header, SharedBytes payload) {
+  contact_.heard(context_->now());
   acknowledge_later();
   if (header.kind == wire::FrameKind::kBatch) return on_batch(std::move(payload));
   if (header.kind == wire::FrameKind::kLives) return on_lives(payload);

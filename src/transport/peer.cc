@@ -24,9 +24,11 @@ Peer::Peer(std::shared_ptr<Context> context, uint32_t worker, NodeId node,
       counters_(context_->worker_counters[worker]),
       address_(address),
       random_(seed),
+      contact_(context_->contacts.entry(node)),
       retry_timer_(executor_),
       backoff_ns_(kBackoffMinNs),
-      silence_timer_(executor_) {}
+      silence_timer_(executor_),
+      keepalive_timer_(executor_) {}
 
 // -- The queue.
 
@@ -113,6 +115,7 @@ void Peer::welcomed(Dialed dialed) {
   dialer_.reset();
   stream_ = std::move(dialed.stream);
   incarnation_ = dialed.reply.incarnation;
+  contact_.open(context_->now(), incarnation_);
   state_ = State::kReady;
   backoff_ns_ = kBackoffMinNs;
   reported_.clear();
@@ -120,18 +123,36 @@ void Peer::welcomed(Dialed dialed) {
   reader_ = std::make_unique<FrameReader>(*stream_, *this, kReadBufferBytes, wire::kLivesBytesMax);
   reader_->start(weak_from_this());
   durable_told_ = 0;
-  send_lives();
+  if (!context_->options.identity.state.empty()) send_lives(context_->lives.all(node_));
+  bytes_at_keepalive_ = 0;
+  keep_alive();
   // What gathered while there was no connection has waited long enough.
   flush();
 }
 
-void Peer::greet() {
+void Peer::stay_in_contact() {
+  stays_in_contact_ = true;
   if (state_ == State::kIdle) connect();
 }
 
-void Peer::send_lives() {
-  if (context_->options.identity.state.empty()) return;
-  lives_frame_ = wire::encode(context_->lives.all(node_));
+/// Something is sent and acknowledged: both sides have heard of each other then.
+void Peer::keep_alive() {
+  if (!stays_in_contact_ || context_->options.keepalive_ns == 0) return;
+  keepalive_timer_.set(context_->now() + context_->options.keepalive_ns, [weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (!self) return;
+    self->keepalive_timer_.fired();
+    if (self->state_ != State::kReady) return;
+    // What waits for a write, or was written since, does the same.
+    if (!self->write_under_way() && self->bytes_sent_ == self->bytes_at_keepalive_)
+      self->send_lives({});
+    self->bytes_at_keepalive_ = self->bytes_sent_;
+    self->keep_alive();
+  });
+}
+
+void Peer::send_lives(const std::vector<wire::Life>& lives) {
+  lives_frame_ = wire::encode(lives);
   bytes_sent_ += lives_frame_.size();
   watch_silence();
   const std::array<std::string_view, 1> parts = {lives_frame_};
@@ -145,6 +166,7 @@ void Peer::send_lives() {
 }
 
 bool Peer::on_frame(const wire::FrameHeader& header, SharedBytes payload) {
+  contact_.heard(context_->now());
   if (header.kind == wire::FrameKind::kLives) {
     std::vector<wire::Life> lives;
     if (Status status = wire::decode(payload, lives); !status) {
@@ -207,6 +229,8 @@ bool Peer::drop_connection() {
   if (stream_) stream_->close();
   retry_timer_.cancel();
   silence_timer_.cancel();
+  keepalive_timer_.cancel();
+  contact_.close(context_->now());
   uint64_t lost = 0;
   for (const Batch& batch : full_) lost += batch->records();
   if (gathering_) lost += gathering_->records();
@@ -224,10 +248,12 @@ bool Peer::drop_connection() {
 void Peer::failed(const Status& why) {
   if (state_ != State::kConnecting && state_ != State::kReady) return;
   report(why);
+  contact_.failed(context_->now());
+  const bool something_lost = state_ == State::kReady || anything_queued();
   const bool connected = drop_connection();
   wait_and_retry();
   // Last: the receiver may send again, and even have this node forgotten.
-  context_->options.receivers[worker_]->on_disconnected(node_, connected);
+  if (something_lost) context_->options.receivers[worker_]->on_disconnected(node_, connected);
 }
 
 void Peer::report(const Status& why) {
@@ -252,7 +278,7 @@ void Peer::wait_and_retry() {
 
 void Peer::retry() {
   state_ = State::kIdle;
-  if (anything_queued()) connect();
+  if (anything_queued() || stays_in_contact_) connect();
 }
 
 void Peer::node_is_alive(uint64_t incarnation) {
@@ -276,6 +302,7 @@ void Peer::set_address(const env::Address& address) {
   const bool connected = drop_connection();
   state_ = State::kIdle;
   backoff_ns_ = kBackoffMinNs;
+  if (stays_in_contact_) connect();
   if (live) context_->options.receivers[worker_]->on_disconnected(node_, connected);
 }
 

@@ -36,8 +36,8 @@ class Peer final : public FrameReader::Handler, public std::enable_shared_from_t
   /// Sends what was queued, at once or behind the write under way.
   void flush();
 
-  /// Connects although nothing is to be sent, once.
-  void greet();
+  /// From now on connects although nothing is to be sent, and sends something now and then.
+  void stay_in_contact();
   /// Another address ends the connection to the old one.
   void set_address(const env::Address& address);
   /// The node has connected to us: it is there, and this is how it is called since its last start.
@@ -67,7 +67,8 @@ class Peer final : public FrameReader::Handler, public std::enable_shared_from_t
   void wait_and_retry();
   void retry();
   void report(const Status& why);
-  void send_lives();
+  void keep_alive();
+  void send_lives(const std::vector<wire::Life>& lives);
   bool anything_queued() const { return gathering_ || !full_.empty() || writing_; }
   bool write_under_way() const { return writing_ || !lives_frame_.empty(); }
 
@@ -79,6 +80,7 @@ class Peer final : public FrameReader::Handler, public std::enable_shared_from_t
   env::Address address_;
   Prng random_;
   State state_ = State::kIdle;
+  bool stays_in_contact_ = false;
 
   // The queue.
   Batch gathering_;
@@ -94,6 +96,7 @@ class Peer final : public FrameReader::Handler, public std::enable_shared_from_t
   std::shared_ptr<Dialer> dialer_;
   std::unique_ptr<env::Stream> stream_;
   std::unique_ptr<FrameReader> reader_;
+  CountedConnection contact_;
   uint64_t incarnation_ = 0;
   Timer retry_timer_;
   int64_t backoff_ns_;
@@ -101,7 +104,9 @@ class Peer final : public FrameReader::Handler, public std::enable_shared_from_t
 
   // Signs of life.
   Timer silence_timer_;
-  uint64_t bytes_sent_ = 0;      ///< On this connection.
+  Timer keepalive_timer_;
+  uint64_t bytes_sent_ = 0;  ///< On this connection.
+  uint64_t bytes_at_keepalive_ = 0;
   uint64_t bytes_received_ = 0;  ///< By the other side, as it says.
   env::MonotonicTime progress_at_;
 };

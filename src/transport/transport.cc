@@ -36,6 +36,7 @@ class TransportImpl final : public Transport {
   void call(const env::Address& address, wire::Request request, int64_t timeout_ns,
             env::Executor& executor, Callback<void(Result<wire::Response>)> done) override;
   std::vector<wire::Life> lives() const override { return context_->lives.all(); }
+  Contact contact(NodeId node) const override { return context_->contacts.contact(node); }
   TransportStats stats() const override;
   void stop() override;
 
@@ -142,6 +143,7 @@ void TransportImpl::forget(NodeId node) {
   if (stopped_) return;
   addresses_.erase(node.value);
   context_->lives.forget(node);
+  context_->contacts.forget(node);
   executor(0).post([doorman = doorman_, node] { doorman->book().forget(node); });
   for (uint32_t i = 0; i < context_->workers(); ++i) {
     executor(i).post([worker = workers_[i], node] { worker->forget(node); });

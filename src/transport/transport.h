@@ -18,6 +18,7 @@
 #include "base/status.h"
 #include "base/task.h"
 #include "env/env.h"
+#include "transport/contact_table.h"
 #include "wire/life.h"
 #include "wire/messages.h"
 
@@ -113,6 +114,9 @@ struct TransportOptions {
   /// comes back is noticed by a new connection within a second, but by an old one only when TCP
   /// tries again, which may be a minute later.
   int64_t peer_silence_max_ns = 3 * env::kSecond;
+  /// How often a node says something to each node it knows, so that both notice when the other is
+  /// gone although they have nothing to say. 0: never.
+  int64_t keepalive_ns = 1 * env::kSecond;
   /// A snapshot stream on which nothing moves for so long is broken.
   int64_t snapshot_silence_max_ns = 60 * env::kSecond;
   /// A broken one is continued on another connection within this time, or never: so long both sides
@@ -171,6 +175,9 @@ class Transport {
                     env::Executor& executor, Callback<void(Result<wire::Response>)> done) = 0;
   /// What is known of other nodes' state directories. Any thread.
   virtual std::vector<wire::Life> lives() const { return {}; }
+  /// Whether the node is alive, as far as this process sees it. Any thread; cheap. Nodes that have
+  /// an address are heard of at least every TransportOptions::keepalive_ns while they live.
+  virtual Contact contact(NodeId) const { return {}; }
   virtual TransportStats stats() const = 0;
   /// Closes everything. Not from a worker's thread; before the executors stop.
   virtual void stop() = 0;

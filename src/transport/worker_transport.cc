@@ -50,10 +50,11 @@ void WorkerTransportImpl::set_address(NodeId node, const env::Address& address) 
   const auto [entry, is_new] = peers_.try_emplace(node.value);
   if (is_new) {
     entry->second = std::make_shared<Peer>(context_, worker_, node, address, random_.next());
-    // Nodes that have nothing to say to each other at present must hear once what the other knows.
+    // Nodes that have nothing to say to each other must still notice when the other is gone, and
+    // hear what it knows. One connection per pair of nodes is enough for that.
     if (worker_ == 0 && !context_->options.identity.state.empty()) {
       const std::shared_ptr<Peer> peer = entry->second;
-      peer->greet();
+      peer->stay_in_contact();
     }
     return;
   }
