@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "base/coverage.h"
 #include "log/group_state.h"
 
 namespace multiraft::log {
@@ -75,7 +76,10 @@ Status GroupState::read_entries(uint64_t low, uint64_t high, SharedBytes& buffer
       ref(high - 1).offset + kEntryHeaderBytes + ref(high - 1).data_bytes() - start;
   buffer = SharedBytes::allocate(size);
   Result<size_t> read = segment.file->read_at(start, {buffer.mutable_data(), size});
-  if (!read) return read.status();
+  if (!read) {
+    return unreadable({read.status().code(), describe("a read failed", low) + ": " +
+                                                 std::string(read.status().message())});
+  }
   context_.cache_misses += high - low;
   views.clear();
   for (uint64_t i = low; i < high; ++i) {
@@ -85,7 +89,7 @@ Status GroupState::read_entries(uint64_t low, uint64_t high, SharedBytes& buffer
         at <= *read && decode_entry(buffer.view().substr(at, *read - at), LogIndex(i), view);
     if (!whole || view.data.size() != ref(i).data_bytes() || view.term.value != terms_.at(i) ||
         view.checksum != entry_checksum(group_, view)) {
-      return damaged(i);
+      return unreadable(damaged(i));
     }
     view.offset = at;
     views.push_back(view);
@@ -93,12 +97,23 @@ Status GroupState::read_entries(uint64_t low, uint64_t high, SharedBytes& buffer
   return Status::ok();
 }
 
-Status GroupState::damaged(uint64_t index) const {
+Status GroupState::unreadable(Status why) const {
+  // Whoever reads (an apply, an append to a lagging member) can only try again, and would for ever:
+  // what to do about a bad disk is the log's decision.
+  MR_COVERAGE("log.entry_unreadable");
+  if (context_.on_unreadable) context_.on_unreadable(why);
+  return why;
+}
+
+std::string GroupState::describe(std::string_view what, uint64_t index) const {
   const SegmentFile& segment = *context_.segments.at(segments_.at(index)).file;
-  return {StatusCode::kCorruption, segment.file->path() + ": damage at offset " +
-                                       std::to_string(ref(index).offset) + " in entry " +
-                                       std::to_string(index) + " of group " + to_string(group_) +
-                                       "; " + std::string(kHowToHeal)};
+  return segment.file->path() + ": " + std::string(what) + " at offset " +
+         std::to_string(ref(index).offset) + " in entry " + std::to_string(index) + " of group " +
+         to_string(group_);
+}
+
+Status GroupState::damaged(uint64_t index) const {
+  return {StatusCode::kCorruption, describe("damage", index) + "; " + std::string(kHowToHeal)};
 }
 
 }  // namespace multiraft::log

@@ -6,8 +6,11 @@
 // cached: always a suffix of the group's log. The owner's thread only.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "log/footer.h"
@@ -53,6 +56,9 @@ struct GroupContext {
   SegmentTable segments;
   uint64_t cache_bytes = 0;
   uint64_t cache_misses = 0;
+  /// An entry of the log could not be read back: kCorruption, or the error of the disk. The reader
+  /// gets the same status. May be null, for tools that only look.
+  std::function<void(const Status&)> on_unreadable;
 };
 
 class GroupState final : public GroupLog {
@@ -158,6 +164,10 @@ class GroupState final : public GroupLog {
   Status read_entries(uint64_t low, uint64_t high, SharedBytes& buffer,
                       std::vector<EntryView>& views);
   Status damaged(uint64_t index) const;
+  /// "FILE: <what> at offset N in entry I of group G".
+  std::string describe(std::string_view what, uint64_t index) const;
+  /// Reports `why` to the log, which fails over it, and returns it.
+  Status unreadable(Status why) const;
 
   GroupContext& context_;
   GroupId group_;

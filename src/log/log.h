@@ -98,8 +98,10 @@ class Log {
 
   /// Recovers what is in the directory. kCorruption: damage below the synced mark; the message
   /// names file, offset and, where known, group, and says how to heal. kIoError / kNoSpace as they
-  /// come. `on_fatal` is called once, on the owner's thread, when a write or sync has failed: no
-  /// further durable callback will come and the process must end (trap 30).
+  /// come. `on_fatal` is called once, on the owner's thread, when a write or sync has failed
+  /// (trap 30), or when an entry cannot be read back (from within GroupLog::entries(); kCorruption
+  /// or kIoError, and the message names file, offset and group): no further durable callback will
+  /// come and the process must end.
   static Result<std::unique_ptr<Log>> open(const LogOptions& options, env::Environment& env,
                                            env::Executor& owner, Callback<void(Status)> on_fatal);
 

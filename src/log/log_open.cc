@@ -42,7 +42,9 @@ Result<std::unique_ptr<Log>> Log::open(const LogOptions& options, env::Environme
 
 LogImpl::LogImpl(const LogOptions& options, env::Environment& env, env::Executor& owner,
                  Callback<void(Status)> on_fatal)
-    : options_(options), env_(env), owner_(owner), on_fatal_(std::move(on_fatal)) {}
+    : options_(options), env_(env), owner_(owner), on_fatal_(std::move(on_fatal)) {
+  context_.on_unreadable = [this](const Status& why) { fail(why); };
+}
 
 LogImpl::~LogImpl() { close(); }
 

@@ -9,6 +9,7 @@
 namespace multiraft::log {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 constexpr uint64_t kBlock = 4096;
@@ -490,6 +491,23 @@ TEST(Log_Read, DamageInAnOldEntry_IsReported) {
   ASSERT_FALSE(read);
   EXPECT_EQ(read.status().code(), StatusCode::kCorruption);
   EXPECT_THAT(read.status().message(), HasSubstr("group 1"));
+  EXPECT_EQ(h.fatal(), read.status()) << "whoever reads cannot do more than try again";
+}
+
+TEST(Log_Read, FailedReadOfAnOldEntry_IsFatalWithItsPlace) {
+  LogHarness h;
+  h.options.cache_bytes = 0;
+  ASSERT_TRUE(h.open());
+  h.create(1);
+  h.append(1, 1, 5, 1, 200);
+  h.settle();
+  h.env().disk().fail_read(1);
+  auto read = h.group(1).entries(LogIndex(1), LogIndex(6), 100'000);
+  ASSERT_FALSE(read);
+  EXPECT_EQ(read.status().code(), StatusCode::kIoError);
+  EXPECT_THAT(std::string(read.status().message()),
+              AllOf(HasSubstr("0000000000000001.seg"), HasSubstr("offset"), HasSubstr("group 1")));
+  EXPECT_EQ(h.fatal(), read.status());
 }
 
 TEST(Log_Close, WritesWhatIsStagedAndCallsNobody) {

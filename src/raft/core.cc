@@ -449,6 +449,7 @@ void Core::become_leader() {
 
 void Core::tick() {
   ++ticks_;
+  log_.retry_reads();
   if (leader_role()) {
     tick_leader();
   } else {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/coverage.h"
 #include "base/mutation.h"
 
 namespace multiraft::raft {
@@ -181,13 +182,13 @@ LogIndex LogView::max_appliable(bool allow_unstable) const {
 
 bool LogView::has_next_committed(bool allow_unstable) const {
   // Until a snapshot is installed the state machine is behind the log's beginning.
-  if ((applying_paused_ && !MR_MUTANT(applying_never_pauses)) ||
+  if (unreadable_ || (applying_paused_ && !MR_MUTANT(applying_never_pauses)) ||
       (has_snapshot() && !MR_MUTANT(applied_before_snapshot)))
     return false;
   return applying_ < max_appliable(allow_unstable);
 }
 
-std::vector<Entry> LogView::next_committed(bool allow_unstable) const {
+std::vector<Entry> LogView::next_committed(bool allow_unstable) {
   if (!has_next_committed(allow_unstable)) return {};
   MR_ASSERT(applying_bytes_ < applying_bytes_max_);
   Result<std::vector<Entry>> entries = slice(applying_ + 1, max_appliable(allow_unstable) + 1,
@@ -196,7 +197,11 @@ std::vector<Entry> LogView::next_committed(bool allow_unstable) const {
   const StatusCode code = entries.status().code();
   MR_ASSERT_MSG(code != StatusCode::kNotFound && code != StatusCode::kUnavailable,
                 "storage does not have a committed entry that was not applied");
-  return {};  // It could not be read now.
+  // Storage reports such an error to whoever owns it. Here it must not look like work that is
+  // ready: the caller would come back at once, and for ever.
+  MR_COVERAGE("raft: committed entries could not be read");
+  unreadable_ = true;
+  return {};
 }
 
 void LogView::accept_applying(const std::vector<Entry>& entries, bool allow_unstable) {

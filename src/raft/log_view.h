@@ -72,7 +72,10 @@ class LogView {
   /// Committed entries that can be handed out to be applied now. Where `allow_unstable` is false,
   /// only those that storage has confirmed.
   bool has_next_committed(bool allow_unstable) const;
-  std::vector<Entry> next_committed(bool allow_unstable) const;
+  /// Empty also where storage could not read them: then there is nothing to hand out until
+  /// retry_reads().
+  std::vector<Entry> next_committed(bool allow_unstable);
+  void retry_reads() { unreadable_ = false; }
   /// `entries` were handed out.
   void accept_applying(const std::vector<Entry>& entries, bool allow_unstable);
   /// Everything up to `index` is applied. Returns the payload bytes of what this finished.
@@ -107,6 +110,7 @@ class LogView {
   size_t applying_bytes_max_;
   size_t applying_bytes_ = 0;
   bool applying_paused_ = false;
+  bool unreadable_ = false;        ///< Storage could not read the next committed entries.
   std::vector<Applying> batches_;  ///< Oldest first.
 };
 

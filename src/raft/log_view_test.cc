@@ -55,6 +55,19 @@ TEST_F(LogViewTest, Slice_OfWhatIsCompacted_SaysSo) {
   EXPECT_EQ(log.term(LogIndex(9)).status().code(), StatusCode::kUnavailable);
 }
 
+TEST_F(LogViewTest, NextCommitted_ThatCannotBeRead_IsNotReadyUntilItIsTriedAgain) {
+  log.commit_to(LogIndex(4));
+  storage.fail_reads(Status(StatusCode::kIoError, "a bad sector"));
+  ASSERT_TRUE(log.has_next_committed(true));
+  EXPECT_TRUE(log.next_committed(true).empty());
+  EXPECT_FALSE(log.has_next_committed(true)) << "the caller would come back for ever";
+  storage.fail_reads(Status::ok());
+  EXPECT_FALSE(log.has_next_committed(true));
+  log.retry_reads();
+  ASSERT_TRUE(log.has_next_committed(true));
+  EXPECT_EQ(log.next_committed(true).size(), 2u);
+}
+
 TEST_F(LogViewTest, FindConflict_IsTheLastPlaceWithATermNotAbove) {
   EXPECT_EQ(log.find_conflict(LogIndex(8), Term(3)), (LogPosition{Term(3), LogIndex(8)}));
   EXPECT_EQ(log.find_conflict(LogIndex(8), Term(2)), (LogPosition{Term(2), LogIndex(6)}));

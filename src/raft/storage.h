@@ -26,7 +26,9 @@ class Storage {
   /// Hard state as last saved, and the configuration at the applied index at start.
   virtual InitialState initial_state() const = 0;
   /// Entries [low, high), at least one, cut after `bytes_max` (entry_bytes).
-  /// kNotFound: compacted (low < first_index). kUnavailable: beyond last_index.
+  /// kNotFound: compacted (low < first_index). kUnavailable: beyond last_index. Any other error:
+  /// they could not be read. The core then asks again at the next tick, and reports nothing: what
+  /// a bad disk means for the process is decided behind this interface.
   virtual Result<std::vector<Entry>> entries(LogIndex low, LogIndex high, size_t bytes_max) = 0;
   /// Term of an index in [first_index - 1, last_index]; errors as entries().
   virtual Result<Term> term(LogIndex index) const = 0;

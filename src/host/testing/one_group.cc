@@ -97,9 +97,17 @@ void GroupTest::create(const std::vector<uint64_t>& voters, const std::vector<ui
 }
 
 Status GroupTest::restart() {
+  MR_RETURN_IF_ERROR(reopen());
+  return start_again();
+}
+
+Status GroupTest::reopen() {
   close();
   env_.set_disk(env_.disk().crash_image(env::CrashMode::kKeepNone, 1));
-  MR_RETURN_IF_ERROR(open());
+  return open();
+}
+
+Status GroupTest::start_again() {
   auto started = Group::start(*services_, *log_->group(kGroup),
                               std::make_unique<FakeStateMachine>(state_), {});
   if (!started) return started.status();

@@ -144,6 +144,9 @@ class GroupTest : public ::testing::Test {
   void create(const std::vector<uint64_t>& voters, const std::vector<uint64_t>& learners = {});
   /// The process ends without a word; what was synced comes back.
   Status restart();
+  /// The two halves of that: the log is open, and the replica runs.
+  Status reopen();
+  Status start_again();
   /// Turns of the worker until nothing is left to do now.
   void run();
   /// That, and the same for what comes up while `ns` pass, a tick a heartbeat.

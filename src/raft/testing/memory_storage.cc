@@ -9,6 +9,7 @@ namespace multiraft::raft::testing {
 Result<std::vector<Entry>> MemoryStorage::entries(LogIndex low, LogIndex high, size_t bytes_max) {
   if (low < first_index()) return Status(StatusCode::kNotFound, "compacted");
   if (high > last_index() + 1) return Status(StatusCode::kUnavailable, "beyond the log");
+  if (!read_failure_) return read_failure_;
   const size_t from = low - entries_.front().index;
   const size_t to = high - entries_.front().index;
   size_t bytes = 0;

@@ -37,6 +37,8 @@ class MemoryStorage final : public Storage {
   /// Drops entries up to and including `index`. kNotFound: they are gone already.
   Status compact(LogIndex index);
 
+  /// Not ok: what entries() answers from now on.
+  void fail_reads(Status why) { read_failure_ = std::move(why); }
   /// Answers snapshot(); without it there is the one that was last applied.
   void set_snapshot_source(SnapshotSource source) { source_ = std::move(source); }
 
@@ -45,6 +47,7 @@ class MemoryStorage final : public Storage {
   ConfState conf_state_;
   std::shared_ptr<const Snapshot> snapshot_;
   SnapshotSource source_;
+  Status read_failure_;
   std::vector<Entry> entries_;  ///< [0] is the dummy.
 };
 
