@@ -104,6 +104,7 @@ void DiskGuard::poll() {
 void DiskGuard::read() {
   env::FileSystem& fs = env_.file_system();
   auto there = fs.exists(marker_path_);
+  if (!there && there.status().code() == StatusCode::kOverloaded) return;
   if (!there || !*there) {
     MR_COVERAGE("host: the state directory vanished");
     lost_ = true;

@@ -44,7 +44,8 @@ void LogImpl::drop_segments(uint64_t needed) {
     ++stats_.segments_recycled;
     prepare_thread_->post([maker = maker_.get(), id, owner = &owner_, self = self_] {
       Status retired = maker->retire(id);
-      if (retired) return;
+      // Without descriptors the file stays until the next start; it is in nobody's way.
+      if (retired || retired.code() == StatusCode::kOverloaded) return;
       owner->post([self, retired] {
         if (*self) (*self)->fail(retired);
       });

@@ -206,10 +206,11 @@ void LogImpl::on_prepared() {
   const std::shared_ptr<Prepared> done = std::exchange(preparing_, nullptr);
   if (!*done->result) {
     Status status = done->result->status();
-    if (status.code() != StatusCode::kNoSpace) return fail(std::move(status));
+    const bool no_descriptors = status.code() == StatusCode::kOverloaded;
+    if (status.code() != StatusCode::kNoSpace && !no_descriptors) return fail(std::move(status));
     // Nothing is lost: what is staged waits in memory, and nothing is acknowledged meanwhile.
     MR_COVERAGE("log.no_space_for_segment");
-    stats_.no_space = true;
+    stats_.no_space = !no_descriptors;
     prepare_timer_ = owner_.run_at(env_.clock().now() + kPrepareRetryNs, [self = self_] {
       if (!*self) return;
       (*self)->prepare_timer_ = 0;

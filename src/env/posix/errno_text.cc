@@ -16,6 +16,13 @@ StatusCode errno_code(int error) {
     case ENOSPC:
     case EDQUOT:
       return StatusCode::kNoSpace;
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+    case ENOBUFS:
+    case EAGAIN:
+    case EINTR:
+      return StatusCode::kOverloaded;
     default:
       return StatusCode::kIoError;
   }

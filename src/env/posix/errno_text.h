@@ -10,7 +10,9 @@ namespace multiraft::env {
 /// "No such file or directory"; thread-safe.
 std::string errno_text(int error);
 
-/// kNotFound, kAlreadyExists, kNoSpace (ENOSPC, EDQUOT), otherwise kIoError.
+/// kNotFound, kAlreadyExists, kNoSpace (ENOSPC, EDQUOT), kOverloaded where the process or the
+/// system has run out of something that comes back (descriptors, memory) or the call was
+/// interrupted: that says nothing about the disk. Otherwise kIoError.
 StatusCode errno_code(int error);
 
 /// A failed system call. `SystemError{errno, ...}`: the braces make sure that errno is read before

@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "base/coverage.h"
 #include "env/posix/errno_text.h"
 #include "env/posix/posix_file.h"
 
@@ -19,10 +20,10 @@ namespace {
 
 constexpr mode_t kFileMode = 0644;
 
-UniqueFd open_retrying(const std::string& path, int flags) {
+UniqueFd open_retrying(const char* path, int flags) {
   int fd;
   do {
-    fd = ::open(path.c_str(), flags | O_CLOEXEC, kFileMode);
+    fd = ::open(path, flags | O_CLOEXEC, kFileMode);
   } while (fd < 0 && errno == EINTR);
   return UniqueFd(fd);
 }
@@ -71,9 +72,41 @@ void write_holder(int fd) {
 
 }  // namespace
 
+DescriptorReserve::DescriptorReserve(size_t count) : count_(count) { refill(); }
+
+bool DescriptorReserve::release_one() {
+  MutexLock lock(mutex_);
+  if (held_.empty()) return false;
+  held_.pop_back();
+  return true;
+}
+
+void DescriptorReserve::refill() {
+  MutexLock lock(mutex_);
+  while (held_.size() < count_) {
+    UniqueFd fd = open_retrying("/", O_PATH);
+    if (!fd) return;
+    held_.push_back(std::move(fd));
+  }
+}
+
+UniqueFd PosixFileSystem::open_descriptor(const std::string& path, int flags) {
+  reserve_.refill();
+  for (;;) {
+    UniqueFd fd = open_retrying(path.c_str(), flags);
+    const int error = errno;
+    // Another thread may be faster to take what is released; the reserve is finite.
+    if (fd || (error != EMFILE && error != ENFILE) || !reserve_.release_one()) {
+      errno = error;
+      return fd;
+    }
+    MR_COVERAGE("env: a file took a reserved descriptor");
+  }
+}
+
 Result<std::unique_ptr<File>> PosixFileSystem::open(const std::string& path, OpenMode mode,
                                                     bool direct) {
-  UniqueFd fd = open_retrying(path, open_flags(mode) | (direct ? O_DIRECT : 0));
+  UniqueFd fd = open_descriptor(path, open_flags(mode) | (direct ? O_DIRECT : 0));
   if (!fd) {
     return SystemError{errno, "open " + path + (direct ? " for direct access" : "")}.status();
   }
@@ -124,7 +157,7 @@ Status PosixFileSystem::remove_all(const std::string& path) {
 }
 
 Status PosixFileSystem::sync_directory(const std::string& path) {
-  const UniqueFd fd = open_retrying(path, O_RDONLY | O_DIRECTORY);
+  const UniqueFd fd = open_descriptor(path, O_RDONLY | O_DIRECTORY);
   if (!fd) return SystemError{errno, "open directory " + path}.status();
   if (::fsync(fd.get()) == 0) return Status::ok();
   const int error = errno;
@@ -132,7 +165,7 @@ Status PosixFileSystem::sync_directory(const std::string& path) {
 }
 
 Result<std::unique_ptr<FileLock>> PosixFileSystem::lock(const std::string& path) {
-  UniqueFd fd = open_retrying(path, O_RDWR | O_CREAT);
+  UniqueFd fd = open_descriptor(path, O_RDWR | O_CREAT);
   if (!fd) return SystemError{errno, "open lock file " + path}.status();
   while (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno == EINTR) continue;

@@ -1,12 +1,15 @@
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <memory>
 
 #include "env/posix/posix_env.h"
+#include "env/posix/posix_file_system.h"
 
 namespace multiraft::env {
 namespace {
@@ -213,6 +216,35 @@ TEST(PosixEnvironment, Clock_DoesNotGoBack_AndRandomBitsDiffer) {
   EXPECT_LE(before, env->clock().now());
   EXPECT_GT(env->clock().wall_ns(), 1'600'000'000 * kSecond);
   EXPECT_NE(env->random_u64(), env->random_u64());
+}
+
+TEST_F(PosixFileSystemTest, DescriptorsUsedUp_FilesTakeReservedOnes_AndTheErrorIsNoDiskFailure) {
+  ASSERT_TRUE(fs_.write_file_atomically(path("file"), "content"));
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit tight{256, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &tight), 0);
+  std::vector<UniqueFd> others;
+  for (;;) {
+    UniqueFd fd(::open("/", O_PATH));
+    if (!fd) break;
+    others.push_back(std::move(fd));
+  }
+  std::vector<std::unique_ptr<File>> opened;
+  Status refused;
+  while (opened.size() <= kReservedDescriptors) {
+    auto file = fs_.open(path("file"), OpenMode::kRead);
+    if (!file) {
+      refused = file.status();
+      break;
+    }
+    opened.push_back(std::move(*file));
+  }
+  EXPECT_EQ(opened.size(), kReservedDescriptors);
+  EXPECT_EQ(refused.code(), StatusCode::kOverloaded) << refused.message();
+  others.clear();
+  EXPECT_TRUE(fs_.open(path("file"), OpenMode::kRead));
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
 }  // namespace

@@ -21,15 +21,9 @@ constexpr int64_t kPauseNs = 50 * kMillisecond;
 
 Status listen_error(int error, const Address& address) {
   std::string what = "listen on " + address.to_string() + ": " + errno_text(error);
-  switch (error) {
-    case EADDRINUSE:
-      return {StatusCode::kConflict, std::move(what)};
-    case EADDRNOTAVAIL:
-    case EACCES:
-      return {StatusCode::kInvalidArgument, std::move(what)};
-    default:
-      return {StatusCode::kIoError, std::move(what)};
-  }
+  if (error == EACCES) return {StatusCode::kInvalidArgument, std::move(what)};
+  // In use, or not on an interface: so far. Nor has any other error to do with a disk.
+  return {StatusCode::kUnavailable, std::move(what)};
 }
 
 /// A listening socket, or an errno.
@@ -66,7 +60,7 @@ Result<UniqueFd> bind_address(const Address& address) {
   } else {
     Result<std::vector<SocketAddress>> found = resolve(address);
     if (!found) {
-      return Status(StatusCode::kInvalidArgument,
+      return Status(found.status().code(),
                     "listen on " + address.to_string() + ": " + found.status().message());
     }
     bound = bind_and_listen(found->front(), false);

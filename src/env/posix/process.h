@@ -16,6 +16,8 @@ class StopSignal {
   /// Blocks the calling thread until a signal comes or notify() is called. Returns the signal's
   /// name, or "" for notify().
   std::string wait();
+  /// As wait(), but returns "" after `timeout_ns`, too.
+  std::string wait_for(int64_t timeout_ns);
   /// Any thread.
   void notify();
 };
@@ -28,8 +30,16 @@ struct ProcessUsage {
   int64_t cpu_system_ns = 0;
   uint64_t resident_bytes = 0;
   uint64_t open_files = 0;
+  uint64_t open_files_max = 0;  ///< The limit in force.
 };
 ProcessUsage process_usage();
+
+/// Raises the soft limit of open files (RLIMIT_NOFILE) to the hard one, which needs no privilege.
+/// Returns the limit in force afterwards.
+uint64_t raise_open_files_limit();
+/// Of this process, now.
+uint64_t open_files();
+uint64_t open_files_max();
 
 uint32_t processor_count();
 
