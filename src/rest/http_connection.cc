@@ -49,10 +49,12 @@ void ReadBuffer::reserve(size_t capacity) {
   begin_ = 0;
 }
 
-Connection::Connection(HttpWorker& worker, std::unique_ptr<env::Stream> stream, ConnectionSlot slot)
+Connection::Connection(HttpWorker& worker, std::unique_ptr<env::Stream> stream, ConnectionSlot slot,
+                       bool probes_only)
     : worker_(worker),
       stream_(std::move(stream)),
       slot_(std::move(slot)),
+      probes_only_(probes_only),
       body_(worker.budget()),
       since_(worker.now()) {
   worker_.stats().connections_accepted.add();
@@ -66,7 +68,8 @@ void Connection::start() { read_more(); }
 
 void Connection::refuse_connection() {
   worker_.stats().connections_refused.add();
-  refuse(ProtocolError::kTooManyConnections, "this node has too many connections");
+  refuse(ProtocolError::kTooManyConnections,
+         "this node has too many connections; only probes and metrics are answered");
 }
 
 void Connection::read_more() {
@@ -187,6 +190,14 @@ bool Connection::step_head() {
   if (!parsed.ok) {
     refuse(parsed.error, parsed.detail);
     return false;
+  }
+  if (probes_only_) {
+    if (!worker_.handler().is_probe(head_)) {
+      refuse_connection();
+      return false;
+    }
+    MR_COVERAGE("probe answered beyond the limit of connections");
+    head_.keep_alive = false;
   }
   body_bytes_max_ = worker_.handler().body_bytes_max(head_);
   if (head_.chunked) return begin_chunks();
@@ -386,7 +397,9 @@ void Connection::sweep(env::MonotonicTime now) {
   }
   if (input_closed_ || in_flight_ > 0) return;
   const int64_t waited_ns = now - since_;
-  if (state_ == State::kHead && head_began_) {
+  if (state_ == State::kHead && probes_only_) {
+    if (waited_ns >= limits.probe_head_timeout_ns) refuse_connection();
+  } else if (state_ == State::kHead && head_began_) {
     if (waited_ns < limits.head_timeout_ns) return;
     refuse(ProtocolError::kTimeout, "the header took too long to arrive");
   } else if (state_ == State::kHead) {

@@ -73,14 +73,13 @@ class ReadBuffer {
 /// those behind it wait for its answer.
 class Connection {
  public:
-  Connection(HttpWorker& worker, std::unique_ptr<env::Stream> stream, ConnectionSlot slot);
+  Connection(HttpWorker& worker, std::unique_ptr<env::Stream> stream, ConnectionSlot slot,
+             bool probes_only);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
   void start();
-  /// Answers that there are too many connections, unasked, and closes.
-  void refuse_connection();
   void exchange_finished(Exchange& exchange);
   /// Writes what is ready.
   void flush();
@@ -129,6 +128,7 @@ class Connection {
   bool may_dispatch() const;
   void dispatch();
   void refuse(ProtocolError error, std::string_view detail);
+  void refuse_connection();
   void send_continue();
   ExchangePtr enqueue(bool safe);
   void describe(Exchange& exchange) const;
@@ -149,6 +149,7 @@ class Connection {
   HttpWorker& worker_;
   const std::unique_ptr<env::Stream> stream_;
   const ConnectionSlot slot_;
+  const bool probes_only_;  ///< Over the limit of connections: anything else is refused.
   State state_ = State::kHead;
 
   // The request being read. From kBody on its head stays at the front of in_.

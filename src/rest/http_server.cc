@@ -4,12 +4,6 @@
 #include "base/coverage.h"
 
 namespace multiraft::rest {
-namespace {
-
-/// Connections over the limit that are told so, rather than dropped.
-constexpr size_t kRefusalsMax = 256;
-
-}  // namespace
 
 HttpServer::HttpServer(env::Environment& env, std::vector<WorkerParts> parts) {
   for (WorkerParts& part : parts) {
@@ -42,18 +36,18 @@ void HttpServer::on_accept(std::unique_ptr<env::Stream> stream) {
   HttpWorker& first = *workers_.front();
   const size_t open = open_.load(std::memory_order_relaxed);
   const size_t open_max = first.limits().connections_max;
-  if (open >= open_max + kRefusalsMax) {
+  if (open >= open_max + first.limits().probe_connections_max) {
     MR_COVERAGE("connection dropped unanswered");
     first.stats().connections_refused.add();
     return;
   }
-  const bool refused = open >= open_max;
+  const bool probes_only = open >= open_max;
   ConnectionSlot slot(open_);
   const size_t target = next_worker_++ % workers_.size();
-  if (target == 0) return first.adopt(std::move(stream), std::move(slot), refused);
+  if (target == 0) return first.adopt(std::move(stream), std::move(slot), probes_only);
   stream->move_to(*executors_[target], [worker = workers_[target].get(), slot = std::move(slot),
-                                        refused](std::unique_ptr<env::Stream> moved) mutable {
-    worker->adopt(std::move(moved), std::move(slot), refused);
+                                        probes_only](std::unique_ptr<env::Stream> moved) mutable {
+    worker->adopt(std::move(moved), std::move(slot), probes_only);
   });
 }
 

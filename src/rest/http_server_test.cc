@@ -345,21 +345,41 @@ TEST(HttpServer_ClientThatTakesNoAnswer_IsDropped, AfterItsTime) {
   EXPECT_LT(client->receive_all().size(), 8 * value.size());
 }
 
-TEST(HttpServer_TooManyConnections_AreTold, AndThereIsRoomAgainLater) {
+TEST(HttpServer_TooManyConnections_AreTold, ProbesAnswer_AndThereIsRoomAgainLater) {
   RestOptions options;
   options.limits.connections_max = 2;
   TestServer s(options);
   auto one = s.connect();
   auto two = s.connect();
-  EXPECT_EQ(one->exchange(get("/livez")).status, 200);
-  EXPECT_EQ(two->exchange(get("/livez")).status, 200);
+  EXPECT_EQ(one->exchange(get("/1/k")).status, 404);
+  EXPECT_EQ(two->exchange(get("/1/k")).status, 404);
   auto three = s.connect();
-  const Answer answer = three->receive();
-  EXPECT_EQ(answer.status, 503);
-  EXPECT_EQ(answer.header("retry-after"), "1");
-  EXPECT_THAT(answer.body, HasSubstr("too_many_connections"));
+  const Answer refused = three->exchange(put("k", "v"));
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_EQ(refused.header("retry-after"), "1");
+  EXPECT_THAT(refused.body, HasSubstr("too_many_connections"));
+  for (const char* probe : {"/livez", "/readyz", "/metrics"}) {
+    const Answer answer = s.connect()->exchange(get(probe));
+    EXPECT_EQ(answer.status, 200) << probe;
+    EXPECT_EQ(answer.header("connection"), "close") << probe;
+  }
   three.reset();
   two.reset();
+  while (s.connect()->exchange(get("/1/k")).status != 404) {
+  }
+}
+
+TEST(HttpServer_SilentConnectionPastTheLimit, GivesItsPlaceUp) {
+  RestOptions options;
+  options.limits.connections_max = 1;
+  options.limits.probe_connections_max = 1;
+  options.limits.probe_head_timeout_ns = 20 * env::kMillisecond;
+  TestServer s(options);
+  auto one = s.connect();
+  EXPECT_EQ(one->exchange(get("/1/k")).status, 404);
+  auto silent = s.connect();
+  EXPECT_THAT(silent->receive_all(), HasSubstr("too_many_connections"));
+  silent.reset();
   while (s.connect()->exchange(get("/livez")).status != 200) {
   }
 }
@@ -415,7 +435,7 @@ TEST(HttpServer_PortInUse_IsSaid, AtTheStart) {
   options.listen = {"127.0.0.1", s.server().port()};
   const auto second = RestServer::start(options, env, {executor.get()}, {&backend});
   ASSERT_FALSE(second);
-  EXPECT_EQ(second.status().code(), StatusCode::kConflict);
+  EXPECT_EQ(second.status().code(), StatusCode::kUnavailable);
   EXPECT_THAT(second.status().message(), HasSubstr("in use"));
   executor->stop();
 }

@@ -13,8 +13,8 @@ namespace {
 /// Timeouts are kept to a quarter of the shortest of them.
 int64_t sweep_interval(const HttpLimits& limits) {
   const int64_t shortest =
-      std::min({limits.head_timeout_ns, limits.idle_timeout_ns, limits.body_window_ns,
-                limits.write_grace_ns, limits.linger_ns});
+      std::min({limits.head_timeout_ns, limits.probe_head_timeout_ns, limits.idle_timeout_ns,
+                limits.body_window_ns, limits.write_grace_ns, limits.linger_ns});
   return std::clamp(shortest / 4, 5 * env::kMillisecond, env::kSecond);
 }
 
@@ -52,17 +52,14 @@ HttpWorker::HttpWorker(Config config, env::Executor& executor, env::Clock& clock
 
 HttpWorker::~HttpWorker() { MR_ASSERT(connections_.empty() && graveyard_.empty()); }
 
-void HttpWorker::adopt(std::unique_ptr<env::Stream> stream, ConnectionSlot slot, bool refused) {
+void HttpWorker::adopt(std::unique_ptr<env::Stream> stream, ConnectionSlot slot, bool probes_only) {
   MR_ASSERT(!stopping_);
-  connections_.push_back(std::make_unique<Connection>(*this, std::move(stream), std::move(slot)));
+  connections_.push_back(
+      std::make_unique<Connection>(*this, std::move(stream), std::move(slot), probes_only));
   Connection& connection = *connections_.back();
   connection.place = connections_.size() - 1;
   if (sweep_timer_ == 0) arm_sweep();
-  if (refused) {
-    connection.refuse_connection();
-  } else {
-    connection.start();
-  }
+  connection.start();
 }
 
 void HttpWorker::stop(int64_t grace_ns, Task stopped) {

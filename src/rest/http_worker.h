@@ -27,6 +27,8 @@ class HttpHandler {
   /// How large a body this request may have, asked once its head is complete. A larger one is
   /// refused with kBodyTooLarge, unread.
   virtual size_t body_bytes_max(const RequestHead& head) = 0;
+  /// Whether the request is to be answered even where there are too many connections.
+  virtual bool is_probe(const RequestHead& head) = 0;
   /// Answers by exchange->finish(), now or later. `head` and `body` are valid during the call.
   /// Requests that may change something come one at a time and alone (RFC 9112 9.3.2), safe ones of
   /// a connection may be under way together.
@@ -47,6 +49,10 @@ struct HttpLimits {
   int64_t linger_ns = 2 * env::kSecond;  ///< For what a refused client is still sending.
   size_t pipeline_max = 64;              ///< Requests under way on one connection.
   size_t connections_max = limits::kHttpConnectionsMax;
+  /// Connections beyond those, on which only probes and metrics are answered, so that a crowd of
+  /// clients does not make the node look dead. Further ones are closed at once.
+  size_t probe_connections_max = 256;
+  int64_t probe_head_timeout_ns = 2 * env::kSecond;  ///< Until such a one has sent its request.
   size_t pending_per_worker_max = limits::kPendingRequestsPerWorkerMax;
   size_t held_bytes_per_worker_max = 256 * limits::kMiB;  ///< Large bodies and values.
 };
@@ -65,8 +71,8 @@ class HttpWorker {
              AccessStats& stats);
   ~HttpWorker();
 
-  /// A new connection. `refused`: over the limit; it is told so.
-  void adopt(std::unique_ptr<env::Stream> stream, ConnectionSlot slot, bool refused);
+  /// A new connection. `probes_only`: over the limit; all but probes are refused.
+  void adopt(std::unique_ptr<env::Stream> stream, ConnectionSlot slot, bool probes_only);
   /// From now on every answer closes its connection; idle ones stay until they ask again.
   void begin_drain() { draining_ = true; }
   /// Closes idle connections, finishes what is in flight, closes the rest after `grace_ns`; then

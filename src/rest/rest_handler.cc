@@ -32,6 +32,11 @@ size_t RestHandler::body_bytes_max(const RequestHead& head) {
   return kSmallBodyBytesMax;
 }
 
+bool RestHandler::is_probe(const RequestHead& head) {
+  const RouteClass route = class_of(find_route(head.target).resource);
+  return route == RouteClass::kProbe || route == RouteClass::kMetrics;
+}
+
 void RestHandler::handle(ExchangePtr exchange, const RequestHead& head, std::string_view body) {
   const Route route = find_route(head.target);
   if (!admit(*exchange, route, head.method)) return exchange->finish();

@@ -30,6 +30,7 @@ class RestHandler final : public HttpHandler {
   void begin_drain() { draining_ = true; }
 
   size_t body_bytes_max(const RequestHead& head) override;
+  bool is_probe(const RequestHead& head) override;
   void handle(ExchangePtr exchange, const RequestHead& head, std::string_view body) override;
   void refuse(Exchange& exchange, const RequestHead* head, ProtocolError error,
               std::string_view detail) override;
