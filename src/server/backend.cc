@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "server/logging.h"
 #include "server/metrics.h"
 
 namespace multiraft::server {
@@ -360,9 +361,13 @@ std::vector<rest::ReadinessCheck> NodeBackend::readiness() {
   } else if (host.disk().low()) {
     disk.detail = host.disk().refusal().message();  // It serves reads and deletes.
   }
+  const LeaderGauge leaders = context_.watch->leaders();
+  LeaderGauge::Verdict registry = leaders.registry();
+  if (!member) registry = {false, "this node has not caught up with the cluster's registry yet"};
+  LeaderGauge::Verdict groups = leaders.groups();
   return {{"accepting", !draining, draining ? "this node is shutting down" : ""},
-          {"registry", member,
-           member ? "" : "this node has not caught up with the cluster's registry yet"},
+          {"registry", registry.ok, std::move(registry.detail)},
+          {"groups", groups.ok, std::move(groups.detail)},
           std::move(disk)};
 }
 
@@ -373,6 +378,8 @@ void NodeBackend::metrics(Callback<void(std::string)> done) {
     input.host = stats;
     input.engine = context_.engine->stats();
     input.uptime_ns = context_.clock->now() - context_.started;
+    input.http_connections_max = context_.http_connections_max;
+    input.log_lines_lost = log_lines_lost();
     done(render_metrics(input));
   });
 }

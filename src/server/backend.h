@@ -11,6 +11,7 @@
 #include "kv/kv_engine.h"
 #include "meta/controller.h"
 #include "rest/backend.h"
+#include "server/process_watch.h"
 
 namespace multiraft::server {
 
@@ -22,6 +23,8 @@ struct BackendContext {
   kv::KvEngine* engine = nullptr;
   env::Clock* clock = nullptr;
   env::MonotonicTime started;
+  size_t http_connections_max = 0;
+  const ProcessWatch* watch = nullptr;
   std::atomic<bool> ready{false};  ///< The controller said so, once.
   std::atomic<bool> draining{false};
 };

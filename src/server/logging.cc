@@ -1,15 +1,34 @@
 #include "server/logging.h"
 
-#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
 
 #include <atomic>
 #include <cstdio>
+#include <mutex>
+
+#include "env/clock.h"
+#include "env/posix/line_writer.h"
 
 namespace multiraft::server {
 namespace {
 
+/// Enough for whoever reads standard error to write down the last lines; no more if nobody reads.
+constexpr int64_t kFlushNs = 200 * env::kMillisecond;
+
 std::atomic<bool> g_json{false};
+/// Never destroyed: threads may log until the process is gone.
+env::LineWriter* g_writer = nullptr;
+
+class QueueSink final : public spdlog::sinks::base_sink<std::mutex> {
+ protected:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t text;
+    formatter_->format(message, text);
+    g_writer->write(std::string(text.data(), text.size()));
+  }
+  void flush_() override {}
+};
 
 spdlog::level::level_enum to_spdlog(Severity severity) {
   switch (severity) {
@@ -75,16 +94,27 @@ std::string as_text(std::string_view event, std::initializer_list<LogField> fiel
   return out;
 }
 
+/// Formatted by hand: it is made on the writer's own thread, while the queue is full.
+std::string lost_line(uint64_t lost) {
+  const std::string count = std::to_string(lost);
+  if (g_json) {
+    return R"({"level":"warning","event":"log lines lost","lines":")" + count + "\"}\n";
+  }
+  return "warning log lines lost lines=" + count + "\n";
+}
+
 }  // namespace
 
 void start_logging(std::string_view level, bool json) {
   g_json = json;
-  auto logger = spdlog::stderr_color_mt("multiraft");
+  if (g_writer == nullptr) {
+    g_writer = new env::LineWriter({.lost_line = lost_line});
+  }
+  auto logger = std::make_shared<spdlog::logger>("multiraft", std::make_shared<QueueSink>());
   logger->set_pattern(json ? "{\"time\":\"%Y-%m-%dT%H:%M:%S.%fZ\",\"level\":\"%l\",%v}"
-                           : "%Y-%m-%dT%H:%M:%S.%eZ %^%l%$ %v",
+                           : "%Y-%m-%dT%H:%M:%S.%eZ %l %v",
                       spdlog::pattern_time_type::utc);
   logger->set_level(spdlog::level::from_str(std::string(level)));
-  logger->flush_on(spdlog::level::info);
   spdlog::set_default_logger(std::move(logger));
 }
 
@@ -95,6 +125,10 @@ void log_event(Severity severity, std::string_view event, std::initializer_list<
                                     g_json ? as_json(event, fields) : as_text(event, fields));
 }
 
-void flush_log() { spdlog::default_logger_raw()->flush(); }
+void flush_log() {
+  if (g_writer != nullptr) (void)g_writer->flush(kFlushNs);
+}
+
+uint64_t log_lines_lost() { return g_writer != nullptr ? g_writer->lost() : 0; }
 
 }  // namespace multiraft::server

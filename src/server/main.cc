@@ -16,8 +16,8 @@ namespace {
 
 int as_int(ExitStatus status) { return static_cast<int>(status); }
 
-/// A state directory that cannot be used is 3; a disk that fails is 5; an address that cannot be
-/// bound is a matter of the command line.
+/// A state directory that cannot be used is 3; a disk that fails is 5; what may be there at the
+/// next try (an address, a port, descriptors) is 1, on which a service manager starts again.
 ExitStatus status_of_failed_start(StatusCode code) {
   switch (code) {
     case StatusCode::kInvalidArgument:
@@ -26,6 +26,9 @@ ExitStatus status_of_failed_start(StatusCode code) {
     case StatusCode::kIoError:
     case StatusCode::kNoSpace:
       return ExitStatus::kDiskFailure;
+    case StatusCode::kUnavailable:
+    case StatusCode::kOverloaded:
+      return ExitStatus::kTryAgain;
     default:
       return ExitStatus::kStateDirectory;
   }
@@ -35,12 +38,19 @@ ExitStatus status_of_failed_start(StatusCode code) {
 std::optional<ExitStatus> serve_once(const ServerOptions& options, env::Environment& env,
                                      env::StopSignal& stop_signal) {
   Ending ending([&stop_signal] { stop_signal.notify(); });
-  auto server = Server::start(options, env, ending);
+  std::string signal;
+  auto server = Server::start(options, env, ending, [&stop_signal, &signal](int64_t ns) {
+    if (signal.empty()) signal = stop_signal.wait_for(ns);
+    return !signal.empty();
+  });
+  if (!server && !signal.empty()) {
+    log_event(Severity::kInfo, "stopping", {{"signal", signal}});
+    return ExitStatus::kOk;
+  }
   if (!server) {
     log_event(Severity::kError, "not started", {{"reason", server.status().message()}});
     return status_of_failed_start(server.status().code());
   }
-  std::string signal = stop_signal.wait();
   while (signal.empty() && !ending.requested()) signal = stop_signal.wait();
   if (!signal.empty()) log_event(Severity::kInfo, "stopping", {{"signal", signal}});
   const bool rejoins = signal.empty() && ending.rejoins();
@@ -50,8 +60,12 @@ std::optional<ExitStatus> serve_once(const ServerOptions& options, env::Environm
   return ending.requested() && !ending.rejoins() ? ending.status() : ExitStatus::kOk;
 }
 
-int serve(const ServerOptions& options, env::Environment& env, env::StopSignal& stop_signal) {
+int serve(const CommandLine& line, env::Environment& env, env::StopSignal& stop_signal) {
+  const ServerOptions& options = line.options;
   start_logging(options.log_level, options.json_log);
+  for (const std::string& name : line.unknown_variables) {
+    log_event(Severity::kWarn, "environment variable is no setting", {{"name", name}});
+  }
   std::optional<ExitStatus> status;
   while (!(status = serve_once(options, env, stop_signal))) {
     // The server is gone, and with it its hold on the directory.
@@ -88,7 +102,7 @@ int run(int argc, char** argv) {
       std::puts("the configuration is valid");
       return 0;
     case CommandLine::Action::kServe:
-      return serve(line->options, *env, stop_signal);
+      return serve(*line, *env, stop_signal);
   }
   return as_int(ExitStatus::kUsage);
 }

@@ -148,6 +148,13 @@ void add_process(const MetricsInput& input, Families& f) {
             seconds(usage.cpu_user_ns + usage.cpu_system_ns));
   f.gauge("process_resident_memory_bytes", "Resident memory", number(usage.resident_bytes));
   f.gauge("process_open_fds", "Open file descriptors", number(usage.open_files));
+  f.gauge("process_max_fds", "Limit of open file descriptors", number(usage.open_files_max));
+  f.gauge("multiraft_http_connections_max",
+          "Client connections served at a time; more are refused, except for probes",
+          number(input.http_connections_max));
+  f.counter("multiraft_log_lines_lost_total",
+            "Lines of this process's log dropped because nobody read them fast enough",
+            number(input.log_lines_lost));
 }
 
 }  // namespace

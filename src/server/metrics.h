@@ -14,6 +14,8 @@ struct MetricsInput {
   host::HostStats host;
   kv::KvEngineStats engine;
   int64_t uptime_ns = 0;
+  uint64_t http_connections_max = 0;
+  uint64_t log_lines_lost = 0;
 };
 
 /// Any thread.

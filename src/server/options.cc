@@ -3,6 +3,7 @@
 #include <absl/flags/declare.h>
 #include <absl/flags/flag.h>
 #include <absl/flags/reflection.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -49,6 +50,8 @@ ABSL_FLAG(bool, help, false, "print this text and exit");
 
 namespace multiraft::server {
 namespace {
+
+constexpr std::string_view kVariablePrefix = "MULTIRAFT_";
 
 constexpr std::array kFlagNames = {"state_dir",
                                    "raft",
@@ -123,18 +126,45 @@ Status read_arguments(int argc, const char* const* argv, std::set<std::string>& 
   return Status::ok();
 }
 
+/// Questions of one command line. Images set MULTIRAFT_VERSION for their own purposes.
+bool is_setting(std::string_view name) {
+  return name != "version" && name != "help" && name != "check_config";
+}
+
+std::string variable_of(std::string_view name) {
+  std::string variable(kVariablePrefix);
+  for (const char c : name) {
+    variable += c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
+  }
+  return variable;
+}
+
+/// An empty variable is one that is not set, as compose files pass it.
 Status read_environment(std::set<std::string>& given) {
   for (const std::string name : kFlagNames) {
-    if (given.contains(name)) continue;
-    std::string variable = "MULTIRAFT_" + name;
-    std::transform(variable.begin(), variable.end(), variable.begin(),
-                   [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
+    if (given.contains(name) || !is_setting(name)) continue;
+    const std::string variable = variable_of(name);
     const char* value = std::getenv(variable.c_str());
-    if (!value) continue;
+    if (!value || *value == '\0') continue;
     MR_RETURN_IF_ERROR(assign(name, value, "environment variable " + variable));
     given.insert(name);
   }
   return Status::ok();
+}
+
+/// Variables that look like settings and are none: mistyped, perhaps.
+std::vector<std::string> unknown_variables() {
+  std::set<std::string> known_ones;
+  for (const std::string_view name : kFlagNames) known_ones.insert(variable_of(name));
+  std::vector<std::string> unknown;
+  for (char** entry = environ; entry && *entry; ++entry) {
+    const std::string_view text = *entry;
+    if (!text.starts_with(kVariablePrefix)) continue;
+    std::string name(text.substr(0, text.find('=')));
+    if (!known_ones.contains(name)) unknown.push_back(std::move(name));
+  }
+  std::sort(unknown.begin(), unknown.end());
+  return unknown;
 }
 
 std::string_view trim(std::string_view text) {
@@ -269,6 +299,7 @@ Result<CommandLine> parse_command_line(int argc, const char* const* argv, env::F
     return line;
   }
   MR_RETURN_IF_ERROR(read_environment(given));
+  line.unknown_variables = unknown_variables();
   if (const std::string path = absl::GetFlag(FLAGS_config); !path.empty()) {
     MR_RETURN_IF_ERROR(read_file(path, fs, given));
   }
@@ -288,9 +319,10 @@ std::string help_text() {
             std::string(flag(name).Help()) + (value.empty() ? "" : " [" + value + "]") + "\n";
   }
   text +=
-      "\nEvery flag is also read from MULTIRAFT_NAME in the environment and from -config FILE.\n"
-      "Exit status: 0 stopped or removed, 2 usage, 3 state directory refused, 4 join refused,\n"
-      "5 disk failure.\n";
+      "\nEvery flag but -help, -version and -check_config is also read from MULTIRAFT_NAME in the\n"
+      "environment, where an empty value means not set, and from -config FILE.\n"
+      "Exit status: 0 stopped or removed, 1 try again, 2 usage, 3 state directory refused,\n"
+      "4 join refused, 5 disk failure.\n";
   return text;
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/ids.h"
 #include "base/status.h"
@@ -42,6 +43,8 @@ struct CommandLine {
   enum class Action : uint8_t { kServe, kHelp, kVersion, kCheckConfig };
   Action action = Action::kServe;
   ServerOptions options;
+  /// In the environment with our prefix, but no settings: worth a warning.
+  std::vector<std::string> unknown_variables;
 };
 
 /// kInvalidArgument with a text for people; the process then ends with status 2.

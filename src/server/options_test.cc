@@ -1,7 +1,9 @@
 #include "server/options.h"
 
 #include <absl/flags/reflection.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <stdlib.h>
 
 #include <vector>
 
@@ -92,6 +94,44 @@ TEST_F(Options, ValuesBeyondTheirLimits_AreRefused) {
     arguments.insert(arguments.begin(), {"-state_dir=/x", "-id=1"});
     EXPECT_NE(refusal(arguments), "") << last;
   }
+}
+
+/// Sets a variable for one test.
+class Variable {
+ public:
+  Variable(const char* name, const char* value) : name_(name) { ::setenv(name, value, 1); }
+  ~Variable() { ::unsetenv(name_); }
+
+ private:
+  const char* const name_;
+};
+
+TEST_F(Options, Environment_IsReadButNotForQuestionsOfTheCommandLine) {
+  const Variable version("MULTIRAFT_VERSION", "0.1.0");
+  const Variable help("MULTIRAFT_HELP", "https://example.org");
+  const Variable check("MULTIRAFT_CHECK_CONFIG", "true");
+  const Variable workers("MULTIRAFT_WORKERS", "3");
+  auto line = parse({"-state_dir=/x", "-id=7"});
+  ASSERT_TRUE(line) << line.status().message();
+  EXPECT_EQ(line->action, CommandLine::Action::kServe);
+  EXPECT_EQ(line->options.workers, 3u);
+}
+
+TEST_F(Options, EmptyVariable_IsNotSet) {
+  const Variable workers("MULTIRAFT_WORKERS", "");
+  const Variable redirect("MULTIRAFT_REDIRECT", "");
+  const Variable engine("MULTIRAFT_ENGINE", "");
+  auto line = parse({"-state_dir=/x", "-id=7"});
+  ASSERT_TRUE(line) << line.status().message();
+  EXPECT_TRUE(line->options.redirect);
+}
+
+TEST_F(Options, MistypedVariable_IsNamed) {
+  const Variable mistyped("MULTIRAFT_WORKER", "3");
+  auto line = parse({"-state_dir=/x", "-id=7"});
+  ASSERT_TRUE(line) << line.status().message();
+  EXPECT_THAT(line->unknown_variables, testing::Contains("MULTIRAFT_WORKER"));
+  EXPECT_THAT(line->unknown_variables, testing::Not(testing::Contains("MULTIRAFT_WORKERS")));
 }
 
 }  // namespace

@@ -18,9 +18,12 @@
 #include "meta/registry_machine.h"
 #include "meta/repair.h"
 #include "rest/rest_server.h"
+#include "server/address_wait.h"
 #include "server/backend.h"
+#include "server/descriptor_plan.h"
 #include "server/disk_plan.h"
 #include "server/logging.h"
+#include "server/process_watch.h"
 
 namespace multiraft::server {
 namespace {
@@ -48,10 +51,17 @@ Severity severity_of(raft::LogLevel level) {
   return Severity::kInfo;
 }
 
+/// Memory or descriptors that are used up say nothing about the disk: a new process has them.
+ExitStatus status_of_fatal(StatusCode code) {
+  if (code == StatusCode::kCorruption) return ExitStatus::kStateDirectory;
+  return code == StatusCode::kOverloaded ? ExitStatus::kTryAgain : ExitStatus::kDiskFailure;
+}
+
 class ServerImpl final : public Server {
  public:
-  ServerImpl(const ServerOptions& options, env::Environment& env, Ending& ending)
-      : options_(options), env_(env), ending_(ending) {}
+  ServerImpl(const ServerOptions& options, env::Environment& env, Ending& ending,
+             std::function<bool(int64_t)> pause)
+      : options_(options), env_(env), ending_(ending), pause_(std::move(pause)) {}
   ~ServerImpl() override { stop(); }
 
   Status start();
@@ -59,6 +69,9 @@ class ServerImpl final : public Server {
 
  private:
   Status open_state();
+  uint32_t worker_count() const;
+  Status check_engine();
+  Status wait_until_addresses_are_there();
   Status start_host();
   Status start_rest();
   void start_controller();
@@ -69,6 +82,8 @@ class ServerImpl final : public Server {
   const ServerOptions options_;
   env::Environment& env_;
   Ending& ending_;
+  const std::function<bool(int64_t)> pause_;
+  const uint64_t descriptors_max_ = env::raise_open_files_limit();
   DiskPlan disk_plan_ = plan_for_disk(UINT64_MAX);
   std::unique_ptr<meta::NodeIdentity> identity_;
   meta::RegistryEngine registry_;
@@ -76,6 +91,7 @@ class ServerImpl final : public Server {
   std::unique_ptr<meta::Controller> controller_;
   std::unique_ptr<host::NodeHost> host_;
   BackendContext context_;
+  std::unique_ptr<ProcessWatch> watch_;
   std::vector<std::unique_ptr<NodeBackend>> backends_;
   std::unique_ptr<rest::RestServer> rest_;
   bool stopped_ = false;
@@ -89,11 +105,53 @@ Status ServerImpl::start() {
              {"state_dir", options_.state_dir},
              {"raft", options_.raft.to_string()},
              {"api", options_.api.to_string()}});
+  if (descriptors_max_ < kDescriptorsComfortable) {
+    log_event(Severity::kWarn, "few file descriptors",
+              {{"limit", std::to_string(descriptors_max_)},
+               {"client_connections_max",
+                std::to_string(
+                    plan_for_descriptors(descriptors_max_, worker_count()).http_connections_max)},
+               {"advice", "raise the limit of open files (ulimit -n, LimitNOFILE)"}});
+  }
   MR_RETURN_IF_ERROR(open_state());
+  MR_RETURN_IF_ERROR(wait_until_addresses_are_there());
   start_controller();
   MR_RETURN_IF_ERROR(start_host());
   MR_RETURN_IF_ERROR(start_rest());
   return Status::ok();
+}
+
+uint32_t ServerImpl::worker_count() const {
+  return options_.workers != 0 ? options_.workers
+                               : std::min(env::processor_count(), disk_plan_.workers_max);
+}
+
+/// What one engine has stored the other does not find; with a log that was cut the state would be
+/// lost, and with one that was not it would silently live twice.
+Status ServerImpl::check_engine() {
+  const std::string path = options_.state_dir + "/engine";
+  const std::string wanted = options_.memory_engine ? "memory" : "rocksdb";
+  auto exists = env_.file_system().exists(path);
+  if (!exists) return exists.status();
+  if (!*exists) return env_.file_system().write_file_atomically(path, wanted + "\n");
+  auto found = env_.file_system().read_file(path);
+  if (!found) return found.status();
+  const std::string made_with = found->substr(0, found->find('\n'));
+  if (made_with == wanted) return Status::ok();
+  return {StatusCode::kInvalidArgument,
+          options_.state_dir + " was made with -engine=" + made_with + ", not with -engine=" +
+              wanted + ". Nothing is lost: start the node with -engine=" + made_with};
+}
+
+Status ServerImpl::wait_until_addresses_are_there() {
+  AddressWait wait;
+  wait.pause = pause_;
+  wait.on_waiting = [&wait](const Status& status) {
+    log_event(Severity::kWarn, "waiting for an address",
+              {{"reason", status.message()},
+               {"at_most_s", std::to_string(wait.limit_ns / env::kSecond)}});
+  };
+  return wait_for_addresses(env_, {options_.raft, options_.api}, wait);
 }
 
 Status ServerImpl::open_state() {
@@ -114,6 +172,7 @@ Status ServerImpl::open_state() {
   if (auto space = env_.file_system().space(options_.state_dir)) {
     disk_plan_ = plan_for_disk(space->total_bytes);
   }
+  MR_RETURN_IF_ERROR(check_engine());
   if (options_.memory_engine) {
     kv_ = kv::make_memory_engine();
     return Status::ok();
@@ -122,6 +181,7 @@ Status ServerImpl::open_state() {
   rocks.directory = options_.state_dir + "/kv";
   rocks.write_buffer_bytes = disk_plan_.write_buffer_bytes;
   rocks.table_bytes_target = disk_plan_.table_bytes;
+  rocks.open_files_max = plan_for_descriptors(descriptors_max_, worker_count()).engine_files_max;
   rocks.on_warning = [](std::string_view text) {
     log_event(Severity::kWarn, "rocksdb", {{"says", std::string(text)}});
   };
@@ -134,11 +194,13 @@ Status ServerImpl::open_state() {
 void ServerImpl::fail(const Status& status) {
   // A failed write is never retried and nothing more can be promised: the process ends at once,
   // without a word to anybody that it could not keep (trap 30).
-  const bool damage = status.code() == StatusCode::kCorruption;
-  log_event(Severity::kError, damage ? "damaged state directory" : "disk failure",
-            {{"reason", status.to_string()}});
+  const ExitStatus exit = status_of_fatal(status.code());
+  const char* what = exit == ExitStatus::kStateDirectory ? "damaged state directory"
+                     : exit == ExitStatus::kTryAgain     ? "out of resources"
+                                                         : "disk failure";
+  log_event(Severity::kError, what, {{"reason", status.to_string()}});
   flush_log();
-  std::_Exit(static_cast<int>(damage ? ExitStatus::kStateDirectory : ExitStatus::kDiskFailure));
+  std::_Exit(static_cast<int>(exit));
 }
 
 void ServerImpl::start_controller() {
@@ -185,9 +247,7 @@ Status ServerImpl::start_host() {
     controller_->on_older_state(told);
   };
   options.listen = options_.raft;
-  options.workers = options_.workers != 0
-                        ? options_.workers
-                        : std::min(env::processor_count(), disk_plan_.workers_max);
+  options.workers = worker_count();
   options.log_segment_bytes =
       options_.log_segment_bytes != 0 ? options_.log_segment_bytes : disk_plan_.segment_bytes;
   options.log_segments_kept = disk_plan_.segments_kept;
@@ -230,6 +290,10 @@ Status ServerImpl::start_rest() {
   context_.controller = controller_.get();
   context_.engine = kv_.get();
   context_.clock = &env_.clock();
+  watch_ = std::make_unique<ProcessWatch>(env_, *host_);
+  context_.watch = watch_.get();
+  const DescriptorPlan plan = plan_for_descriptors(descriptors_max_, host_->workers());
+  context_.http_connections_max = plan.http_connections_max;
   std::vector<env::Executor*> executors;
   std::vector<rest::Backend*> backends;
   for (uint32_t i = 0; i < host_->workers(); ++i) {
@@ -240,9 +304,11 @@ Status ServerImpl::start_rest() {
   rest::RestOptions options;
   options.listen = options_.api;
   options.redirect = options_.redirect;
+  options.limits.connections_max = plan.http_connections_max;
+  options.limits.probe_connections_max = plan.http_probes_max;
   if (options_.lease_reads) options.reads = rest::Consistency::kLease;
   auto rest = rest::RestServer::start(options, env_, std::move(executors), std::move(backends));
-  if (!rest) return Status(StatusCode::kInvalidArgument, rest.status().message());
+  if (!rest) return rest.status();
   rest_ = std::move(*rest);
   return Status::ok();
 }
@@ -284,9 +350,11 @@ void ServerImpl::stop() {
     rest_->stop();
   }
   if (controller_) controller_->stop();
+  if (watch_) watch_->stop();
   if (host_) host_->stop();
   rest_.reset();
   backends_.clear();
+  watch_.reset();
   controller_.reset();
   host_.reset();
   if (kv_) (void)kv_->flush();  // Only shortens the next start: the log has what is not flushed.
@@ -310,8 +378,9 @@ Status give_up_replicas(const ServerOptions& options, env::Environment& env) {
 }
 
 Result<std::unique_ptr<Server>> Server::start(const ServerOptions& options, env::Environment& env,
-                                              Ending& ending) {
-  auto server = std::make_unique<ServerImpl>(options, env, ending);
+                                              Ending& ending,
+                                              std::function<bool(int64_t ns)> pause) {
+  auto server = std::make_unique<ServerImpl>(options, env, ending, std::move(pause));
   MR_RETURN_IF_ERROR(server->start());
   return std::unique_ptr<Server>(std::move(server));
 }

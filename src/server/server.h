@@ -3,6 +3,7 @@
 // the engines, the host, the controller and the HTTP server, and stops them in the reverse order.
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -15,6 +16,7 @@ namespace multiraft::server {
 /// What the process ends with (api.md section 1).
 enum class ExitStatus : uint8_t {
   kOk = 0,
+  kTryAgain = 1,  ///< What it needs is not there now: addresses, descriptors, memory.
   kUsage = 2,
   kStateDirectory = 3,
   kJoinRefused = 4,
@@ -50,8 +52,11 @@ class Server {
  public:
   virtual ~Server() = default;
   /// `ending` is told when the node was removed, could not join or lost its disk.
+  /// `pause` sleeps and returns true where the process is asked to stop meanwhile: the start ends
+  /// with kCancelled then.
   static Result<std::unique_ptr<Server>> start(const ServerOptions& options, env::Environment& env,
-                                               Ending& ending);
+                                               Ending& ending,
+                                               std::function<bool(int64_t ns)> pause);
   /// Hands over leaderships, finishes what is in flight, and stops. At most about 10 s.
   virtual void stop() = 0;
 };

@@ -1,8 +1,11 @@
 """Command lines and state directories that are refused, each with its exit status."""
 
+import socket
+
 import pytest
 from harness import BIN, PORTS, eventually, launch, run_to_exit
 
+TRY_AGAIN = 1
 USAGE = 2
 STATE_REFUSED = 3
 JOIN_REFUSED = 4
@@ -110,8 +113,63 @@ def test_Join_DeadAddress_KeepsTryingUntilAsked(tmp_path):
         process.wait()
 
 
-def test_Port_InUse_IsSaid(cluster, tmp_path):
+def test_Port_InUse_IsSaid_AndTheStatusIsOneToTryAgainOn(cluster, tmp_path):
     flags = ["-state_dir", str(tmp_path / "state"), "-id", "9", "-raft", f":{PORTS.take()}"]
     status, said = run_to_exit([*flags, "-api", f":{cluster[1].api_port}"])
-    assert status != 0
+    assert status == TRY_AGAIN, said
     assert str(cluster[1].api_port) in said
+
+
+def test_RaftPort_HeldForAWhile_IsWaitedFor(tmp_path):
+    port, log = PORTS.take(), tmp_path / "log"
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", port))
+        holder.listen()
+        flags = ["-state_dir", str(tmp_path / "state"), "-id", "1", "-raft", f"127.0.0.1:{port}"]
+        process = launch([str(BIN / "multiraft"), *flags, "-api", f":{PORTS.take()}"], log)
+        try:
+            eventually(lambda: "waiting for an address" in log.read_text(), "the wait")
+            holder.close()
+            eventually(lambda: " ready " in log.read_text(), "readiness")
+        finally:
+            process.kill()
+            process.wait()
+
+
+def test_RaftPort_StillHeldWhenAskedToStop_EndsAtOnce(tmp_path):
+    port, log = PORTS.take(), tmp_path / "log"
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", port))
+        holder.listen()
+        flags = ["-state_dir", str(tmp_path / "state"), "-id", "1", "-raft", f"127.0.0.1:{port}"]
+        process = launch([str(BIN / "multiraft"), *flags, "-api", f":{PORTS.take()}"], log)
+        try:
+            eventually(lambda: "waiting for an address" in log.read_text(), "the wait")
+            process.terminate()
+            assert process.wait(10) == 0
+        finally:
+            process.kill()
+            process.wait()
+
+
+def test_Engine_Changed_IsRefusedWithoutHarmfulAdvice(tmp_path):
+    folder = tmp_path / "state"
+    node = tmp_path / "log"
+    flags = flags_for(folder, "-id", "1")
+    process = launch([str(BIN / "multiraft"), *flags], node)
+    try:
+        eventually(lambda: " ready " in node.read_text(), "readiness")
+        process.terminate()
+        assert process.wait(10) == 0
+    finally:
+        process.kill()
+        process.wait()
+    status, said = run_to_exit([*flags, "-engine", "memory"])
+    assert status == USAGE, said
+    assert "-engine=rocksdb" in said and "wipe" not in said
+
+
+def test_Variables_ThatAreNoSettings_AreNamedAndIgnored(tmp_path):
+    flags = flags_for(tmp_path / "state", "-id", "1", "-check_config")
+    env = {"MULTIRAFT_VERSION": "0.1.0", "MULTIRAFT_WORKERS": ""}
+    assert run_to_exit(flags, env=env)[0] == 0
