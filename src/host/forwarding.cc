@@ -43,9 +43,13 @@ void Forwarding::not_sent(uint64_t id) {
   }
 }
 
-void Forwarding::answered(const wire::Response& response) {
+void Forwarding::answered(NodeId from, const wire::Response& response) {
   auto found = pending_.find(response.id);
   if (found == pending_.end()) return;  // Too late: it was answered otherwise.
+  if (found->second.node != from) {
+    MR_COVERAGE("answer from a node that was not asked");
+    return;
+  }
   Pending pending = std::move(found->second);
   pending_.erase(found);
   if (!pending.write) {

@@ -17,23 +17,30 @@
 namespace multiraft::host {
 
 /// Request ids name the worker that asked in their top 16 bits, since an answer arrives on
-/// whichever worker's connection the other side sends it.
+/// whichever worker's connection the other side sends it. The rest counts from a random number, so
+/// that a process does not repeat the ids of its predecessor, whose answers may still be on their
+/// way. The transport drops those as well (wire::Response::asker); either alone is enough.
 constexpr uint32_t worker_of_request(uint64_t id) { return static_cast<uint32_t>(id >> 48); }
+constexpr uint64_t first_request_id(uint32_t worker, uint64_t random) {
+  constexpr uint64_t kRandomBits = (uint64_t{1} << 47) - 1;  // Never counts into the worker.
+  return (uint64_t{worker} << 48) + (random & kRandomBits) + 1;
+}
 
 class Forwarding {
  public:
   /// Told of writes that were certainly not applied and may be tried again.
   using Again = std::function<void(GroupId, PendingWrite)>;
 
-  Forwarding(uint32_t worker, Again again)
-      : next_id_((uint64_t{worker} << 48) + 1), again_(std::move(again)) {}
+  Forwarding(uint32_t worker, uint64_t random, Again again)
+      : next_id_(first_request_id(worker, random)), again_(std::move(again)) {}
 
   uint64_t add_write(GroupId group, NodeId node, PendingWrite write);
   uint64_t add_question(NodeId node, env::MonotonicTime deadline,
                         Callback<void(Result<SharedBytes>)> done);
   /// It was not sent after all.
   void not_sent(uint64_t id);
-  void answered(const wire::Response& response);
+  /// Counts only if it comes from the node that was asked.
+  void answered(NodeId from, const wire::Response& response);
   /// The connection broke, or an attempt to make one failed (then nothing was sent).
   void disconnected(NodeId node, bool ever_connected);
   void expire(env::MonotonicTime now);

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "host/propose_codec.h"
 
 namespace multiraft::host {
@@ -16,17 +18,46 @@ class ForwardingTest : public ::testing::Test {
     return write;
   }
   void answer(uint64_t id, StatusCode code, SharedBytes payload) {
-    forwarding_.answered({id, code, std::move(payload)});
+    forwarding_.answered(NodeId(2), {id, code, std::move(payload)});
   }
 
   std::vector<WriteResult> results_;
   size_t again_ = 0;
-  Forwarding forwarding_{3, [this](GroupId, PendingWrite) { ++again_; }};
+  Forwarding forwarding_{3, 17, [this](GroupId, PendingWrite) { ++again_; }};
 };
 
 TEST_F(ForwardingTest, RequestId_NamesItsWorker) {
   const uint64_t id = forwarding_.add_write(GroupId(1), NodeId(2), make());
   EXPECT_EQ(worker_of_request(id), 3u);
+}
+
+TEST_F(ForwardingTest, RequestId_OfAnyRandomNumber_NamesItsWorkerAndIsNoCall) {
+  for (const uint64_t random : {uint64_t{0}, uint64_t{1} << 47, ~uint64_t{0}}) {
+    Forwarding forwarding(63, random, nullptr);
+    for (int i = 0; i < 3; ++i) {
+      const uint64_t id = forwarding.add_question(NodeId(2), {1'000}, [](Result<SharedBytes>) {});
+      EXPECT_EQ(worker_of_request(id), 63u);
+      EXPECT_LT(id, uint64_t{1} << 63);
+    }
+  }
+}
+
+TEST_F(ForwardingTest, RequestId_OfTheNextProcess_IsAnother) {
+  Forwarding next(3, 18'000'000, nullptr);
+  std::set<uint64_t> ids;
+  for (int i = 0; i < 1'000; ++i) {
+    ids.insert(forwarding_.add_question(NodeId(2), {1'000}, [](Result<SharedBytes>) {}));
+    ids.insert(next.add_question(NodeId(2), {1'000}, [](Result<SharedBytes>) {}));
+  }
+  EXPECT_EQ(ids.size(), 2'000u);
+}
+
+TEST_F(ForwardingTest, Answered_ByANodeThatWasNotAsked_IsIgnored) {
+  const uint64_t id = forwarding_.add_write(GroupId(1), NodeId(2), make());
+  forwarding_.answered(NodeId(3), {id, StatusCode::kOk, encode_write_result({})});
+  EXPECT_TRUE(results_.empty());
+  answer(id, StatusCode::kOk, encode_write_result({}));
+  EXPECT_EQ(results_.size(), 1u);
 }
 
 TEST_F(ForwardingTest, Answered_Applied_PassesTheResultOn) {

@@ -15,7 +15,10 @@ constexpr int kReadyRoundsPerTurn = 4;
 
 Group::Group(GroupServices& services, log::GroupLog& log,
              std::unique_ptr<StateMachine> state_machine)
-    : services_(services), log_(log), state_machine_(std::move(state_machine)) {}
+    : services_(services),
+      log_(log),
+      state_machine_(std::move(state_machine)),
+      next_read_id_(services.random_u64() >> 1) {}
 
 Group::~Group() = default;
 

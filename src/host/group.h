@@ -151,7 +151,9 @@ class Group {
   WriteQueue writes_;
   std::optional<PendingConfChange> conf_change_;
 
-  uint64_t next_read_id_ = 1;
+  /// Counts from a random number: the leader may still hold a question of an earlier process, or of
+  /// the replica that this one started over from, and answer it (trap 15).
+  uint64_t next_read_id_;
   std::vector<PendingRead> gathered_reads_;
   std::deque<ReadRound> read_rounds_;
   std::deque<WaitingRead> waiting_reads_;

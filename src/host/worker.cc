@@ -32,7 +32,7 @@ Worker::Worker(uint32_t index, const HostOptions& options, env::Environment& env
       observer_(observer),
       random_(env.random_u64()),
       mail_(options.workers),
-      forwarding_(index,
+      forwarding_(index, random_.next(),
                   [this](GroupId group, PendingWrite write) {
                     if (Group* owner = this->group(group)) {
                       owner->write_again(std::move(write));

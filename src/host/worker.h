@@ -112,7 +112,7 @@ class Worker final : public GroupServices, public transport::Receiver {
 
   // -- transport::Receiver
   void on_message(NodeId from, wire::GroupMessage message) override;
-  void on_request(NodeId from, wire::Request request) override;
+  void on_request(const transport::Process& from, wire::Request request) override;
   void on_response(NodeId from, wire::Response response) override;
   void on_batch_end(NodeId from) override;
   void on_disconnected(NodeId node, bool ever_connected) override;
@@ -130,8 +130,9 @@ class Worker final : public GroupServices, public transport::Receiver {
   void remember(std::unique_ptr<Group> group);
   void forget(const Group& group);
   void deliver(NodeId from, wire::GroupMessage message);
-  void propose_for(NodeId from, uint64_t request_id, GroupId group, SharedBytes command);
-  void respond(NodeId to, uint64_t request_id, StatusCode code, SharedBytes payload);
+  void propose_for(const transport::Process& from, uint64_t request_id, GroupId group,
+                   SharedBytes command);
+  void respond(const transport::Process& to, uint64_t request_id, StatusCode code, SharedBytes payload);
   void schedule_turn();
   void turn();
   void apply_phase();

@@ -60,7 +60,7 @@ void Worker::deliver(NodeId from, wire::GroupMessage message) {
   to->step(std::move(inner));
 }
 
-void Worker::on_request(NodeId from, wire::Request request) {
+void Worker::on_request(const transport::Process& from, wire::Request request) {
   if (!started_ || closed_) return;
   if (request.kind == wire::RequestKind::kPropose) {
     Worker& owner = peers_.worker(peers_.worker_of(request.group));
@@ -78,7 +78,7 @@ void Worker::on_request(NodeId from, wire::Request request) {
   }
   const uint64_t id = request.id;
   observer_.on_request(
-      from, std::move(request),
+      from.node, std::move(request),
       [this, alive = alive_, from, id](StatusCode code, SharedBytes payload) {
         executor_.post([this, alive, from, id, code, payload = std::move(payload)]() mutable {
           if (*alive) respond(from, id, code, std::move(payload));
@@ -86,7 +86,7 @@ void Worker::on_request(NodeId from, wire::Request request) {
       });
 }
 
-void Worker::propose_for(NodeId from, uint64_t request_id, GroupId id, SharedBytes command) {
+void Worker::propose_for(const transport::Process& from, uint64_t request_id, GroupId id, SharedBytes command) {
   auto answer = [this, alive = alive_, from, request_id](WriteResult result) {
     if (!*alive) return;
     const StatusCode code = result.status.code();
@@ -116,22 +116,22 @@ void Worker::propose_for(NodeId from, uint64_t request_id, GroupId id, SharedByt
   owner->write(std::move(write));
 }
 
-void Worker::respond(NodeId to, uint64_t request_id, StatusCode code, SharedBytes payload) {
+void Worker::respond(const transport::Process& to, uint64_t request_id, StatusCode code, SharedBytes payload) {
   if (closed_ || !transport_) return;
   transport_->send(to, wire::Response{request_id, code, std::move(payload)});
   schedule_turn();
 }
 
-void Worker::on_response(NodeId, wire::Response response) {
+void Worker::on_response(NodeId from, wire::Response response) {
   const uint32_t asker = worker_of_request(response.id);
   if (asker == index_) {
-    forwarding_.answered(response);
+    forwarding_.answered(from, response);
     return;
   }
   if (asker >= options_.workers) return;
   Worker& other = peers_.worker(asker);
-  other.executor().post([&other, alive = other.alive_, response = std::move(response)] {
-    if (*alive && !other.closed_) other.forwarding_.answered(response);
+  other.executor().post([&other, alive = other.alive_, from, response = std::move(response)] {
+    if (*alive && !other.closed_) other.forwarding_.answered(from, response);
   });
 }
 

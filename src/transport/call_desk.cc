@@ -84,7 +84,7 @@ class CallDesk::Caller final : public FrameReader::Handler,
     set_timer(kAnswerTimeoutNs);
     request.id = id_;
     Receiver& receiver = *desk_.context_->options.receivers[0];
-    receiver.on_request(hello_.node, std::move(request));
+    receiver.on_request({hello_.node, hello_.incarnation}, std::move(request));
     receiver.on_batch_end(hello_.node);
     return true;
   }

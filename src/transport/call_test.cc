@@ -17,7 +17,7 @@ class CallTest : public ::testing::Test {
   }
   /// Answers every request by its payload in brackets.
   static void answer_on(TestNode& node, uint32_t worker) {
-    node.receiver().answer = [&node, worker](NodeId from, const wire::Request& asked) {
+    node.receiver().answer = [&node, worker](const Process& from, const wire::Request& asked) {
       node.executor(worker).post([&node, worker, from, asked] {
         std::string text = "[";
         text += asked.payload.view();
@@ -42,7 +42,7 @@ TEST_F(CallTest, Newcomer_AsksToJoin_IsAnswered) {
   EXPECT_EQ(response->payload.view(), "[let me in]");
   const Seen seen = member.seen().get();
   ASSERT_EQ(seen.requests.size(), 1u);
-  EXPECT_EQ(seen.requests[0].from, NodeId(5));
+  EXPECT_EQ(seen.requests[0].from.node, NodeId(5));
   EXPECT_EQ(seen.requests[0].request.kind, wire::RequestKind::kJoin);
   EXPECT_EQ(seen.requests[0].request.group, GroupId(4));
   EXPECT_EQ(seen.batch_ends, std::vector<NodeId>{NodeId(5)});
@@ -175,9 +175,9 @@ TEST_F(CallTest, Answer_ToAnotherNode_IsNotSent) {
   ASSERT_TRUE(member.seen().wait_for([](const Seen& s) { return s.requests.size() == 1; }));
   const uint64_t id = member.seen().get().requests[0].request.id;
   member.run([&](WorkerTransport& w) {
-    EXPECT_FALSE(w.send(NodeId(6), wire::Response{id, StatusCode::kOk, {}}));
-    EXPECT_TRUE(w.send(NodeId(5), wire::Response{id, StatusCode::kOk, {}}));
-    EXPECT_FALSE(w.send(NodeId(5), wire::Response{id, StatusCode::kOk, {}}));
+    EXPECT_FALSE(w.send(Process{NodeId(6)}, wire::Response{id, StatusCode::kOk, {}}));
+    EXPECT_TRUE(w.send(Process{NodeId(5)}, wire::Response{id, StatusCode::kOk, {}}));
+    EXPECT_FALSE(w.send(Process{NodeId(5)}, wire::Response{id, StatusCode::kOk, {}}));
   });
   wire::BatchReader reader(SharedBytes::copy_of(caller.read_frame(wire::FrameKind::kBatch)));
   EXPECT_EQ(reader.next(), wire::BatchReader::Item::kResponse);

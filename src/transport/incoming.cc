@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "base/coverage.h"
+
 #include "wire/batch.h"
 
 namespace multiraft::transport {
@@ -19,6 +21,7 @@ Incoming::Incoming(std::shared_ptr<Context> context, uint32_t worker, const wire
       receiver_(*context_->options.receivers[worker]),
       counters_(context_->worker_counters[worker]),
       from_(hello.node),
+      from_incarnation_(hello.incarnation),
       from_worker_(hello.worker),
       life_(context_->lives.find(hello.node, hello.state)),
       contact_(context_->contacts.entry(hello.node)),
@@ -80,9 +83,15 @@ bool Incoming::on_batch(SharedBytes payload) {
         receiver_.on_message(from_, std::move(records.message()));
         break;
       case wire::BatchReader::Item::kRequest:
-        receiver_.on_request(from_, std::move(records.request()));
+        receiver_.on_request({from_, from_incarnation_}, std::move(records.request()));
         break;
       case wire::BatchReader::Item::kResponse:
+        if (records.response().asker != context_->options.identity.incarnation) {
+          // This node's previous process asked; its ids say nothing about this one's questions.
+          MR_COVERAGE("answer to an earlier process");
+          counters_.messages_dropped.add();
+          break;
+        }
         receiver_.on_response(from_, std::move(records.response()));
         break;
       case wire::BatchReader::Item::kDurable:

@@ -36,6 +36,7 @@ class Incoming final : public FrameReader::Handler, public std::enable_shared_fr
   Receiver& receiver_;
   Counters& counters_;
   const NodeId from_;
+  const uint64_t from_incarnation_;
   const uint32_t from_worker_;
   const std::shared_ptr<LifeTable::Entry> life_;  ///< Of the sender. May be null.
   CountedConnection contact_;

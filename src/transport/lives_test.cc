@@ -193,7 +193,7 @@ TEST_F(LivesTest, Refusal_WithNumbersThatDoNotShowIt_IsNotBelieved) {
 
 TEST_F(LivesTest, Call_OfAnOlderNode_IsAnswered) {
   const auto one = node(1);
-  one->receiver().answer = [&](NodeId from, const wire::Request& request) {
+  one->receiver().answer = [&](const Process& from, const wire::Request& request) {
     one->transport->worker(0).send(from, wire::Response{request.id, StatusCode::kOk, {}});
   };
   auto two = start(2, kStateOfTwo, 1, {0});

@@ -31,7 +31,7 @@ auto on(env::Executor& executor, F f) {
 void RecordingReceiver::on_message(NodeId from, wire::GroupMessage message) {
   seen.change([&](Seen& s) { s.messages.push_back({from, std::move(message)}); });
 }
-void RecordingReceiver::on_request(NodeId from, wire::Request request) {
+void RecordingReceiver::on_request(const Process& from, wire::Request request) {
   seen.change([&](Seen& s) { s.requests.push_back({from, request}); });
   if (answer) answer(from, request);
 }

@@ -51,7 +51,7 @@ struct Seen {
     wire::GroupMessage message;
   };
   struct Asked {
-    NodeId from;
+    Process from;
     wire::Request request;
   };
   struct Answered {
@@ -72,7 +72,7 @@ struct Seen {
 class RecordingReceiver final : public Receiver {
  public:
   void on_message(NodeId from, wire::GroupMessage message) override;
-  void on_request(NodeId from, wire::Request request) override;
+  void on_request(const Process& from, wire::Request request) override;
   void on_response(NodeId from, wire::Response response) override;
   void on_batch_end(NodeId from) override;
   void on_disconnected(NodeId node, bool ever_connected) override;
@@ -82,7 +82,7 @@ class RecordingReceiver final : public Receiver {
   Watched<Seen> seen;
   std::atomic<uint64_t> durable{0};
   /// Runs on the worker's thread after a request was recorded.
-  std::function<void(NodeId, const wire::Request&)> answer;
+  std::function<void(const Process&, const wire::Request&)> answer;
 };
 
 /// Takes snapshots into strings.

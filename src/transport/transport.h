@@ -42,13 +42,20 @@ struct OlderState {
   std::string text;      ///< For people.
 };
 
+/// One process of a node. A node that has started again is another one.
+struct Process {
+  NodeId node;
+  uint64_t incarnation = 0;
+  friend bool operator==(const Process&, const Process&) = default;
+};
+
 /// Takes what arrives for one worker, on its executor's thread.
 class Receiver {
  public:
   virtual ~Receiver() = default;
   /// One decoded frame: all its messages, then one call of on_batch_end.
   virtual void on_message(NodeId from, wire::GroupMessage message) = 0;
-  virtual void on_request(NodeId from, wire::Request request) = 0;
+  virtual void on_request(const Process& from, wire::Request request) = 0;
   virtual void on_response(NodeId from, wire::Response response) = 0;
   virtual void on_batch_end(NodeId from) = 0;
   /// The connection to a node broke or could not be made: messages in flight may be lost, and
@@ -66,9 +73,10 @@ class WorkerTransport {
   /// Queues. False: not accepted (no address, queue full), and nothing will be sent.
   virtual bool send(NodeId to, const wire::GroupMessage& message) = 0;
   virtual bool send(NodeId to, wire::Request request) = 0;  ///< Its id is below 2^63.
-  /// The id of a request is all that is needed to answer it: also one that came by call(), from a
-  /// node without an address. Such an answer leaves at once.
-  virtual bool send(NodeId to, wire::Response response) = 0;
+  /// Answers the process that asked. If its node has started again by the time the answer arrives,
+  /// the answer is dropped there. A request that came by call() is known by its id, since its node
+  /// may have no address; its answer leaves at once.
+  virtual bool send(const Process& to, wire::Response response) = 0;
   /// Ends the turn: one batch goes to every destination that something was queued for, unless a
   /// write to it is under way, behind which the next batch gathers.
   virtual void flush() = 0;

@@ -70,7 +70,7 @@ TEST_F(TransportTest, ManyTurns_BothWays_ArriveInOrder) {
 TEST_F(TransportTest, RequestAndResponse_RideTheBatches) {
   TestNode a(*env_, 1), b(*env_, 2);
   a.meet(b);
-  b.receiver().answer = [&](NodeId from, const wire::Request& request) {
+  b.receiver().answer = [&](const Process& from, const wire::Request& request) {
     WorkerTransport& w = b.transport->worker(0);
     EXPECT_TRUE(w.send(from, wire::Response{request.id, StatusCode::kNotLeader, request.payload}));
     w.flush();
@@ -87,6 +87,40 @@ TEST_F(TransportTest, RequestAndResponse_RideTheBatches) {
   EXPECT_EQ(at_a.responses[0].response.code, StatusCode::kNotLeader);
   EXPECT_EQ(at_a.responses[0].response.payload.view(), "write");
   EXPECT_EQ(b.seen().get().requests[0].request.group, GroupId(5));
+}
+
+TEST_F(TransportTest, Response_ToAnEarlierProcessOfTheNode_IsDropped) {
+  auto a = std::make_unique<TestNode>(*env_, 1);
+  TestNode b(*env_, 2);
+  const auto ask = [&] {
+    a->run([&](WorkerTransport& w) {
+      EXPECT_TRUE(w.send(b.id(), wire::Request{42, wire::RequestKind::kPropose, GroupId(5), {}}));
+      w.flush();
+    });
+  };
+  const auto answer = [&](const Process& to, const char* text) {
+    b.run([&](WorkerTransport& w) {
+      EXPECT_TRUE(w.send(to, wire::Response{42, StatusCode::kOk, SharedBytes::copy_of(text)}));
+      w.flush();
+    });
+  };
+  a->meet(b);
+  ask();
+  ASSERT_TRUE(b.seen().wait_for([](const Seen& s) { return s.requests.size() == 1; }));
+  const uint16_t port = a->address().port;
+  a.reset();
+  a = std::make_unique<TestNode>(*env_, 1, TestNode::Setup{.port = port});
+  a->meet(b);
+  ask();  // The same id.
+  ASSERT_TRUE(b.seen().wait_for([](const Seen& s) { return s.requests.size() == 2; }));
+  const Seen at_b = b.seen().get();
+  answer(at_b.requests[0].from, "for the first process");
+  answer(at_b.requests[1].from, "for the second process");
+  ASSERT_TRUE(a->seen().wait_for([](const Seen& s) { return !s.responses.empty(); }));
+  const Seen at_a = a->seen().get();
+  ASSERT_EQ(at_a.responses.size(), 1u);
+  EXPECT_EQ(at_a.responses[0].response.payload.view(), "for the second process");
+  EXPECT_EQ(a->transport->stats().messages_dropped, 1u);
 }
 
 TEST_F(TransportTest, Workers_OfEqualNumber_TalkToTheirLike) {

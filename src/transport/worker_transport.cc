@@ -35,9 +35,10 @@ bool WorkerTransportImpl::send(NodeId to, wire::Request request) {
   return queue(to, request);
 }
 
-bool WorkerTransportImpl::send(NodeId to, wire::Response response) {
-  if ((response.id & kCallIdBit) != 0) return answer_call_(to, std::move(response));
-  return queue(to, response);
+bool WorkerTransportImpl::send(const Process& to, wire::Response response) {
+  response.asker = to.incarnation;
+  if ((response.id & kCallIdBit) != 0) return answer_call_(to.node, std::move(response));
+  return queue(to.node, response);
 }
 
 void WorkerTransportImpl::flush() {

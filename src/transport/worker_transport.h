@@ -30,7 +30,7 @@ class WorkerTransportImpl final : public WorkerTransport,
   // -- WorkerTransport
   bool send(NodeId to, const wire::GroupMessage& message) override;
   bool send(NodeId to, wire::Request request) override;
-  bool send(NodeId to, wire::Response response) override;
+  bool send(const Process& to, wire::Response response) override;
   void flush() override;
 
   void set_address(NodeId node, const env::Address& address);

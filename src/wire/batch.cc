@@ -116,6 +116,7 @@ void BatchEncoder::add(const Response& response) {
   record.code = static_cast<uint8_t>(response.code);
   record.size = static_cast<uint32_t>(response.payload.size());
   record.id = response.id;
+  record.asker = response.asker;
   std::memcpy(grow(sizeof record), &record, sizeof record);
   add_payload(response.payload);
   ++records_;

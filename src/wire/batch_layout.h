@@ -62,6 +62,7 @@ struct ResponseRecord {
   uint16_t zero;
   uint32_t size;
   uint64_t id;
+  uint64_t asker;
 };
 struct DurableRecord {
   uint8_t record;
@@ -71,7 +72,7 @@ struct DurableRecord {
 static_assert(sizeof(DurableRecord) == 16 &&
               std::has_unique_object_representations_v<DurableRecord>);
 static_assert(sizeof(MessageRecord) == 88 && sizeof(EntryHead) == 24 &&
-              sizeof(RequestRecord) == 24 && sizeof(ResponseRecord) == 16);
+              sizeof(RequestRecord) == 24 && sizeof(ResponseRecord) == 24);
 static_assert(std::has_unique_object_representations_v<MessageRecord> &&
                   std::has_unique_object_representations_v<EntryHead> &&
                   std::has_unique_object_representations_v<RequestRecord> &&

@@ -145,6 +145,7 @@ BatchReader::Item BatchReader::read_response() {
   if (record.size > remaining() - sizeof record) return malformed("a cut-off response");
   position_ += sizeof record;
   response_.id = record.id;
+  response_.asker = record.asker;
   response_.code = static_cast<StatusCode>(record.code);
   response_.payload = payload_.slice(position_, record.size);
   position_ += record.size;

@@ -26,7 +26,7 @@ bool same(const Request& a, const Request& b) {
   return a.id == b.id && a.kind == b.kind && a.group == b.group && a.payload == b.payload;
 }
 bool same(const Response& a, const Response& b) {
-  return a.id == b.id && a.code == b.code && a.payload == b.payload;
+  return a.id == b.id && a.code == b.code && a.payload == b.payload && a.asker == b.asker;
 }
 bool same(const Record& a, const Record& b) {
   if (a.index() != b.index()) return false;
@@ -144,7 +144,8 @@ Record any_record() {
       return Request{any_u64(), static_cast<RequestKind>(*rc::gen::inRange(1, 4)),
                      GroupId(any_u64()), any_bytes()};
     case 1:
-      return Response{any_u64(), static_cast<StatusCode>(*rc::gen::inRange(0, 16)), any_bytes()};
+      return Response{any_u64(), static_cast<StatusCode>(*rc::gen::inRange(0, 16)), any_bytes(),
+                      any_u64()};
     default:
       return any_message();
   }
@@ -223,7 +224,7 @@ TEST(Batch, Payload_Decoded_IsASliceOfTheFrame) {
                  FrameKind::kBatch));
   BatchReader reader(payload);
   ASSERT_EQ(reader.next(), BatchReader::Item::kResponse);
-  EXPECT_EQ(reader.response().payload.data(), payload.data() + 16);
+  EXPECT_EQ(reader.response().payload.data(), payload.data() + 24);
 }
 
 TEST(Batch, Fits_AtTheLimit_Exactly) {
@@ -300,10 +301,10 @@ TEST(Batch, SnapshotMessage_Encoded_GoldenBytes) {
 TEST(Batch, RequestAndResponse_Encoded_GoldenBytes) {
   EXPECT_EQ(
       to_hex(encode_all({Request{7, RequestKind::kPropose, GroupId(8), SharedBytes::copy_of("q")},
-                         Response{7, StatusCode::kNotLeader, SharedBytes::copy_of("r")}})),
-      "4d 52 57 46 01 00 03 00 2a 00 00 00 06 0e f9 fa 39 c8 07 ec "
+                         Response{7, StatusCode::kNotLeader, SharedBytes::copy_of("r"), 9}})),
+      "4d 52 57 46 01 00 03 00 32 00 00 00 dd dc d9 e5 de 98 8a a8 "
       "02 02 00 00 01 00 00 00 07 00 00 00 00 00 00 00 08 00 00 00 00 00 00 00 71 "
-      "03 08 00 00 01 00 00 00 07 00 00 00 00 00 00 00 72");
+      "03 08 00 00 01 00 00 00 07 00 00 00 00 00 00 00 09 00 00 00 00 00 00 00 72");
 }
 
 std::string batch_with_durable(uint64_t sequence) {
@@ -316,7 +317,7 @@ std::string batch_with_durable(uint64_t sequence) {
 
 TEST(Batch, Durable_Encoded_GoldenBytes) {
   EXPECT_EQ(to_hex(payload_of(batch_with_durable(0x0102030405060708), FrameKind::kBatch)),
-            "03 08 00 00 01 00 00 00 07 00 00 00 00 00 00 00 72 "
+            "03 08 00 00 01 00 00 00 07 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 72 "
             "04 00 00 00 00 00 00 00 08 07 06 05 04 03 02 01");
 }
 
@@ -344,11 +345,11 @@ TEST(Batch, Nothing_Decoded_IsCorruption) {
 TEST(Batch, Durable_MisplacedOrImpossible_IsCorruption) {
   const std::string frame = batch_with_durable(9);
   const std::string good(payload_of(frame, FrameKind::kBatch));
-  EXPECT_EQ(decode_all(good.substr(17)).code(), StatusCode::kCorruption);         // Alone.
-  EXPECT_EQ(decode_all(good + good.substr(17)).code(), StatusCode::kCorruption);  // Not the last.
-  for (size_t at = 18; at <= 25; ++at) {  // Reserved bytes; and a sequence of 0.
+  EXPECT_EQ(decode_all(good.substr(25)).code(), StatusCode::kCorruption);         // Alone.
+  EXPECT_EQ(decode_all(good + good.substr(25)).code(), StatusCode::kCorruption);  // Not the last.
+  for (size_t at = 26; at <= 33; ++at) {  // Reserved bytes; and a sequence of 0.
     std::string bad = good;
-    bad[at] = at == 25 ? '\0' : '\1';
+    bad[at] = at == 33 ? '\0' : '\1';
     EXPECT_EQ(decode_all(bad).code(), StatusCode::kCorruption) << at;
   }
 }

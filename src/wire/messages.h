@@ -35,6 +35,9 @@ struct Response {
   uint64_t id = 0;
   StatusCode code = StatusCode::kOk;
   SharedBytes payload;  ///< On error: the message, UTF-8.
+  /// Incarnation of the process that asked. Another process of the same node drops the answer: its
+  /// own question may have the same id.
+  uint64_t asker = 0;
 };
 
 /// How far the log of the sending worker was durable when the batch left: an acknowledgement never
