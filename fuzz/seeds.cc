@@ -268,7 +268,8 @@ std::vector<meta::RegistryCommand> commands() {
           meta::ReplicaRemoved{GroupId(9), ReplicaId::make(NodeId(2), 7)},
           meta::UpdateNode{NodeId(2), uuid_of(2), "a:1", "b:2"},
           join(2, 1, 2, uuid_of(2)),
-          meta::MarkNodeLeaving{NodeId(3)}};
+          meta::MarkNodeLeaving{NodeId(3)},
+          meta::SetRegistryVoters{{ReplicaId::make(NodeId(1), 1)}}};
 }
 
 void registry_seeds() {

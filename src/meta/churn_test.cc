@@ -99,6 +99,7 @@ class Churn {
       }
       const raft::ConfState& conf = cluster_.group(record->id.value).conf;
       if (conf.voters != voters || conf.learners != learners) return false;
+      if (!conf.voters_outgoing.empty()) return false;
       for (const auto* ids : {&voters, &learners}) {
         for (ReplicaId replica : *ids) {
           const auto& log = cluster_.node(replica.node().value).log;
@@ -189,6 +190,7 @@ class Churn {
     FakeNode& node = cluster_.node(id);
     for (const auto& [group, stored] : node.log) {
       const raft::ConfState& conf = cluster_.group(group.value).conf;
+      if (!conf.voters_outgoing.empty()) return;
       size_t safe = 0;
       for (ReplicaId voter : conf.voters) {
         const auto& log = cluster_.node(voter.node().value).log;

@@ -26,6 +26,8 @@ struct ControllerOptions {
   int64_t election_ns = 1'000 * env::kMillisecond;
   /// create_group and remove_member give up waiting after this.
   int64_t operation_timeout_ns = 20 * env::kSecond;
+  /// A voter of group 0 that is silent for that long gives its place to a live learner.
+  int64_t registry_voter_patience_ns = 30 * env::kSecond;
 };
 
 /// Called on the controller's executor unless it says otherwise. They may not call stop().

@@ -26,7 +26,7 @@ Controller::Work::Work(host::NodeHost& host, env::Environment& env, NodeIdentity
       files_(context_, identity, callbacks.on_fatal),
       addresses_(context_, files_),
       replicas_(context_, files_, [this] { check_ready(); }),
-      keeper_(context_),
+      keeper_(context_, options.registry_voter_patience_ns),
       operations_(context_, options.operation_timeout_ns),
       departure_(context_, addresses_, [this] { removed(); }),
       notices_(context_),
@@ -308,6 +308,7 @@ void Controller::Work::leadership(GroupId group, const raft::SoftState& state) {
   if (group == kRegistryGroup) {
     registry_state_known_ = true;
     context_.registry_state = state;
+    keeper_.on_registry_leadership(state.role == raft::Role::kLeader);
     bootstrap();
   }
   if (state.role == raft::Role::kLeader) keeper_.mark(group);

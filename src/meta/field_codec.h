@@ -14,6 +14,7 @@
 namespace multiraft::meta {
 
 struct FieldEncoder {
+  explicit FieldEncoder(ByteWriter& to) : out(to) {}
   ByteWriter& out;
 
   template <class Tag>
@@ -27,10 +28,8 @@ struct FieldEncoder {
   void operator()(const std::string& text) { out.sized(text); }
   void operator()(bool flag) { out.u8(flag ? 1 : 0); }
   void operator()(uint32_t number) { out.u32(number); }
-  void operator()(const std::vector<NodeId>& ids) {
-    out.u32(static_cast<uint32_t>(ids.size()));
-    for (NodeId id : ids) out.u64(id.value);
-  }
+  void operator()(const std::vector<NodeId>& ids) { list(ids); }
+  void operator()(const std::vector<ReplicaId>& ids) { list(ids); }
   void operator()(const std::vector<NodeAddress>& addresses) {
     out.u32(static_cast<uint32_t>(addresses.size()));
     for (const NodeAddress& address : addresses) {
@@ -38,10 +37,18 @@ struct FieldEncoder {
       out.sized(address.raft_address);
     }
   }
+
+ private:
+  template <class Id>
+  void list(const std::vector<Id>& ids) {
+    out.u32(static_cast<uint32_t>(ids.size()));
+    for (Id id : ids) out.u64(id.value);
+  }
 };
 
 /// Fails the reader on anything malformed. Never reserves more than the bytes at hand can hold.
 struct FieldDecoder {
+  explicit FieldDecoder(ByteReader& from) : in(from) {}
   ByteReader& in;
 
   template <class Tag>
@@ -59,10 +66,8 @@ struct FieldDecoder {
     flag = value == 1;
   }
   void operator()(uint32_t& number) { number = in.u32(); }
-  void operator()(std::vector<NodeId>& ids) {
-    ids.resize(count(sizeof(uint64_t)));
-    for (NodeId& id : ids) id.value = in.u64();
-  }
+  void operator()(std::vector<NodeId>& ids) { list(ids); }
+  void operator()(std::vector<ReplicaId>& ids) { list(ids); }
   void operator()(std::vector<NodeAddress>& addresses) {
     addresses.resize(count(sizeof(uint64_t) + sizeof(uint32_t)));
     for (NodeAddress& address : addresses) {
@@ -76,6 +81,11 @@ struct FieldDecoder {
     const uint32_t n = in.u32();
     if (n > in.remaining() / bytes_each) in.fail();
     return in.failed() ? 0 : n;
+  }
+  template <class Id>
+  void list(std::vector<Id>& ids) {
+    ids.resize(count(sizeof(uint64_t)));
+    for (Id& id : ids) id.value = in.u64();
   }
 };
 

@@ -1,8 +1,10 @@
 #include "meta/membership.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/coverage.h"
+#include "meta/roll_call.h"
 
 namespace multiraft::meta {
 namespace {
@@ -15,8 +17,10 @@ bool leads(const host::ReplicaStatus& status) {
 }
 
 /// What the registry's record and the replica's status ask for.
-Step step_for(const GroupRecord& record, const raft::RaftStatus& raft, LogIndex last_index) {
+Step step_for(const GroupRecord& record, const raft::RaftStatus& raft, LogIndex last_index,
+              std::optional<std::vector<NodeId>> answered) {
   GroupFacts facts;
+  facts.answered = std::move(answered);
   facts.leader = raft.id;
   facts.conf = raft.conf_state;
   facts.last_index = last_index;
@@ -24,9 +28,31 @@ Step step_for(const GroupRecord& record, const raft::RaftStatus& raft, LogIndex 
   return next_step(record.members, facts);
 }
 
+std::string text_of(ReplicaId replica) {
+  return " node " + to_string(replica.node()) + " replica " + std::to_string(replica.serial());
+}
+
 std::string text_of(GroupId group, const Step& step) {
-  return "group " + to_string(group) + ": " + std::string(step_name(step.kind)) + " node " +
-         to_string(step.replica.node()) + " replica " + std::to_string(step.replica.serial());
+  std::string text = "group " + to_string(group) + ": " + std::string(step_name(step.kind));
+  if (step.changes.empty()) return text + text_of(step.replica);
+  for (const raft::ConfChangeSingle& single : step.changes) {
+    switch (single.op) {
+      case raft::ConfChangeOp::kAddVoter:
+        text += ", promote";
+        break;
+      case raft::ConfChangeOp::kAddLearner:
+        text += ", demote";
+        break;
+      case raft::ConfChangeOp::kRemove:
+        text += ", remove";
+        break;
+      case raft::ConfChangeOp::kUpdate:
+        text += ", update";
+        break;
+    }
+    text += text_of(single.replica);
+  }
+  return text;
 }
 
 }  // namespace
@@ -111,9 +137,13 @@ void MembershipKeeper::first_look(GroupId group, const Result<host::ReplicaStatu
   const GroupRecord* record = view->group(group);
   // Becoming leader, and a change of the record, mark it again.
   if (!status || !leads(*status) || !record) return finish(group, Next::kDone);
-  const Step step = step_for(*record, status->raft, status->last_index);
-  if (step.kind == StepKind::kNothing) return finish(group, Next::kDone);
-  if (step.kind == StepKind::kWait) return finish(group, Next::kWait);
+  const bool choose =
+      group == kRegistryGroup && registry_voters_.choose(*record, status->raft, {}).has_value();
+  if (!choose) {
+    const Step step = step_for(*record, status->raft, status->last_index, {});
+    if (step.kind == StepKind::kNothing) return finish(group, Next::kDone);
+    if (step.kind == StepKind::kWait) return finish(group, Next::kWait);
+  }
   const Term term = status->raft.hard_state.term;
   context_.freshen([this, group, term](const Status& fresh) {
     if (!fresh) return finish(group, Next::kRetry);
@@ -127,14 +157,15 @@ void MembershipKeeper::confirm_term(GroupId group, Term term) {
   context_.host.read(group, true,
                      context_.guard_posted([this, group, term](const host::ReadPermit& permit) {
                        if (!permit.status) return finish(group, Next::kRetry);
-                       second_look(group, term);
+                       second_look(group, term, {});
                      }));
 }
 
-void MembershipKeeper::second_look(GroupId group, Term term) {
+void MembershipKeeper::second_look(GroupId group, Term term, Answered answered) {
   context_.host.status(
       group, context_.executor,
-      context_.guard_posted([this, group, term](const Result<host::ReplicaStatus>& status) {
+      context_.guard_posted([this, group, term, answered = std::move(answered)](
+                                const Result<host::ReplicaStatus>& status) {
         const std::shared_ptr<const RegistryView> view = context_.view();
         const GroupRecord* record = view->group(group);
         if (!status || !leads(*status) || !record) return finish(group, Next::kDone);
@@ -142,8 +173,39 @@ void MembershipKeeper::second_look(GroupId group, Term term) {
           MR_COVERAGE("meta: leadership changed while the registry was read");
           return finish(group, Next::kRetry);
         }
-        take(group, term, step_for(*record, status->raft, status->last_index));
+        if (group == kRegistryGroup) {
+          if (auto voters = registry_voters_.choose(*record, status->raft, answered)) {
+            if (!answered) return ask_members(group, term, status->raft.conf_state);
+            return set_registry_voters(std::move(*voters));
+          }
+        }
+        const Step step = step_for(*record, status->raft, status->last_index, answered);
+        if (changes_voters(step) && !answered) {
+          return ask_members(group, term, status->raft.conf_state);
+        }
+        take(group, term, step);
       }));
+}
+
+void MembershipKeeper::ask_members(GroupId group, Term term, const raft::ConfState& conf) {
+  std::vector<NodeId> nodes;
+  for (const auto* ids : {&conf.voters, &conf.learners}) {
+    for (ReplicaId id : *ids) nodes.push_back(id.node());
+  }
+  call_roll(context_, std::move(nodes), [this, group, term](std::vector<NodeId> answered) {
+    second_look(group, term, std::move(answered));
+  });
+}
+
+void MembershipKeeper::set_registry_voters(std::vector<ReplicaId> voters) {
+  std::string text = "the voters of group 0 are to be on nodes";
+  for (ReplicaId voter : voters) text += " " + to_string(voter.node());
+  context_.log(raft::LogLevel::kInfo, text);
+  context_.propose(SetRegistryVoters{std::move(voters)},
+                   [this](const Result<RegistryOutcome>& outcome) {
+                     const bool done = outcome && outcome->code == RegistryCode::kOk;
+                     finish(kRegistryGroup, done ? Next::kAtOnce : Next::kRetry);
+                   });
 }
 
 void MembershipKeeper::take(GroupId group, Term term, const Step& step) {
@@ -162,6 +224,7 @@ void MembershipKeeper::take(GroupId group, Term term, const Step& step) {
     case StepKind::kPromote:
     case StepKind::kRemove:
     case StepKind::kDemote:
+    case StepKind::kChangeVoters:
       return change(group, term, step);
   }
 }

@@ -10,21 +10,29 @@
 #include <absl/container/flat_hash_map.h>
 
 #include <deque>
+#include <optional>
+#include <vector>
 
 #include "meta/node_context.h"
 #include "meta/plan.h"
+#include "meta/registry_voters.h"
 
 namespace multiraft::meta {
 
 class MembershipKeeper {
  public:
-  explicit MembershipKeeper(NodeContext& context) : context_(context) {}
+  MembershipKeeper(NodeContext& context, int64_t registry_voter_patience_ns)
+      : context_(context),
+        registry_voters_(context, registry_voter_patience_ns, [this] { mark(kRegistryGroup); }) {}
 
   /// Something about the group changed: look at it, if it is led here. Cheap when all is well. It
   /// is looked at again, without being told, only while something is left to do.
   void mark(GroupId group);
+  /// This node begins or ceases to lead group 0.
+  void on_registry_leadership(bool leads) { registry_voters_.on_leadership(leads); }
 
  private:
+  using Answered = std::optional<std::vector<NodeId>>;
   struct Work {
     enum class State : uint8_t { kQueued, kRunning, kPaused };
     State state = State::kQueued;
@@ -44,13 +52,16 @@ class MembershipKeeper {
 
   void first_look(GroupId group, const Result<host::ReplicaStatus>& status);
   void confirm_term(GroupId group, Term term);
-  void second_look(GroupId group, Term term);
+  void second_look(GroupId group, Term term, Answered answered);
+  void ask_members(GroupId group, Term term, const raft::ConfState& conf);
+  void set_registry_voters(std::vector<ReplicaId> voters);
   void take(GroupId group, Term term, const Step& step);
   void change(GroupId group, Term term, const Step& step);
   void confirm_removed(GroupId group, ReplicaId replica);
   void propose_removed(GroupId group, ReplicaId replica);
 
   NodeContext& context_;
+  RegistryVoters registry_voters_;
   absl::flat_hash_map<GroupId, Work> work_;
   std::deque<GroupId> queue_;
   size_t running_ = 0;

@@ -11,6 +11,14 @@ namespace {
 constexpr int64_t kLookAgainNs = 20 * env::kMillisecond;
 constexpr size_t kWaitingMax = 1024;
 
+/// The replica left its group, and where that was the node's last one, the node left group 0:
+/// before that its vote there still counts, and whoever asked must not switch it off.
+bool is_complete(const RegistryView& view, GroupId group, ReplicaId removed) {
+  if (!view.is_removed(group, removed)) return false;
+  const NodeRecord* node = view.node(removed.node());
+  return !node || node->state == NodeState::kMember || !view.groups_of(removed.node()).empty();
+}
+
 }  // namespace
 
 void Operations::create_group(GroupId group, std::vector<NodeId> nodes, env::Executor& reply_on,
@@ -94,7 +102,7 @@ void Operations::expire(uint64_t id) {
 void Operations::on_registry(const RegistryView& view) {
   std::vector<uint64_t> complete;
   for (const auto& waiting : waiting_) {
-    if (waiting->what == For::kRemoval && view.is_removed(waiting->group, waiting->removed)) {
+    if (waiting->what == For::kRemoval && is_complete(view, waiting->group, waiting->removed)) {
       complete.push_back(waiting->id);
     }
   }

@@ -1,6 +1,7 @@
 #include "meta/registry.h"
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "base/assert.h"
@@ -118,8 +119,6 @@ bool is_made_of(const GroupRecord& group, const std::vector<NodeId>& nodes) {
 
 }  // namespace
 
-size_t registry_voters_for(size_t nodes) { return nodes >= 5 ? 5 : nodes >= 3 ? 3 : 1; }
-
 Registry::Registry(RegistryView state) : view_(std::make_shared<RegistryView>(std::move(state))) {}
 
 RegistryOutcome Registry::apply(const RegistryCommand& command, LogIndex index) {
@@ -193,7 +192,6 @@ RegistryOutcome Registry::run(const RegisterNode& c) {
     add_member(initial, take_serial(c.node), true);
     edit().put_group(std::move(initial));
   }
-  elect_registry_voters();
   return outcome;
 }
 
@@ -225,7 +223,8 @@ void Registry::replace_replicas(NodeId node) {
     GroupRecord group = *view_->group(id);
     const MemberRecord* old = group.member_on(node);
     if (!old) continue;
-    const bool voter = old->voter;
+    // Who votes in group 0 is its leader's choice.
+    const bool voter = old->voter && id != kRegistryGroup;
     find_member(group, old->replica)->leaving = true;
     add_member(group, take_serial(node), voter);
     edit().put_group(std::move(group));
@@ -290,29 +289,35 @@ void Registry::finish_departure(NodeId id) {
   if (const MemberRecord* member = registry.member_on(id)) {
     find_member(registry, member->replica)->leaving = true;
     edit().put_group(std::move(registry));
-    elect_registry_voters();
   }
 }
 
-/// Decides who votes in group 0: those who do, and then the oldest.
-void Registry::elect_registry_voters() {
+RegistryOutcome Registry::run(const SetRegistryVoters& c) {
+  const size_t count = c.voters.size();
+  if (count != 1 && count != 3 && count != 5) return invalid("group 0 has 1, 3 or 5 voters");
+  if (std::adjacent_find(c.voters.begin(), c.voters.end(), std::greater_equal<>()) !=
+      c.voters.end()) {
+    return invalid("the voters do not ascend");
+  }
+  if (view_->empty()) return refuse(RegistryCode::kJudgeAgain, "there is no group 0 yet");
   GroupRecord registry = *view_->group(kRegistryGroup);
-  std::vector<MemberRecord*> candidates;
-  for (MemberRecord& m : registry.members) {
-    if (!m.leaving) candidates.push_back(&m);
+  for (ReplicaId id : c.voters) {
+    const MemberRecord* member = registry.member(id);
+    if (!member || member->leaving) {
+      return refuse(RegistryCode::kJudgeAgain,
+                    node_text(id.node()) + " is not a member of group 0 any more");
+    }
   }
-  std::sort(candidates.begin(), candidates.end(), [](const MemberRecord* a, const MemberRecord* b) {
-    if (a->voter != b->voter) return a->voter;
-    return a->replica.serial() < b->replica.serial();
-  });
-  const size_t voters = registry_voters_for(candidates.size());
   bool changed = false;
-  for (size_t i = 0; i < candidates.size(); ++i) {
-    const bool voter = i < voters;
-    changed |= candidates[i]->voter != voter;
-    candidates[i]->voter = voter;
+  for (MemberRecord& m : registry.members) {
+    if (m.leaving) continue;
+    const bool voter = std::binary_search(c.voters.begin(), c.voters.end(), m.replica);
+    changed |= m.voter != voter;
+    m.voter = voter;
   }
-  if (changed) edit().put_group(std::move(registry));
+  if (!changed) return nothing_to_do();
+  edit().put_group(std::move(registry));
+  return done();
 }
 
 // -- Groups.

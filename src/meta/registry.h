@@ -12,9 +12,6 @@
 
 namespace multiraft::meta {
 
-/// How many voters group 0 has when that many nodes could be: 1, 3 from three on, 5 from five on.
-size_t registry_voters_for(size_t nodes);
-
 /// Belongs to one thread; hands out immutable views of itself.
 class Registry {
  public:
@@ -41,11 +38,11 @@ class Registry {
   RegistryOutcome run(const SetRole& command);
   RegistryOutcome run(const UpdateNode& command);
   RegistryOutcome run(const MarkNodeLeaving& command);
+  RegistryOutcome run(const SetRegistryVoters& command);
 
   RegistryOutcome register_again(const NodeRecord& node, const RegisterNode& command);
   void replace_replicas(NodeId node);
   void finish_departure(NodeId node);
-  void elect_registry_voters();
   ReplicaId take_serial(NodeId node);
   bool serials_left(size_t count) const;
 

@@ -20,7 +20,8 @@ std::vector<RegistryCommand> one_of_each() {
           ReplicaRemoved{GroupId(1), ReplicaId::make(NodeId(2), 7)},
           SetRole{GroupId(1), ReplicaId::make(NodeId(2), 7), true},
           UpdateNode{NodeId(2), uuid_of(2), "a:1", "b:2"},
-          MarkNodeLeaving{NodeId(5)}};
+          MarkNodeLeaving{NodeId(5)},
+          SetRegistryVoters{{ReplicaId::make(NodeId(2), 7)}}};
 }
 
 std::string encoded_state() {
@@ -107,6 +108,10 @@ TEST(RegistryCommandCodec, Bytes_AreTheDocumentedOnes) {
   EXPECT_EQ(hex(encode_command(MarkNodeLeaving{NodeId(5)})),
             "0109"
             "0500000000000000");
+  EXPECT_EQ(hex(encode_command(SetRegistryVoters{{replica}})),
+            "010a"
+            "01000000"
+            "0900000002000000");
 }
 
 TEST(RegistryOutcomeCodec, Bytes_AreTheDocumentedOnes) {

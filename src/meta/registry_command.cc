@@ -59,6 +59,7 @@ struct CommandFields {
     io(c.api_address);
   }
   void operator()(MarkNodeLeaving& c) { io(c.node); }
+  void operator()(SetRegistryVoters& c) { io(c.voters); }
 };
 
 /// An empty command of that number. The variant lists them in the order of their numbers, from 1.

@@ -87,9 +87,17 @@ struct MarkNodeLeaving {
   friend bool operator==(const MarkNodeLeaving&, const MarkNodeLeaving&) = default;
 };
 
+/// Who votes in group 0. Its leader chooses, because it knows who is live (registry_voters.h);
+/// every replica checks only that the set makes sense. kJudgeAgain where somebody in it is leaving.
+struct SetRegistryVoters {
+  std::vector<ReplicaId> voters;  ///< Ascending; 1, 3 or 5.
+  friend bool operator==(const SetRegistryVoters&, const SetRegistryVoters&) = default;
+};
+
 /// The place in this list is the command's number in the log, from 1: append only.
-using RegistryCommand = std::variant<Bootstrap, RegisterNode, CreateGroup, AddMember, RemoveMember,
-                                     ReplicaRemoved, SetRole, UpdateNode, MarkNodeLeaving>;
+using RegistryCommand =
+    std::variant<Bootstrap, RegisterNode, CreateGroup, AddMember, RemoveMember, ReplicaRemoved,
+                 SetRole, UpdateNode, MarkNodeLeaving, SetRegistryVoters>;
 
 /// How a command ended; ApplyResult::code. Part of the replicated outcome: values stay.
 enum class RegistryCode : uint64_t {
@@ -98,7 +106,7 @@ enum class RegistryCode : uint64_t {
   kNotFound = 2,
   kConflict = 3,
   kExhausted = 4,   ///< A limit of base/limits.h.
-  kJudgeAgain = 5,  ///< RegisterNode::replaces is not what is registered.
+  kJudgeAgain = 5,  ///< The proposer judged an older state of the registry.
 };
 
 /// The text of an error, or what a successful command returns.

@@ -133,7 +133,8 @@ TEST(Registry_Register, WipedDisk_ReplacesEveryReplicaByANewOne) {  // trap 27
     EXPECT_TRUE(apply.group(static_cast<uint64_t>(group)).member(old)->leaving);
     const ReplicaId now = apply.replica(static_cast<uint64_t>(group), 2);
     EXPECT_GT(now.serial(), outcome.serial_floor);
-    EXPECT_TRUE(apply.group(static_cast<uint64_t>(group)).member(now)->voter);
+    // In group 0 its leader chooses.
+    EXPECT_EQ(apply.group(static_cast<uint64_t>(group)).member(now)->voter, group != 0);
   }
   EXPECT_EQ(outcome.replica, apply.replica(0, 2));
   EXPECT_THAT(apply.group(3).members.size(), 2u);
@@ -143,41 +144,45 @@ TEST(Registry_Register, WipedDisk_ReplacesEveryReplicaByANewOne) {  // trap 27
   EXPECT_EQ(apply.group(2).members.size(), 2u);
 }
 
-TEST(Registry_Voters, FollowTheNumberOfNodes) {
-  EXPECT_EQ(registry_voters_for(1), 1u);
-  EXPECT_EQ(registry_voters_for(2), 1u);
-  EXPECT_EQ(registry_voters_for(3), 3u);
-  EXPECT_EQ(registry_voters_for(4), 3u);
-  EXPECT_EQ(registry_voters_for(5), 5u);
-  EXPECT_EQ(registry_voters_for(100), 5u);
-
-  Applied apply = cluster_of(2);
-  EXPECT_THAT(apply.voters(0), ElementsAre(1));
-  apply(join(3));
-  EXPECT_THAT(apply.voters(0), ElementsAre(1, 2, 3));
-  apply(join(4));
-  EXPECT_THAT(apply.voters(0), ElementsAre(1, 2, 3));
-  apply(join(5));
-  EXPECT_THAT(apply.voters(0), ElementsAre(1, 2, 3, 4, 5));
-  apply(join(6));
-  EXPECT_THAT(apply.voters(0), ElementsAre(1, 2, 3, 4, 5));
-}
-
-TEST(Registry_Voters, VoterLeaves_OldestLearnerTakesItsPlace) {
+TEST(Registry_Voters, Joiners_LearnUntilTheLeaderChoosesThem) {
   Applied apply = cluster_of(4);
-  apply(remove(1, 2));
-  apply.confirm_all();
+  EXPECT_THAT(apply.voters(0), ElementsAre(1));
+  ASSERT_EQ(apply(apply.registry_voters({1, 3, 4})).code, RegistryCode::kOk);
   EXPECT_THAT(apply.voters(0), ElementsAre(1, 3, 4));
-  EXPECT_EQ(apply.view().node(NodeId(2)), nullptr);
+  apply(remove(1, 3));
+  apply.confirm_all();
+  EXPECT_THAT(apply.voters(0), ElementsAre(1, 4));
+  EXPECT_EQ(apply.view().node(NodeId(3)), nullptr);
 }
 
-TEST(Registry_Voters, OnlyVoterLeaves_TheOtherNodeVotesFirst) {
+TEST(Registry_Voters, SetThatMakesNoSense_IsInvalid) {
+  Applied apply = cluster_of(4);
+  EXPECT_EQ(apply(apply.registry_voters({1, 2})).code, RegistryCode::kInvalid);
+  EXPECT_EQ(apply(SetRegistryVoters{}).code, RegistryCode::kInvalid);
+  SetRegistryVoters twice = apply.registry_voters({1, 2, 3});
+  twice.voters[1] = twice.voters[0];
+  EXPECT_EQ(apply(twice).code, RegistryCode::kInvalid);
+  EXPECT_THAT(apply.voters(0), ElementsAre(1));
+}
+
+TEST(Registry_Voters, ChosenOneIsLeavingByNow_IsJudgedAgain) {
+  Applied apply = cluster_of(3);
+  const SetRegistryVoters choice = apply.registry_voters({1, 2, 3});
+  apply(remove(1, 3));
+  apply(ReplicaRemoved{GroupId(1), ReplicaId::make(NodeId(3), 6)});
+  EXPECT_EQ(apply(choice).code, RegistryCode::kJudgeAgain);
+  apply.confirm_all();
+  EXPECT_EQ(apply(choice).code, RegistryCode::kJudgeAgain);
+}
+
+TEST(Registry_Voters, OnlyVoterLeaves_TheOtherNodeCanBeChosen) {
   Applied apply = cluster_of(2);
   ASSERT_EQ(apply(remove(1, 1)).code, RegistryCode::kOk);
   apply(ReplicaRemoved{GroupId(1), ReplicaId::make(NodeId(1), 2)});
   EXPECT_EQ(apply.view().node(NodeId(1))->state, NodeState::kLeaving);
-  EXPECT_THAT(apply.voters(0), ElementsAre(2));
   EXPECT_TRUE(apply.group(0).member(ReplicaId::make(NodeId(1), 1))->leaving);
+  ASSERT_EQ(apply(apply.registry_voters({2})).code, RegistryCode::kOk);
+  EXPECT_THAT(apply.voters(0), ElementsAre(2));
 }
 
 TEST(Registry_CreateGroup, OnKnownNodes_HasThemAllAsFounders) {

@@ -50,6 +50,12 @@ class Applied {
     }
     return nodes;
   }
+  /// The command that makes these nodes the voters of group 0.
+  SetRegistryVoters registry_voters(std::vector<uint64_t> nodes) const {
+    SetRegistryVoters command;
+    for (uint64_t node : nodes) command.voters.push_back(replica(0, node));
+    return command;
+  }
   /// As the leaders would, in one go: everything that is leaving is gone.
   void confirm_all() {
     for (bool found = true; found;) {

@@ -4,18 +4,23 @@
 
 #include "meta/testing/commands.h"
 #include "meta/testing/fake_host.h"
+#include "raft/conf_change.h"
 
 namespace multiraft::meta::testing {
 namespace {
 
 constexpr int64_t kBeatNs = 10 * env::kMillisecond;
 constexpr int64_t kElectionNs = 200 * env::kMillisecond;
+constexpr int64_t kVoterPatienceNs = 10 * env::kSecond;
 
 bool contains(const std::vector<ReplicaId>& ids, ReplicaId id) {
   return std::find(ids.begin(), ids.end(), id) != ids.end();
 }
+bool is_voter(const raft::ConfState& conf, ReplicaId id) {
+  return contains(conf.voters, id) || contains(conf.voters_outgoing, id);
+}
 bool is_member(const raft::ConfState& conf, ReplicaId id) {
-  return contains(conf.voters, id) || contains(conf.learners, id);
+  return is_voter(conf, id) || contains(conf.learners, id);
 }
 std::vector<uint64_t> nodes_of(const std::vector<ReplicaId>& ids) {
   std::vector<uint64_t> nodes;
@@ -69,6 +74,7 @@ Status FakeCluster::start(uint64_t id, std::optional<StartOptions> given) {
   options.api_address = node.api_address;
   if (start.join) options.join = *env::Address::parse(this->node(start.join).raft_address);
   options.initial_group = GroupId(start.group);
+  options.registry_voter_patience_ns = kVoterPatienceNs;
   ControllerCallbacks callbacks;
   callbacks.on_ready = [&node] { ++node.ready; };
   callbacks.on_removed = [&node] { ++node.removed; };
@@ -142,9 +148,17 @@ void FakeCluster::post_to(FakeNode& node, int64_t delay_ns, Task task) {
 // -- Raft, as if it were perfect.
 
 void FakeCluster::beat() {
+  for (auto& [id, node] : nodes_) {
+    if (node.up && node.connected) node.seen_last = scheduler_.clock().now();
+  }
   for (auto& [id, group] : groups_) {
     keep_leader(id, group);
-    if (group.leader) deliver(id, group);
+    if (!group.leader) continue;
+    if (!group.conf.voters_outgoing.empty() && has_quorum(id, group)) {
+      append(id, {{}, *raft::next_conf_state(group.conf, {})});
+      keep_leader(id, group);
+    }
+    deliver(id, group);
   }
   network_->run_at(scheduler_.clock().now() + kBeatNs, [this] { beat(); });
 }
@@ -155,15 +169,27 @@ bool FakeCluster::reachable(ReplicaId replica, GroupId group) {
   return node.up && node.connected && stored != node.log.end() && stored->second.replica == replica;
 }
 
+bool FakeCluster::seems_active(ReplicaId replica, GroupId group) {
+  if (reachable(replica, group)) return true;
+  const FakeNode& node = nodes_[replica.node()];
+  const auto stored = node.log.find(group);
+  return stored != node.log.end() && stored->second.replica == replica &&
+         scheduler_.clock().now() - node.seen_last < kElectionNs;
+}
+
 bool FakeCluster::has_quorum(GroupId id, const FakeGroup& group) {
-  const auto live = std::count_if(group.conf.voters.begin(), group.conf.voters.end(),
-                                  [&](ReplicaId voter) { return reachable(voter, id); });
-  return static_cast<size_t>(live) > group.conf.voters.size() / 2;
+  const auto majority_of = [&](const std::vector<ReplicaId>& voters) {
+    const auto live = std::count_if(voters.begin(), voters.end(),
+                                    [&](ReplicaId voter) { return reachable(voter, id); });
+    return static_cast<size_t>(live) > voters.size() / 2;
+  };
+  return majority_of(group.conf.voters) &&
+         (group.conf.voters_outgoing.empty() || majority_of(group.conf.voters_outgoing));
 }
 
 void FakeCluster::keep_leader(GroupId id, FakeGroup& group) {
   if (group.leader) {
-    if (!reachable(group.leader, id) || !contains(group.conf.voters, group.leader) ||
+    if (!reachable(group.leader, id) || !is_voter(group.conf, group.leader) ||
         !has_quorum(id, group)) {
       lose_leader(id, group);
     }
@@ -258,7 +284,9 @@ void FakeCluster::append(GroupId id, FakeGroup::Entry entry) {
   }
   const bool conf_changed = entry.conf.has_value();
   group.entries.push_back(std::move(entry));
-  if (conf_changed) announce(id, group);  // A new member hears of the leader.
+  if (!conf_changed) return;
+  announce(id, group);  // A new member hears of the leader.
+  if (after_change) after_change(id, group.conf);
 }
 
 // -- For tests.

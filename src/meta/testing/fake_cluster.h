@@ -38,8 +38,9 @@ struct FakeNode {
   std::string api_address;
   uint64_t life = 0;  ///< Counts starts of the process.
   bool up = false;
-  bool connected = true;  ///< To everyone else.
-  bool receives = true;   ///< False: replication does not reach it, but it answers.
+  bool connected = true;         ///< To everyone else.
+  bool receives = true;          ///< False: replication does not reach it, but it answers.
+  env::MonotonicTime seen_last;  ///< Up and connected.
 
   // What its controller reported.
   int ready = 0;
@@ -50,7 +51,8 @@ struct FakeNode {
   std::vector<std::string> lines;
 };
 
-/// One group as a perfect Raft would run it.
+/// One group as a perfect Raft would run it. A joint configuration is left at the next beat at
+/// which both of its halves have a quorum.
 struct FakeGroup {
   struct Entry {
     SharedBytes command;                  ///< Or:
@@ -113,6 +115,8 @@ class FakeCluster {
   env::Executor& caller() { return *network_; }
   /// Called before a membership change is carried out, to do something in between.
   std::function<void(GroupId, const raft::ConfChange&)> before_change;
+  /// Called after a configuration was appended, the end of a joint one included.
+  std::function<void(GroupId, const raft::ConfState&)> after_change;
   /// Called when a linearizable read of group 0 is about to be answered.
   std::function<void(NodeId)> before_read_answer;
 
@@ -129,6 +133,8 @@ class FakeCluster {
   void deliver_to(GroupId id, FakeGroup& group, FakeNode& node, StoredReplica& stored);
   void append(GroupId id, FakeGroup::Entry entry);
   bool reachable(ReplicaId replica, GroupId group);
+  /// What the leader believes, as Raft's CheckQuorum does: also some time after the end.
+  bool seems_active(ReplicaId replica, GroupId group);
   bool has_quorum(GroupId id, const FakeGroup& group);
   bool alive(NodeId id, uint64_t life);
   FakeNode* find(const std::string& raft_address);

@@ -150,7 +150,9 @@ void FakeHost::destroy_replica(GroupId group, ReplicaId replica, env::Executor& 
     const auto found = node_.log.find(group);
     if (found != node_.log.end() && found->second.replica == replica) {
       const raft::ConfState& conf = cluster_.groups_[group].conf;
-      if (std::count(conf.voters.begin(), conf.voters.end(), replica) > 0) {
+      if (std::count(conf.voters.begin(), conf.voters.end(), replica) +
+              std::count(conf.voters_outgoing.begin(), conf.voters_outgoing.end(), replica) >
+          0) {
         cluster_.violate("voter " + to_string(replica) + " was destroyed");
       }
       node_.log.erase(found);
@@ -171,6 +173,8 @@ host::ReplicaStatus FakeHost::status_of(GroupId id, const StoredReplica& stored)
   // Who has been removed hears of no leader.
   const bool is_member =
       std::count(group.conf.voters.begin(), group.conf.voters.end(), stored.replica) +
+          std::count(group.conf.voters_outgoing.begin(), group.conf.voters_outgoing.end(),
+                     stored.replica) +
           std::count(group.conf.learners.begin(), group.conf.learners.end(), stored.replica) >
       0;
   if (is_member) status.raft.soft_state.leader = group.leader;
@@ -180,7 +184,7 @@ host::ReplicaStatus FakeHost::status_of(GroupId id, const StoredReplica& stored)
     for (ReplicaId member : *ids) {
       raft::MemberProgress progress;
       progress.id = member;
-      progress.recent_active = cluster_.reachable(member, id);
+      progress.recent_active = cluster_.seems_active(member, id);
       const FakeNode& node = cluster_.nodes_[member.node()];
       const auto at = node.log.find(id);
       if (at != node.log.end() && at->second.replica == member && at->second.applied) {
@@ -293,31 +297,33 @@ void FakeHost::read(GroupId id, bool, Callback<void(host::ReadPermit)> done) {
 
 void FakeHost::change_membership(GroupId id, Term term, raft::ConfChange change,
                                  env::Executor& reply_on, Callback<void(Status)> done) {
-  worker_->post([this, id, term, change = std::move(change), &reply_on,
-                 done = std::move(done)]() mutable {
-    if (cluster_.before_change) cluster_.before_change(id, change);
-    FakeGroup& group = cluster_.groups_[id];
-    const auto own = node_.log.find(id);
-    if (own == node_.log.end() || group.leader != own->second.replica || group.term != term ||
-        !cluster_.has_quorum(id, group)) {
-      answer(reply_on, std::move(done), Status(StatusCode::kNotLeader, "not in that term"));
-      return;
-    }
-    auto next = raft::next_conf_state(group.conf, change);
-    if (!next) {
-      answer(reply_on, std::move(done), next.status());
-      return;
-    }
-    const ReplicaId changed = change.changes.front().replica;
-    if (change.changes.front().op == raft::ConfChangeOp::kRemove) {
-      group.left.insert(changed);
-    } else if (group.left.contains(changed)) {
-      cluster_.violate("replica " + to_string(changed) + " came back into group " + to_string(id));
-    }
-    cluster_.append(id, {{}, *next});
-    cluster_.deliver_to(id, group, node_, own->second);
-    answer(reply_on, std::move(done), Status::ok());
-  });
+  worker_->post(
+      [this, id, term, change = std::move(change), &reply_on, done = std::move(done)]() mutable {
+        if (cluster_.before_change) cluster_.before_change(id, change);
+        FakeGroup& group = cluster_.groups_[id];
+        const auto own = node_.log.find(id);
+        if (own == node_.log.end() || group.leader != own->second.replica || group.term != term ||
+            !cluster_.has_quorum(id, group)) {
+          answer(reply_on, std::move(done), Status(StatusCode::kNotLeader, "not in that term"));
+          return;
+        }
+        auto next = raft::next_conf_state(group.conf, change);
+        if (!next) {
+          answer(reply_on, std::move(done), next.status());
+          return;
+        }
+        for (const raft::ConfChangeSingle& single : change.changes) {
+          if (single.op == raft::ConfChangeOp::kRemove) {
+            group.left.insert(single.replica);
+          } else if (group.left.contains(single.replica)) {
+            cluster_.violate("replica " + to_string(single.replica) + " came back into group " +
+                             to_string(id));
+          }
+        }
+        cluster_.append(id, {{}, *next});
+        cluster_.deliver_to(id, group, node_, own->second);
+        answer(reply_on, std::move(done), Status::ok());
+      });
 }
 
 void FakeHost::barrier(GroupId id, env::Executor& reply_on, Callback<void(Status)> done) {
