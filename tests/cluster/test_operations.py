@@ -1,0 +1,78 @@
+"""The procedures of docs/operations.md, carried out as they are written there."""
+
+import shutil
+
+from harness import PORTS, eventually
+
+
+def groups_on_all(cluster, count):
+    for group in range(1, count + 1):
+        answer = cluster[1].request("PUT", "/mgmt/groups", {"GroupID": group, "IDs": [1, 2, 3]})
+        assert answer.status == 200, answer
+        assert cluster[1].put(group, "k", f"of {group}").status == 204
+
+
+def lose_disk(node):
+    node.kill()
+    shutil.rmtree(node.state_dir)
+
+
+def registry_members(node):
+    members = node.request("GET", "/v1/groups/0").json()["members"]
+    return sorted((m["id"], m["type"]) for m in members)
+
+
+def test_LostDisk_EmptyDirectoryUnderTheSameId_RestoresEveryMembership(new_cluster):
+    cluster = new_cluster().start(3)
+    groups_on_all(cluster, 4)
+    lose_disk(cluster[3])
+    cluster[3].start().wait_ready()
+    for group in range(1, 5):
+        cluster.wait_voters(group, [1, 2, 3])
+    # Each group has a failure to spare again.
+    cluster[2].kill()
+    for group in range(1, 5):
+        eventually(
+            lambda group=group: cluster[1].put(group, "later", "v").status == 204,
+            f"group {group} goes on with nodes 1 and 3",
+        )
+        assert cluster[3].get(group, "k").text() == f"of {group}\n"
+
+
+def test_NodeRemovedFromItsLastGroup_MayBeSwitchedOffAtOnce(new_cluster):
+    cluster = new_cluster().start(3)
+    eventually(
+        lambda: registry_members(cluster[1]) == [(n, "voter") for n in (1, 2, 3)],
+        "group 0 has three voters",
+    )
+    assert cluster[1].request("DELETE", "/1/mgmt/nodes/3", timeout=30).status == 200
+    assert 3 not in [member for member, _ in registry_members(cluster[1])]
+    cluster[3].kill()
+    answer = cluster[1].request("PUT", "/mgmt/groups", {"GroupID": 2, "IDs": [1, 2]}, timeout=30)
+    assert answer.status == 200, answer
+
+
+def test_NodeThatWillNotComeBack_IsRemovedWhileItIsDead(new_cluster):
+    cluster = new_cluster().start(3)
+    groups_on_all(cluster, 2)
+    cluster[3].kill()
+    for group in (1, 2):
+        answer = cluster[1].request("DELETE", f"/{group}/mgmt/nodes/3", timeout=30)
+        assert answer.status == 200, answer
+    assert [n["id"] for n in cluster[1].request("GET", "/v1/nodes").json()["nodes"]] == [1, 2]
+    answer = cluster[1].request("PUT", "/mgmt/groups", {"GroupID": 3, "IDs": [1, 2]}, timeout=30)
+    assert answer.status == 200, answer
+
+
+def test_NodeMoves_RegistersItsNewAddressesByItself(new_cluster):
+    cluster = new_cluster().start(3)
+    node = cluster[3]
+    node.stop()
+    node.raft_port, node.api_port = PORTS.take(), PORTS.take()
+    node.start().wait_ready()
+    eventually(
+        lambda: node.raft_address
+        in [n["raft_address"] for n in cluster[1].request("GET", "/v1/nodes").json()["nodes"]],
+        "the new address is registered",
+    )
+    assert node.put(1, "moved", "v").status == 204
