@@ -113,7 +113,7 @@ class Program {
       if ((options & 4U) != 0) config.inflight_messages_max = 2;
       if ((options & 8U) != 0) config.message_bytes_max = 1;
       if ((options & 16U) != 0) config.committed_bytes_per_ready_max = 1;
-      if ((options & 34U) == 34U) config.read_only = ReadOnlyOption::kLeaseBased;
+      if ((options & 34U) == 34U) config.promise_ms = 1'000;
       config.random_seed = options + id;
       replicas_.push_back(std::make_unique<Replica>(config, conf_of({1, 2, 3})));
     }

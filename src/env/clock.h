@@ -23,6 +23,9 @@ class Clock {
  public:
   virtual ~Clock() = default;
   virtual MonotonicTime now() const = 0;
+  /// As now(), but time during which the machine was suspended counts too (CLOCK_BOOTTIME). For
+  /// leases: others' clocks went on.
+  virtual MonotonicTime now_since_boot() const { return now(); }
   /// Nanoseconds since 1970; for people's eyes (log lines, reports), never for decisions.
   virtual int64_t wall_ns() const = 0;
 };

@@ -184,7 +184,7 @@ void Group::campaign_later(int64_t delay_ns) {
 
 void Group::begin_turn() {
   if (writes_.waiting()) propose_gathered();
-  if (!gathered_reads_.empty()) start_read_round();
+  if (!gathered_reads_.empty()) start_read_rounds();
 }
 
 void Group::propose_gathered() {
@@ -246,6 +246,7 @@ void Group::refuse_stalled(std::deque<PendingWrite> writes) {
 void Group::process_ready() {
   for (int round = 0; round < kReadyRoundsPerTurn; ++round) {
     if (installing_ || !core_->has_ready()) break;
+    if (lease_) lease_->about_to_send(*core_);
     raft::Ready ready = core_->ready();
     if (ready.soft_state) handle_soft_state(*ready.soft_state);
     for (const raft::ReadState& state : ready.read_states) handle_read_state(state);

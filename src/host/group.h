@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "host/conf_history.h"
+#include "host/group_lease.h"
 #include "host/group_services.h"
 #include "host/group_storage.h"
 #include "host/node_host.h"
@@ -48,7 +49,11 @@ class Group {
   void write(PendingWrite write);
   /// A forwarded write that was certainly not applied: it waits for the next tick or leader.
   void write_again(PendingWrite write);
-  void read(bool linearizable, PendingRead read);
+  void read(ReadMode mode, PendingRead read);
+  /// Time went on without this worker: reads by lease need another round first.
+  void drop_lease() {
+    if (lease_) lease_->drop();
+  }
   void change_membership(Term term, raft::ConfChange change, Callback<void(Status)> done);
   void transfer_leadership(ReplicaId to);
   /// Elects after `delay_ns` if no leader is known by then, instead of waiting for the election
@@ -108,7 +113,8 @@ class Group {
 
   void propose_gathered();
   void refuse_stalled(std::deque<PendingWrite> writes);
-  void start_read_round();
+  void start_read_rounds();
+  void start_read_round(raft::ReadMode mode, std::vector<PendingRead> reads);
   void handle_soft_state(const raft::SoftState& state);
   void handle_read_state(const raft::ReadState& state);
   void handle_message(raft::Message message);
@@ -143,6 +149,7 @@ class Group {
   log::GroupLog& log_;
   std::unique_ptr<StateMachine> state_machine_;
   std::unique_ptr<GroupStorage> storage_;
+  std::unique_ptr<GroupLease> lease_;  ///< Null without HostOptions::leases.
   std::unique_ptr<raft::Raft> core_;
 
   raft::SoftState soft_state_;

@@ -107,8 +107,8 @@ void Group::finish_apply() {
 
 // -- Reads.
 
-void Group::read(bool linearizable, PendingRead read) {
-  if (!linearizable) {
+void Group::read(ReadMode mode, PendingRead read) {
+  if (mode == ReadMode::kLocal) {
     serve(std::move(read));
     return;
   }
@@ -116,15 +116,27 @@ void Group::read(bool linearizable, PendingRead read) {
     fail_read(std::move(read), StatusCode::kOverloaded, "too many reads wait in this group");
     return;
   }
+  // The core confirms by a round where there is no lease, as in group 0.
+  read.mode = mode == ReadMode::kLease ? raft::ReadMode::kLease : raft::ReadMode::kConfirmed;
   gathered_reads_.push_back(std::move(read));
   services_.activate(*this);
 }
 
-void Group::start_read_round() {
+void Group::start_read_rounds() {
   if (core_->leader() == raft::kNoReplica || read_rounds_.size() >= kReadRoundsMax) return;
+  std::vector<PendingRead> confirmed, by_lease;
+  for (PendingRead& read : std::exchange(gathered_reads_, {})) {
+    (read.mode == raft::ReadMode::kLease ? by_lease : confirmed).push_back(std::move(read));
+  }
+  start_read_round(raft::ReadMode::kLease, std::move(by_lease));
+  start_read_round(raft::ReadMode::kConfirmed, std::move(confirmed));
+}
+
+void Group::start_read_round(raft::ReadMode mode, std::vector<PendingRead> reads) {
+  if (reads.empty()) return;
   const raft::ReadId round(next_read_id_++);
-  read_rounds_.push_back({round, services_.now(), std::exchange(gathered_reads_, {})});
-  core_->read_index(round);
+  read_rounds_.push_back({round, services_.now(), std::move(reads)});
+  core_->read_index(round, mode);
 }
 
 void Group::handle_read_state(const raft::ReadState& state) {

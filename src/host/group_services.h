@@ -31,6 +31,8 @@ class GroupServices {
   virtual HostObserver& observer() = 0;
   virtual log::Log& log() = 0;
   virtual env::MonotonicTime now() const = 0;
+  /// Of Clock::now_since_boot().
+  virtual env::MonotonicTime now_since_boot() const { return now(); }
   virtual uint64_t random_u64() = 0;
 
   /// Null where the replica is gone.

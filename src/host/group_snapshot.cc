@@ -79,7 +79,15 @@ Status Group::recover() {
   config.id = replica();
   config.election_ticks = static_cast<uint32_t>(options.election_ns / options.heartbeat_ns);
   config.heartbeat_ticks = 1;
-  config.read_only = options.read_mode;
+  // Group 0 decides over all others: one round more costs less there than trust in clocks.
+  const int64_t promise_ms =
+      raft::promise_ns(config.election_ticks, options.heartbeat_ns) / env::kMillisecond;
+  if (options.leases && id() != GroupId{} && promise_ms > 0) {
+    config.promise_ms = static_cast<uint32_t>(promise_ms);
+    lease_ =
+        std::make_unique<GroupLease>(services_, raft::lease_ns(promise_ms * env::kMillisecond));
+    config.lease = lease_.get();
+  }
   config.applied = applied;
   config.message_bytes_max = limits::kMessageBytesMax;
   config.committed_bytes_per_ready_max = limits::kCommittedBytesPerReadyMax;

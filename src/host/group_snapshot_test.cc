@@ -134,7 +134,7 @@ TEST_F(GroupSnapshotTest, Install_WithoutRoom_WhatWaitsIsAnswered) {
     EXPECT_EQ(permit.status.code(), StatusCode::kUnavailable);
     ++answers;
   };
-  group().read(true, std::move(read));
+  group().read(ReadMode::kLinearizable, std::move(read));
   finish_install(0, no_space_);
   EXPECT_EQ(answers, 1);
 }

@@ -111,7 +111,7 @@ class NodeHostImpl final : public NodeHost, public WorkerPeers {
                        Callback<void(Status)> done) override;
   void write(GroupId group, SharedBytes command, env::Executor& reply_on,
              Callback<void(WriteResult)> done) override;
-  void read(GroupId group, bool linearizable, Callback<void(ReadPermit)> done) override;
+  void read(GroupId group, ReadMode mode, Callback<void(ReadPermit)> done) override;
   void change_membership(GroupId group, Term term, raft::ConfChange change, env::Executor& reply_on,
                          Callback<void(Status)> done) override;
   void barrier(GroupId group, env::Executor& reply_on, Callback<void(Status)> done) override;
@@ -366,8 +366,8 @@ void NodeHostImpl::write(GroupId group, SharedBytes command, env::Executor& repl
       });
 }
 
-void NodeHostImpl::read(GroupId group, bool linearizable, Callback<void(ReadPermit)> done) {
-  on_owner(group, [this, group, linearizable, done = std::move(done)](Worker& worker) mutable {
+void NodeHostImpl::read(GroupId group, ReadMode mode, Callback<void(ReadPermit)> done) {
+  on_owner(group, [this, group, mode, done = std::move(done)](Worker& worker) mutable {
     Group* replica = worker.group(group);
     if (!replica) {
       ReadPermit permit;
@@ -376,8 +376,10 @@ void NodeHostImpl::read(GroupId group, bool linearizable, Callback<void(ReadPerm
       return;
     }
     worker.count_read();
-    replica->read(linearizable,
-                  {env_.clock().now() + options_.request_timeout_ns, std::move(done)});
+    PendingRead read;
+    read.deadline = env_.clock().now() + options_.request_timeout_ns;
+    read.done = std::move(done);
+    replica->read(mode, std::move(read));
   });
 }
 

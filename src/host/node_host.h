@@ -45,7 +45,10 @@ struct HostOptions {
   int64_t heartbeat_ns = 100 * env::kMillisecond;   ///< One core tick.
   int64_t election_ns = 1'000 * env::kMillisecond;  ///< A multiple of it.
   int64_t request_timeout_ns = 5 * env::kSecond;    ///< Writes and reads give up after this.
-  raft::ReadOnlyOption read_mode = raft::ReadOnlyOption::kSafe;
+  /// Replicas promise to stay with their leader (raft::Config::promise_ms), so that a leader whose
+  /// members all do has a lease and ReadMode::kLease spares a round. In exchange nobody is elected
+  /// before the promises have lapsed, though the leader's process may be known to have ended.
+  bool leases = false;
   log::WriterKind log_writer = log::WriterKind::kAuto;
   uint64_t log_segment_bytes = limits::kLogSegmentBytes;
   uint32_t log_segments_kept = 3;
@@ -77,6 +80,16 @@ struct WriteResult {
   LogIndex index;
   Term term;
   ReplicaId leader;
+};
+
+/// What a read may miss. The choice of who asks.
+enum class ReadMode : uint8_t {
+  kLinearizable,  ///< Nothing that was acknowledged before: a quorum confirms the leader.
+  /// Nothing either, as long as clocks go at nearly the same rate (raft/lease.h): the leader's
+  /// lease spares the round where it holds. Group 0, which decides over the others, is read as by
+  /// kLinearizable.
+  kLease,
+  kLocal,  ///< Whatever this replica has not applied yet.
 };
 
 /// A read may be served from the state machine that is passed, now, on this thread.
@@ -171,10 +184,9 @@ class NodeHost {
   /// command grows the state, and the disk of this node or of the leader's is low.
   virtual void write(GroupId group, SharedBytes command, env::Executor& reply_on,
                      Callback<void(WriteResult)> done) = 0;
-  /// Confirms leadership (read index), waits until applied, and calls `done` on the GROUP'S
-  /// worker's thread, where the state machine may be read. `linearizable` false: at once, as it is
-  /// here.
-  virtual void read(GroupId group, bool linearizable, Callback<void(ReadPermit)> done) = 0;
+  /// Finds the read index as `mode` says, waits until it is applied, and calls `done` on the
+  /// GROUP'S worker's thread, where the state machine may be read.
+  virtual void read(GroupId group, ReadMode mode, Callback<void(ReadPermit)> done) = 0;
 
   // -- Membership and leadership.
   /// Proposes here if this replica leads in `term`; ok once the change is applied here. kNotLeader,

@@ -120,7 +120,7 @@ TEST_P(NodeHostTest, DestroyReplica_StateAndLogGo_TheNodeGoesOn) {
   Slot<Status> done;
   host.destroy_replica(kGroup, replica(victim), host.executor(0), [&](Status s) { done.set(s); });
   EXPECT_TRUE(done.get().is_ok());
-  EXPECT_NE(get(victim, "key", false).find("NOT_FOUND"), std::string::npos);
+  EXPECT_NE(get(victim, "key", ReadMode::kLocal).find("NOT_FOUND"), std::string::npos);
   stop(*nodes_[victim]);
   start(victim);
   EXPECT_TRUE(nodes_[victim]->host->recovered().empty());

@@ -23,6 +23,7 @@ struct PendingWrite {
 };
 
 struct PendingRead {
+  raft::ReadMode mode = raft::ReadMode::kConfirmed;
   env::MonotonicTime deadline;
   Callback<void(ReadPermit)> done;
 };

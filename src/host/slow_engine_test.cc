@@ -159,7 +159,8 @@ class SlowEngineTest : public NodeHostFixture {
       const WriteResult result = put(i, "during" + std::to_string(i), value, kOther);
       EXPECT_TRUE(result.status.is_ok()) << result.status.to_string();
     }
-    for (size_t i = 0; i < 3; ++i) EXPECT_EQ(get(i, "during0", true, kOther), value);
+    for (size_t i = 0; i < 3; ++i)
+      EXPECT_EQ(get(i, "during0", ReadMode::kLinearizable, kOther), value);
   }
 
   Gates gates_;

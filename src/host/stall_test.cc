@@ -144,7 +144,7 @@ class StalledDiskTest : public ::testing::Test {
   /// The value, or the error's text in brackets.
   std::string get(size_t i, GroupId group, const std::string& key) {
     auto value = std::make_shared<std::optional<std::string>>();
-    node(i).host->read(group, true, [value, key](const ReadPermit& permit) {
+    node(i).host->read(group, ReadMode::kLinearizable, [value, key](const ReadPermit& permit) {
       if (!permit.status) {
         *value = "(" + permit.status.to_string() + ")";
         return;

@@ -295,6 +295,11 @@ void Worker::schedule_tick() {
 void Worker::tick() {
   if (closed_ || failed_) return;
   watch_disk();
+  if (now() - next_tick_ > options_.heartbeat_ns) {
+    // This thread, or the whole machine, stood still. Leases go by the clock and would notice, but
+    // they need not be the ones to find out that a clock stood still with it.
+    for (Group* group : in_order_) group->drop_lease();
+  }
   for (Group* group : in_order_) group->tick();
   forwarding_.expire(now());
   schedule_turn();

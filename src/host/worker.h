@@ -90,6 +90,7 @@ class Worker final : public GroupServices, public transport::Receiver {
   HostObserver& observer() override { return observer_; }
   log::Log& log() override { return *log_; }
   env::MonotonicTime now() const override { return env_.clock().now(); }
+  env::MonotonicTime now_since_boot() const override { return env_.clock().now_since_boot(); }
   uint64_t random_u64() override { return random_.next(); }
   Group* find(GroupId group, ReplicaId replica) override;
   void activate(Group& group) override;
@@ -132,7 +133,8 @@ class Worker final : public GroupServices, public transport::Receiver {
   void deliver(NodeId from, wire::GroupMessage message);
   void propose_for(const transport::Process& from, uint64_t request_id, GroupId group,
                    SharedBytes command);
-  void respond(const transport::Process& to, uint64_t request_id, StatusCode code, SharedBytes payload);
+  void respond(const transport::Process& to, uint64_t request_id, StatusCode code,
+               SharedBytes payload);
   void schedule_turn();
   void turn();
   void apply_phase();

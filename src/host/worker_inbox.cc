@@ -86,7 +86,8 @@ void Worker::on_request(const transport::Process& from, wire::Request request) {
       });
 }
 
-void Worker::propose_for(const transport::Process& from, uint64_t request_id, GroupId id, SharedBytes command) {
+void Worker::propose_for(const transport::Process& from, uint64_t request_id, GroupId id,
+                         SharedBytes command) {
   auto answer = [this, alive = alive_, from, request_id](WriteResult result) {
     if (!*alive) return;
     const StatusCode code = result.status.code();
@@ -116,7 +117,8 @@ void Worker::propose_for(const transport::Process& from, uint64_t request_id, Gr
   owner->write(std::move(write));
 }
 
-void Worker::respond(const transport::Process& to, uint64_t request_id, StatusCode code, SharedBytes payload) {
+void Worker::respond(const transport::Process& to, uint64_t request_id, StatusCode code,
+                     SharedBytes payload) {
   if (closed_ || !transport_) return;
   transport_->send(to, wire::Response{request_id, code, std::move(payload)});
   schedule_turn();

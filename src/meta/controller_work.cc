@@ -348,7 +348,7 @@ void Controller::Work::admin(NodeId from, const AdminRequest& request,
   } else if (const auto* query = std::get_if<LeaderQuery>(&request)) {
     // One that a quorum has just confirmed: a node may give up its replicas because of it, and
     // somebody who led a moment ago may lead nobody any more.
-    context_.host.read(query->group, true,
+    context_.host.read(query->group, host::ReadMode::kLinearizable,
                        context_.guard_posted([from, respond = std::move(respond)](
                                                  const host::ReadPermit& permit) mutable {
                          const bool known = permit.status && permit.leader != raft::kNoReplica &&

@@ -154,7 +154,7 @@ void MembershipKeeper::first_look(GroupId group, const Result<host::ReplicaStatu
 /// A read of the group itself shows that all of earlier terms is applied here: an addition that an
 /// earlier leader proposed can no longer turn up after its removal was confirmed.
 void MembershipKeeper::confirm_term(GroupId group, Term term) {
-  context_.host.read(group, true,
+  context_.host.read(group, host::ReadMode::kLinearizable,
                      context_.guard_posted([this, group, term](const host::ReadPermit& permit) {
                        if (!permit.status) return finish(group, Next::kRetry);
                        second_look(group, term, {});

@@ -18,7 +18,7 @@ void NodeContext::propose(const RegistryCommand& command,
 }
 
 void NodeContext::freshen(Callback<void(Status)> done) {
-  host.read(kRegistryGroup, true,
+  host.read(kRegistryGroup, host::ReadMode::kLinearizable,
             guard_posted([done = std::move(done)](const host::ReadPermit& permit) mutable {
               done(permit.status);
             }));

@@ -75,8 +75,11 @@ Status Raft::check_start(const Config& config, const Storage& storage) {
       config.committed_bytes_per_ready_max == 0) {
     return invalid("a limit of zero lets nothing through");
   }
-  if (config.read_only == ReadOnlyOption::kLeaseBased && !config.check_quorum) {
-    return invalid("lease-based reads need check_quorum");
+  if (config.promise_ms > 0 && !config.check_quorum) {
+    return invalid("leases need check_quorum");
+  }
+  if (config.lease && config.promise_ms == 0) {
+    return invalid("a lease of a leader that would promise nothing itself");
   }
   const InitialState initial = storage.initial_state();
   MR_RETURN_IF_ERROR(check_conf_state(initial.conf_state));
@@ -98,8 +101,9 @@ Core::Core(const Config& config, Storage& storage)
   conf_ = std::move(initial.conf_state);
   term_ = initial.hard_state.term;
   vote_ = MR_MUTANT(restart_forgets_vote) ? kNoReplica : initial.hard_state.vote;
-  promised_before_restart_ = !MR_MUTANT(restart_forgets_promise) &&
-                             config_.read_only == ReadOnlyOption::kLeaseBased && term_ > Term();
+  // An earlier process may have answered a heartbeat just before it ended.
+  if (config_.promise_ms > 0 && term_ > Term() && !MR_MUTANT(restart_forgets_promise))
+    promised_until_tick_ = config_.election_ticks;
   become_follower(term_, kNoReplica);
   reported_soft_state_ = soft_state();
   reported_hard_state_ = hard_state();
@@ -530,7 +534,6 @@ size_t Core::memory_bytes() const {
     for (const Progress& member : leader->progress) bytes += member.inflights.memory_bytes();
     bytes +=
         (leader->reads.held.capacity() + leader->reads.waiting.capacity()) * sizeof(PendingRead);
-    bytes += leader->reads.sent.capacity() * sizeof(leader->reads.sent[0]);
   }
   bytes +=
       (messages_.capacity() + after_append_.capacity() + on_advance_.capacity()) * sizeof(Message);

@@ -35,7 +35,7 @@ class Core {
   Result<ProposalPosition> propose(std::vector<Entry> entries);
   Result<ProposalPosition> propose_conf_change(const ConfChange& change);
   ConfState apply_conf_change(const ConfChange& change);
-  void read_index(ReadId id);
+  void read_index(ReadId id, ReadMode mode);
   void transfer_leadership(ReplicaId to);
   void forget_leader();
   void step_down();
@@ -120,6 +120,8 @@ class Core {
   bool promotable() const;
   bool has_unapplied_conf_change() const;
   void request_votes(Campaign kind);
+  bool promise_runs() const;
+  bool only_voter() const;
   bool keeps_its_leader() const;
   void handle_vote_request(const Message& message);
   void handle_vote_response(const Message& message);
@@ -162,13 +164,13 @@ class Core {
   void maybe_leave_joint();
 
   // -- read_index.cc
-  void leader_read(LeaderRole& leader, ReplicaId from, ReadId id);
+  void leader_read(LeaderRole& leader, ReplicaId from, ReadId id, ReadMode mode);
   void answer_read(ReplicaId from, ReadId id, LogIndex index);
   void refuse_read(ReplicaId from, ReadId id);
   void confirm_read(LeaderRole& leader, PendingRead read);
   void release_held_reads(LeaderRole& leader);
   void release_confirmed_reads(LeaderRole& leader);
-  bool lease_valid(const LeaderRole& leader) const;
+  bool lease_holds(const LeaderRole& leader) const;
   void note_round_sent(LeaderRole& leader);
   void handle_read_request(const Message& message);
   void handle_read_response(const Message& message);
@@ -194,8 +196,9 @@ class Core {
   uint32_t election_elapsed_ = 0;
   uint32_t heartbeat_elapsed_ = 0;
   uint32_t randomized_election_timeout_ = 0;
-  /// Lease reads: it may have promised, before a restart, to stay with a leader.
-  bool promised_before_restart_ = false;
+  /// Before this tick it neither votes nor campaigns (Config::promise_ms). Of no role or term: what
+  /// was promised stays promised, whatever this replica learns meanwhile.
+  uint64_t promised_until_tick_ = 0;
   bool electable_ = true;  ///< See Raft::set_electable().
   Prng random_;
 

@@ -67,6 +67,14 @@ void Core::start_campaign(Campaign kind) {
     log_warn(id(), " is unpromotable and can not campaign");
     return;
   }
+  // The order to take over comes from the leader that was promised to, or from one that could not
+  // have been elected before the promise had lapsed.
+  if (kind != Campaign::kTransfer && promise_runs() && !only_voter() &&
+      !MR_MUTANT(campaign_in_spite_of_promise)) {
+    MR_COVERAGE("raft: campaign refused over a promise");
+    log_info(id(), " does not campaign at term ", term_, ": it promised to stay with a leader");
+    return;
+  }
   if (has_unapplied_conf_change() && !MR_MUTANT(campaign_with_unapplied_change)) {
     // Its quorum may be of a configuration that the others have left (trap 8).
     MR_COVERAGE("raft: campaign with an unapplied configuration change refused");
@@ -148,9 +156,15 @@ void Core::handle_vote_response(const Message& message) {
 
 // -- Voters.
 
+bool Core::promise_runs() const { return ticks_ < promised_until_tick_; }
+
+bool Core::only_voter() const {
+  return !is_joint(conf_) && conf_.voters.size() == 1 && conf_.voters[0] == id();
+}
+
 bool Core::keeps_its_leader() const {
   if (!config_.check_quorum || MR_MUTANT(no_stickiness)) return false;
-  if (promised_before_restart_ && ticks_ < config_.election_ticks) return true;
+  if (promise_runs()) return true;
   return leader() != kNoReplica &&
          (election_elapsed_ < config_.election_ticks || MR_MUTANT(stickiness_never_ends));
 }
@@ -165,8 +179,12 @@ void Core::handle_vote_request(const Message& message) {
                          (leader() == kNoReplica || MR_MUTANT(vote_despite_leader))) ||
                         (pre_vote && message.term > term_) ||
                         (MR_MUTANT(votes_for_anybody) && !pre_vote);
+  // A request of this replica's own term comes here without having been weighed against the
+  // promise: it may have learnt the term from a message that overtook the leader's (trap 17).
+  const bool promised =
+      promise_runs() && !message.leadership_transfer && !MR_MUTANT(vote_in_spite_of_promise);
   const bool granted =
-      may_vote &&
+      may_vote && !promised &&
       (log_.is_up_to_date({message.log_term, message.index}) || MR_MUTANT(vote_for_outdated_log)) &&
       (is_voter(conf_, id()) || !MR_MUTANT(learner_refuses_vote));
 
@@ -228,8 +246,7 @@ void Core::check_quorum_active(LeaderRole& leader) {
 }
 
 void Core::forget_leader() {
-  if (config_.read_only == ReadOnlyOption::kLeaseBased &&
-      !MR_MUTANT(leader_forgotten_in_spite_of_lease)) {
+  if (config_.promise_ms > 0 && !MR_MUTANT(leader_forgotten_in_spite_of_lease)) {
     log_error(id(), " does not forget its leader: leases rest on it");
     return;
   }
@@ -275,7 +292,6 @@ void Core::send_timeout_now(LeaderRole& leader) {
   // From here on somebody may be elected in spite of the members' promise to stay, even long after
   // this transfer was given up: no lease of this term holds any more (trap 18).
   leader.timeout_now_sent = !MR_MUTANT(lease_renewed_after_transfer);
-  leader.reads.lease = leader.reads.lease && MR_MUTANT(lease_kept_in_transfer);
   Message message;
   message.type = MessageType::kTimeoutNow;
   message.to = leader.transfer_target;

@@ -651,21 +651,5 @@ TEST(Electable, Replica_ThatIsNot_NeitherCampaignsNorTakesOver) {
   EXPECT_EQ(group[1]->role(), Role::kLeader);
 }
 
-// A member that promised to stay with its leader does not break that by restarting (trap 17).
-TEST(Lease, Follower_AfterARestart_GrantsNoVoteForAnElectionTimeout) {
-  Group group(3, [](Config& config) {
-    config.check_quorum = true;
-    config.read_only = ReadOnlyOption::kLeaseBased;
-  });
-  group.elect(1);
-  group[2].restart();
-  group[2]->set_randomized_election_timeout(19);
-  (void)group[2].receive(vote_request(MessageType::kVote, 3, 2, 2, 1, 1));
-  EXPECT_TRUE(group[2].take_sent().empty());
-  group[2].tick(10);
-  (void)group[2].receive(vote_request(MessageType::kVote, 3, 2, 2, 1, 1));
-  EXPECT_EQ(group[2].take_sent(MessageType::kVoteResp).size(), 1u);
-}
-
 }  // namespace
 }  // namespace multiraft::raft

@@ -76,6 +76,10 @@ Status Core::handle_heartbeat(const Message& message) {
   answer.type = MessageType::kHeartbeatResp;
   answer.to = message.from;
   if (!MR_MUTANT(round_not_echoed)) answer.read_id = message.read_id;
+  if (config_.promise_ms > 0) {
+    if (!MR_MUTANT(promise_not_kept)) promised_until_tick_ = ticks_ + config_.election_ticks;
+    answer.promise_ms = config_.promise_ms;
+  }
   send(std::move(answer));
   return Status::ok();
 }

@@ -61,6 +61,8 @@ class Progress {
   bool recent_active = false;
   /// The youngest round of heartbeats that the member has answered (read_index.h).
   uint64_t acked_round = 0;
+  /// The youngest that it has answered with a promise as long as this leader's own would be.
+  uint64_t promised_round = 0;
   Inflights inflights;
 
  private:

@@ -66,7 +66,11 @@ Result<ProposalPosition> Raft::propose_conf_change(const ConfChange& change) {
 ConfState Raft::apply_conf_change(const ConfChange& change) {
   return core_->apply_conf_change(change);
 }
-void Raft::read_index(ReadId id) { core_->read_index(id); }
+void Raft::read_index(ReadId id, ReadMode mode) { core_->read_index(id, mode); }
+uint64_t Raft::heartbeat_round() const {
+  const LeaderRole* leader = core_->leader_role();
+  return leader ? leader->reads.last_round : 0;
+}
 void Raft::transfer_leadership(ReplicaId to) { core_->transfer_leadership(to); }
 void Raft::forget_leader() { core_->forget_leader(); }
 void Raft::step_down() { core_->step_down(); }

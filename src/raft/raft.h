@@ -33,13 +33,15 @@
 
 namespace multiraft::raft {
 
-enum class ReadOnlyOption : uint8_t {
-  kSafe,  ///< A round of heartbeats to a quorum confirms leadership (thesis 6.4).
-  /// A lease in ticks spares the round where it holds; only as good as the ticks are even among the
-  /// members. Needs check_quorum. Members keep the promise they gave: they do not forget a leader,
-  /// and after a restart they grant no vote for an election timeout. An explicit campaign() breaks
-  /// it: the caller must know that no lease is running.
-  kLeaseBased,
+/// Says whether a leader's lease holds. A lease is real time, of which the core knows nothing;
+/// lease.h has what is needed to implement it.
+class LeaseJudge {
+ public:
+  virtual ~LeaseJudge() = default;
+  /// A quorum has answered round `round` of heartbeats of `term` or a later one, each member with a
+  /// promise of at least Config::promise_ms. Whether the promises are still in force at this very
+  /// moment, which becomes the moment at which the read takes place.
+  virtual bool holds(Term term, uint64_t round) = 0;
 };
 
 enum class LogLevel : uint8_t { kDebug, kInfo, kWarn, kError, kFatal };
@@ -67,7 +69,13 @@ struct Config {
   bool async_storage_writes = true;
   bool disable_proposal_forwarding = false;
   bool disable_conf_change_validation = false;
-  ReadOnlyOption read_only = ReadOnlyOption::kSafe;
+  /// Not 0: each answer to a heartbeat promises that this replica, for election_ticks from then on,
+  /// neither votes nor campaigns, unless the leader hands over; also across a restart, which is why
+  /// a replica that starts does neither for that time, unless it is the only voter. The number
+  /// tells the leader how long that is at least. Needs check_quorum.
+  uint32_t promise_ms = 0;
+  /// Outlives the core. Null: there are no leases, and all reads are confirmed by a round.
+  LeaseJudge* lease = nullptr;
   /// Already applied by the state machine; 0 = what the storage's snapshot says.
   LogIndex applied;
   size_t message_bytes_max = SIZE_MAX;
@@ -192,7 +200,8 @@ class Raft {
   ConfState apply_conf_change(const ConfChange& change);
   /// Asks for a read index; a ReadState with this id follows, always, within an election timeout of
   /// ticks. Ids grow per replica and are not reused.
-  void read_index(ReadId id);
+  /// A lease that does not hold is no error: then a round confirms.
+  void read_index(ReadId id, ReadMode mode = ReadMode::kConfirmed);
   /// At the leader: hands over to a voter as soon as it has the whole log (thesis 3.10). Proposals
   /// and reads are refused meanwhile. Given up after an election timeout.
   void transfer_leadership(ReplicaId to);
@@ -223,9 +232,12 @@ class Raft {
   LogIndex last_index() const;
   /// True once an entry of the current term is committed here: reads may be served (trap 13).
   bool committed_in_term() const;
+  /// The youngest round of heartbeats that this leader has made; 0 for others. Those that the last
+  /// ready() did not bring have not left yet.
+  uint64_t heartbeat_round() const;
   /// As committed_in_term(), and no other leader can have been helped past the members' promise to
   /// stay with this one: no transfer is under way and none came so far in this term as to tell its
-  /// target. A lease that is kept outside of the core must not be used otherwise (trap 18).
+  /// target. No lease holds otherwise (trap 18).
   bool lease_possible() const;
   bool pending_conf_change() const;  ///< One may be unapplied; another would be refused.
   const ConfState& conf_state() const;

@@ -21,9 +21,9 @@
 
 namespace multiraft::raft {
 
-void Core::read_index(ReadId read) {
+void Core::read_index(ReadId read, ReadMode mode) {
   if (LeaderRole* leader = leading()) {
-    leader_read(*leader, id(), read);
+    leader_read(*leader, id(), read, mode);
     return;
   }
   FollowerRole* follower = following();
@@ -37,19 +37,21 @@ void Core::read_index(ReadId read) {
   message.type = MessageType::kReadIndex;
   message.to = follower->leader;
   message.read_id = read;
+  message.lease = mode == ReadMode::kLease;
   send(std::move(message));
 }
 
 void Core::handle_read_request(const Message& message) {
   if (LeaderRole* leader = leading()) {
-    leader_read(*leader, message.from, message.read_id);
+    leader_read(*leader, message.from, message.read_id,
+                message.lease ? ReadMode::kLease : ReadMode::kConfirmed);
   } else {
     // An answer saves the asker its timeout (trap 14).
     if (!MR_MUTANT(read_request_unanswered)) refuse_read(message.from, message.read_id);
   }
 }
 
-void Core::leader_read(LeaderRole& leader, ReplicaId from, ReadId read) {
+void Core::leader_read(LeaderRole& leader, ReplicaId from, ReadId read, ReadMode mode) {
   const size_t pending = leader.reads.held.size() + leader.reads.waiting.size();
   // Rounds of heartbeats would keep the members from electing the target if it is slow (trap 19),
   // and a lease may be about to be overridden (trap 18).
@@ -59,7 +61,7 @@ void Core::leader_read(LeaderRole& leader, ReplicaId from, ReadId read) {
     refuse_read(from, read);
     return;
   }
-  PendingRead waiting{read, from, LogIndex(), 0, ticks_ + config_.election_ticks};
+  PendingRead waiting{read, from, mode, LogIndex(), 0, ticks_ + config_.election_ticks};
   if (!committed_in_term() && !MR_MUTANT(read_before_own_commit)) {
     // The commit index may be older than what an earlier leader acknowledged (trap 13).
     leader.reads.held.push_back(waiting);
@@ -74,7 +76,7 @@ void Core::confirm_read(LeaderRole& leader, PendingRead read) {
   const bool alone = conf_.voters.size() == 1 &&
                      (conf_.voters[0] == id() || MR_MUTANT(sole_voter_is_anybody)) &&
                      (!is_joint(conf_) || MR_MUTANT(alone_in_joint));
-  if (alone || lease_valid(leader)) {
+  if (alone || (read.mode == ReadMode::kLease && lease_holds(leader))) {
     answer_read(read.from, read.id, read.index);
     return;
   }
@@ -92,23 +94,13 @@ void Core::release_held_reads(LeaderRole& leader) {
 }
 
 void Core::note_round_sent(LeaderRole& leader) {
-  ReadRounds& reads = leader.reads;
-  ++reads.last_round;
-  reads.open = true;
-  if (config_.read_only != ReadOnlyOption::kLeaseBased) return;
-  // A lease that starts further back has run out already.
-  std::erase_if(reads.sent,
-                [&](const auto& round) { return round.second + config_.election_ticks < ticks_; });
-  if (!reads.sent.empty() && reads.sent.back().second == ticks_) {
-    // Counting a round as older than it is errs on the safe side only for the tick's first round.
-    return;
-  }
-  reads.sent.emplace_back(reads.last_round, ticks_);
+  ++leader.reads.last_round;
+  leader.reads.open = true;
 }
 
 void Core::release_confirmed_reads(LeaderRole& leader) {
   ReadRounds& reads = leader.reads;
-  if (reads.waiting.empty() && reads.sent.empty()) return;
+  if (reads.waiting.empty()) return;
   const uint64_t confirmed = quorum_index(conf_, [&](ReplicaId voter) {
     if (voter == id()) return reads.last_round;
     const Progress* member = find_progress(leader.progress, voter);
@@ -123,26 +115,19 @@ void Core::release_confirmed_reads(LeaderRole& leader) {
   }
   reads.waiting.erase(reads.waiting.begin(),
                       reads.waiting.begin() + static_cast<ptrdiff_t>(released));
-
-  while (!reads.sent.empty() && reads.sent.front().first <= confirmed) {
-    // Every member of that quorum heard the round after it was sent, and promised to stay for an
-    // election timeout from then on. The lease counts from the sending (trap 17).
-    reads.lease_start_tick =
-        MR_MUTANT(lease_counts_from_answer) ? ticks_ : reads.sent.front().second;
-    reads.lease = !leader.timeout_now_sent;
-    reads.sent.erase(reads.sent.begin());
-  }
 }
 
-bool Core::lease_valid(const LeaderRole& leader) const {
-  if (config_.read_only != ReadOnlyOption::kLeaseBased) return false;
-  // Ticks of two members are not aligned: one may see one more than the other in the same time. One
-  // more is taken off for ticks that are not quite even.
-  const uint64_t age_ticks = ticks_ - leader.reads.lease_start_tick;
-  const bool young =
-      age_ticks + (MR_MUTANT(lease_without_margin) ? 0 : 2) <= config_.election_ticks ||
-      MR_MUTANT(lease_never_ends);
-  if (leader.reads.lease && young) return true;
+bool Core::lease_holds(const LeaderRole& leader) const {
+  if (config_.lease == nullptr) return false;
+  if (!lease_possible() && !MR_MUTANT(lease_in_spite_of_transfer)) return false;
+  // The leader keeps the promise that it would have to give to itself: it grants no vote while it
+  // leads.
+  const uint64_t promised = quorum_index(conf_, [&](ReplicaId voter) {
+    if (voter == id()) return leader.reads.last_round;
+    const Progress* member = find_progress(leader.progress, voter);
+    return member == nullptr ? uint64_t{0} : member->promised_round;
+  });
+  if (promised > 0 && config_.lease->holds(term_, promised)) return true;
   MR_COVERAGE("raft: lease refused");
   return false;
 }
@@ -175,7 +160,7 @@ void Core::refuse_read(ReplicaId from, ReadId read) {
 
 void Core::handle_read_response(const Message& message) {
   FollowerRole* follower = following();
-  if (follower == nullptr) return;
+  if (follower == nullptr || message.from != follower->leader) return;  // Only who was asked.
   const auto at = std::find_if(follower->reads.begin(), follower->reads.end(),
                                [&](const auto& read) { return read.id == message.read_id; });
   if (at == follower->reads.end()) return;  // It was given up meanwhile.

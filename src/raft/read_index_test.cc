@@ -27,12 +27,13 @@ Message heartbeat_answer(const Message& heartbeat) {
   Message answer = message_of(MessageType::kHeartbeatResp, heartbeat.to.value, heartbeat.from.value,
                               heartbeat.term.value);
   answer.read_id = heartbeat.read_id;
+  answer.promise_ms = 1'000;
   return answer;
 }
 
 void lease_based(Config& config) {
   config.check_quorum = true;
-  config.read_only = ReadOnlyOption::kLeaseBased;
+  config.promise_ms = 1'000;
 }
 
 // -- The leader.
@@ -378,7 +379,7 @@ TEST(Lease64, Leader_WithALease_AnswersWithoutARound) {
   Group group(3, lease_based);
   group.elect(1);
   group.tick();
-  group[1]->read_index(ReadId(1));
+  group[1]->read_index(ReadId(1), ReadMode::kLease);
   group[1].pump();
   EXPECT_TRUE(group[1].sent.empty());
   ASSERT_EQ(group[1].reads.size(), 1u);
@@ -394,12 +395,12 @@ TEST(Lease64, Leader_WhoseLeaseRanOut_NeedsARound) {
   group[1].tick(5);  // The answer takes its time, which does not prolong the lease.
   (void)group[1].receive(heartbeat_answer(heartbeats[0]));
   group[1].tick(3);
-  group[1]->read_index(ReadId(1));
+  group[1]->read_index(ReadId(1), ReadMode::kLease);
   group[1].pump();
   EXPECT_EQ(group[1].reads.size(), 1u) << "8 ticks after the sending, of 10";
   group[1].tick();
   ASSERT_EQ(group[1]->role(), Role::kLeader);
-  group[1]->read_index(ReadId(2));
+  group[1]->read_index(ReadId(2), ReadMode::kLease);
   group[1].pump();
   EXPECT_EQ(group[1].reads.size(), 1u);
   heartbeats = group[1].take_sent(MessageType::kHeartbeat);
@@ -420,7 +421,7 @@ TEST(Lease64, Leader_ThatEverSentTimeoutNow_TrustsNoLeaseInThisTerm) {
   ASSERT_EQ(group[1]->role(), Role::kLeader);
   ASSERT_EQ(group[1]->status().transfer_target, kNoReplica);
   EXPECT_FALSE(group[1]->lease_possible());
-  group[1]->read_index(ReadId(1));
+  group[1]->read_index(ReadId(1), ReadMode::kLease);
   group[1].pump();
   EXPECT_TRUE(group[1].reads.empty()) << "not by a lease";
   group.settle();
@@ -446,11 +447,81 @@ TEST(Lease64, Leader_WhoseTransferEndedEarly_TrustsNoLeaseFromBefore) {
   group[1].hold_applies = false;
   while (!group[1].applies.empty()) group[1].complete_apply();
   ASSERT_EQ(group[1]->status().transfer_target, kNoReplica);
-  group[1]->read_index(ReadId(1));
+  group[1]->read_index(ReadId(1), ReadMode::kLease);
   group[1].pump();
   EXPECT_TRUE(group[1].reads.empty()) << "not by a lease";
   group.settle();
   EXPECT_EQ(group[1].reads.size(), 1u) << "but by a round";
+}
+
+// The mode is the question's, not the group's.
+TEST(Lease64, ConfirmedRead_WhileTheLeaseHolds_NeedsARound) {
+  Group group(3, lease_based);
+  group.elect(1);
+  group.tick();
+  group[1]->read_index(ReadId(1), ReadMode::kConfirmed);
+  group[1].pump();
+  EXPECT_TRUE(group[1].reads.empty());
+  group.settle();
+  EXPECT_EQ(group[1].reads.size(), 1u);
+}
+
+TEST(Lease64, LeaseRead_WithoutAJudge_NeedsARound) {
+  Group group(3);
+  group.elect(1);
+  group.tick();
+  group[1]->read_index(ReadId(1), ReadMode::kLease);
+  group[1].pump();
+  EXPECT_TRUE(group[1].reads.empty());
+  group.settle();
+  EXPECT_EQ(group[1].reads.size(), 1u);
+}
+
+TEST(Lease64, Follower_AskingForALeaseRead_IsAnsweredWithoutARound) {
+  for (const ReadMode mode : {ReadMode::kLease, ReadMode::kConfirmed}) {
+    Group group(3, lease_based);
+    group.elect(1);
+    group.tick();
+    group[2]->read_index(ReadId(5), mode);
+    group[2].pump();
+    const auto question = group[2].take_sent(MessageType::kReadIndex);
+    ASSERT_EQ(question.size(), 1u);
+    (void)group[1].receive(question[0]);
+    const size_t answers = group[1].take_sent(MessageType::kReadIndexResp).size();
+    EXPECT_EQ(answers, mode == ReadMode::kLease ? 1u : 0u);
+  }
+}
+
+// While leases are switched on node by node, some members promise nothing, or less.
+TEST(Lease64, Leader_WhoseMembersPromiseTooLittle_NeedsARound) {
+  for (const uint32_t promise_ms : {0U, 999U, 1'000U, 1'001U}) {
+    Group group(3, lease_based);
+    group.elect(1);
+    group[1].tick();
+    for (const Message& heartbeat : group[1].take_sent(MessageType::kHeartbeat)) {
+      Message answer = heartbeat_answer(heartbeat);
+      answer.promise_ms = promise_ms;
+      (void)group[1].receive(answer);
+    }
+    group[1]->read_index(ReadId(1), ReadMode::kLease);
+    group[1].pump();
+    EXPECT_EQ(group[1].reads.size(), promise_ms < 1'000 ? 0u : 1u) << promise_ms;
+  }
+}
+
+TEST(ReadIndex64, Follower_AnsweredByAMemberThatItDidNotAsk_WaitsOn) {
+  Group group(3);
+  group.elect(1);
+  group[2]->read_index(ReadId(5));
+  group[2].pump();
+  Message answer = message_of(MessageType::kReadIndexResp, 3, 2, 1);
+  answer.read_id = ReadId(5);
+  answer.index = LogIndex(1);
+  (void)group[2].receive(answer);
+  EXPECT_TRUE(group[2].reads.empty());
+  answer.from = ReplicaId(1);
+  (void)group[2].receive(answer);
+  EXPECT_EQ(group[2].reads.size(), 1u);
 }
 
 TEST(Lease64, Follower_DoesNotForgetItsLeader) {

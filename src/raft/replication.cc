@@ -265,6 +265,9 @@ void Core::handle_heartbeat_response(const Message& message) {
   if (round > member->acked_round && round <= leader->reads.last_round) {
     member->acked_round =
         MR_MUTANT(old_answer_confirms_young_read) ? leader->reads.last_round : round;
+    // Members may be configured differently, say while leases are being switched on.
+    if (message.promise_ms >= config_.promise_ms || MR_MUTANT(short_promise_counts))
+      member->promised_round = round;
     release_confirmed_reads(*leader);
   }
 }

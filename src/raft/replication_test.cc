@@ -482,7 +482,7 @@ TEST(Restart, CheckStart_ALogThatEndsBeforeItsCommit_IsCorruption) {
   storage.set_hard_state({Term(3), ReplicaId(1), LogIndex(9)});
   EXPECT_EQ(Raft::check_start(test_config(1), storage).code(), StatusCode::kCorruption);
   Config lease = test_config(1);
-  lease.read_only = ReadOnlyOption::kLeaseBased;
+  lease.promise_ms = 1'000;
   EXPECT_EQ(Raft::check_start(lease, storage).code(), StatusCode::kInvalidArgument);
 }
 

@@ -40,6 +40,7 @@ struct CandidateRole {
 struct PendingRead {
   ReadId id;
   ReplicaId from;
+  ReadMode mode = ReadMode::kConfirmed;
   LogIndex index;      ///< The commit index when it was asked.
   uint64_t round = 0;  ///< A quorum that answers this round or a later one confirms it.
   uint64_t deadline_tick = 0;
@@ -54,11 +55,6 @@ struct ReadRounds {
   uint64_t last_round = 0;
   /// The heartbeats of the last round have not left yet: a read may still join it.
   bool open = false;
-  /// Lease reads: (round, tick at which it was sent), and the tick at which the youngest round was
-  /// sent that a quorum has answered.
-  std::vector<std::pair<uint64_t, uint64_t>> sent;
-  uint64_t lease_start_tick = 0;
-  bool lease = false;
 };
 
 struct LeaderRole {

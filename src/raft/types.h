@@ -106,11 +106,21 @@ std::string_view message_type_name(MessageType type);
 /// late answer cannot be taken for the answer to a younger question.
 using ReadId = StrongId<struct ReadIdTag>;
 
+/// How the leader makes sure that it still leads before it answers a read.
+enum class ReadMode : uint8_t {
+  kConfirmed,  ///< A quorum answers a heartbeat that was sent after the question (thesis 6.4).
+  kLease,      ///< Its lease spares that round where it holds (6.4.1), see lease.h.
+};
+
 struct Message {
   MessageType type = MessageType::kHup;
   bool reject = false;
   /// On a vote request: it comes from a leadership transfer and overrides leader stickiness.
   bool leadership_transfer = false;
+  /// On kReadIndex: ReadMode::kLease is enough.
+  bool lease = false;
+  /// On kHeartbeatResp: see Config::promise_ms.
+  uint32_t promise_ms = 0;
   ReplicaId from;
   ReplicaId to;
   Term term;

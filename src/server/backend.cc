@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/assert.h"
 #include "server/logging.h"
 #include "server/metrics.h"
 
@@ -100,6 +101,22 @@ void set_addresses(const meta::RegistryView& view, rest::MemberInfo& member) {
 
 // -- Data.
 
+namespace {
+
+host::ReadMode read_mode(rest::Consistency consistency) {
+  switch (consistency) {
+    case rest::Consistency::kLinearizable:
+      return host::ReadMode::kLinearizable;
+    case rest::Consistency::kLease:
+      return host::ReadMode::kLease;
+    case rest::Consistency::kLocal:
+      return host::ReadMode::kLocal;
+  }
+  MR_UNREACHABLE("a consistency that does not exist");
+}
+
+}  // namespace
+
 void NodeBackend::write(GroupId group, SharedBytes command,
                         Callback<void(Reply<rest::WriteAnswer>)> done) {
   context_.host->write(
@@ -120,9 +137,8 @@ void NodeBackend::write(GroupId group, SharedBytes command,
 
 void NodeBackend::read(GroupId group, std::string key, rest::Consistency consistency,
                        Callback<void(Reply<rest::ReadAnswer>)> done) {
-  const bool linearizable = consistency != rest::Consistency::kLocal;
   context_.host->read(
-      group, linearizable,
+      group, read_mode(consistency),
       [this, group, key = std::move(key),
        done = std::move(done)](const host::ReadPermit& permit) mutable {
         // On the group's worker's thread.
@@ -185,7 +201,7 @@ void NodeBackend::find_elsewhere(GroupId group, Callback<void(Error)> done) {
   }
   // Nobody we know of; make sure that what we know is not old.
   context_.host->read(
-      GroupId{}, true,
+      GroupId{}, host::ReadMode::kLinearizable,
       [this, group, done = std::move(done)](const host::ReadPermit& permit) mutable {
         const Status status = permit.status;
         on(executor_, [this, group, status, done = std::move(done)]() mutable {

@@ -267,8 +267,7 @@ Status ServerImpl::start_host() {
   options.on_warning = [](const std::string& text) { log_event(Severity::kWarn, text); };
   options.heartbeat_ns = options_.heartbeat_ns;
   options.election_ns = options_.election_ns;
-  options.read_mode =
-      options_.lease_reads ? raft::ReadOnlyOption::kLeaseBased : raft::ReadOnlyOption::kSafe;
+  options.leases = options_.lease_reads;
   options.snapshot_bytes_per_second = options_.snapshot_bytes_per_second;
   options.log_writer = writer_kind(options_.log_writer);
   options.engine = [this](GroupId group) -> StateMachineEngine& {

@@ -68,9 +68,12 @@ void BatchEncoder::add(const GroupMessage& message) {
   record.record = kMessageRecord;
   record.type = static_cast<uint8_t>(m.type);
   record.flags = static_cast<uint8_t>((m.reject ? kReject : 0) |
-                                      (m.leadership_transfer ? kLeadershipTransfer : 0));
+                                      (m.leadership_transfer ? kLeadershipTransfer : 0) |
+                                      (m.lease ? kLease : 0));
   record.zero = 0;
-  record.entries = static_cast<uint32_t>(m.entries.size());
+  record.entries_or_promise_ms = m.type == raft::MessageType::kHeartbeatResp
+                                     ? m.promise_ms
+                                     : static_cast<uint32_t>(m.entries.size());
   record.group = message.group.value;
   record.from = m.from.value;
   record.to = m.to.value;

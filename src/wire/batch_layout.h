@@ -22,14 +22,15 @@ inline constexpr uint8_t kDurableRecord = 4;
 // Flags of a message.
 inline constexpr uint8_t kReject = 1;
 inline constexpr uint8_t kLeadershipTransfer = 2;
-inline constexpr uint8_t kFlagsMax = kReject | kLeadershipTransfer;
+inline constexpr uint8_t kLease = 4;
+inline constexpr uint8_t kFlagsMax = kReject | kLeadershipTransfer | kLease;
 
 struct MessageRecord {
   uint8_t record;
   uint8_t type;
   uint8_t flags;
   uint8_t zero;
-  uint32_t entries;
+  uint32_t entries_or_promise_ms;  ///< A HeartbeatResp has a promise instead of entries.
   uint64_t group;
   uint64_t from;
   uint64_t to;

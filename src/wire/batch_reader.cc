@@ -71,6 +71,7 @@ BatchReader::Item BatchReader::read_message() {
   m.type = static_cast<raft::MessageType>(record.type);
   m.reject = (record.flags & kReject) != 0;
   m.leadership_transfer = (record.flags & kLeadershipTransfer) != 0;
+  m.lease = (record.flags & kLease) != 0;
   m.from = ReplicaId(record.from);
   m.to = ReplicaId(record.to);
   m.term = Term(record.term);
@@ -83,9 +84,12 @@ BatchReader::Item BatchReader::read_message() {
   // What the taker of the last message has left.
   m.entries.clear();
   m.snapshot.reset();
-  if (record.entries > 0) {
+  m.promise_ms = 0;
+  if (m.type == raft::MessageType::kHeartbeatResp) {
+    m.promise_ms = record.entries_or_promise_ms;
+  } else if (record.entries_or_promise_ms > 0) {
     if (!may_have_entries(m.type)) return malformed("entries where none belong");
-    if (!read_entries(record.entries)) return malformed("bad entries");
+    if (!read_entries(record.entries_or_promise_ms)) return malformed("bad entries");
   }
   if (m.type == raft::MessageType::kSnap && !read_snapshot()) return malformed("a bad snapshot");
   return Item::kMessage;

@@ -17,10 +17,11 @@ bool same(const GroupMessage& a, const GroupMessage& b) {
   const raft::Message& y = b.message;
   const bool snapshots = !x.snapshot ? !y.snapshot : y.snapshot && *x.snapshot == *y.snapshot;
   return snapshots && a.group == b.group && x.type == y.type && x.reject == y.reject &&
-         x.leadership_transfer == y.leadership_transfer && x.from == y.from && x.to == y.to &&
-         x.term == y.term && x.log_term == y.log_term && x.index == y.index &&
-         x.commit == y.commit && x.vote == y.vote && x.reject_hint == y.reject_hint &&
-         x.read_id == y.read_id && x.entries == y.entries && y.responses.empty();
+         x.leadership_transfer == y.leadership_transfer && x.lease == y.lease &&
+         x.promise_ms == y.promise_ms && x.from == y.from && x.to == y.to && x.term == y.term &&
+         x.log_term == y.log_term && x.index == y.index && x.commit == y.commit &&
+         x.vote == y.vote && x.reject_hint == y.reject_hint && x.read_id == y.read_id &&
+         x.entries == y.entries && y.responses.empty();
 }
 bool same(const Request& a, const Request& b) {
   return a.id == b.id && a.kind == b.kind && a.group == b.group && a.payload == b.payload;
@@ -112,6 +113,8 @@ GroupMessage any_message() {
   m.type = static_cast<raft::MessageType>(*rc::gen::inRange(16, 29));
   m.reject = *rc::gen::arbitrary<bool>();
   m.leadership_transfer = *rc::gen::arbitrary<bool>();
+  m.lease = *rc::gen::arbitrary<bool>();
+  if (m.type == raft::MessageType::kHeartbeatResp) m.promise_ms = static_cast<uint32_t>(any_u64());
   m.from = any_replica();
   m.to = any_replica();
   m.term = Term(any_u64());
@@ -371,7 +374,7 @@ TEST(Batch, MessageType_Local_IsRefused) {
 }
 
 TEST(Batch, Message_UnknownFlags_AreRefused) {
-  EXPECT_FALSE(decode_all(payload_with(an_append(), 2, '\4')).is_ok());
+  EXPECT_FALSE(decode_all(payload_with(an_append(), 2, '\x8')).is_ok());
   EXPECT_FALSE(decode_all(payload_with(an_append(), 3, '\1')).is_ok());
 }
 

@@ -105,6 +105,10 @@ Status Cluster::start(Node& node) {
     return nodes_[at].history.back().position;
   });
   MR_RETURN_IF_ERROR(Raft::check_start(node.config, *node.storage));
+  if (node.config.promise_ms > 0) {
+    node.lease = std::make_unique<raft::testing::TickLease>(node.config.election_ticks);
+    node.config.lease = node.lease.get();
+  }
   node.core = std::make_unique<Raft>(node.config, *node.storage);
   node.shown = node.core->status().hard_state;
   return Status::ok();
@@ -166,6 +170,7 @@ void Cluster::show_ready(Node& node, const Ready& ready, const std::vector<Messa
 }
 
 Status Cluster::process_ready(Node& node) {
+  if (node.lease) node.lease->about_to_send(*node.core);
   const Ready ready = node.core->ready();
   const bool async = node.config.async_storage_writes;
   std::vector<Message> messages = ready.messages;

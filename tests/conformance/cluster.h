@@ -11,6 +11,7 @@
 
 #include "raft/raft.h"
 #include "raft/testing/memory_storage.h"
+#include "raft/testing/tick_lease.h"
 
 namespace multiraft::conformance {
 
@@ -53,6 +54,7 @@ struct MachineSnapshot {
 struct Node {
   raft::Config config;
   std::unique_ptr<raft::testing::MemoryStorage> storage;
+  std::unique_ptr<raft::testing::TickLease> lease;  ///< Null where reads are confirmed.
   std::unique_ptr<raft::Raft> core;
   std::vector<MachineSnapshot> history;
   std::vector<raft::Message> append_work;

@@ -219,7 +219,7 @@ Status Interaction::add_nodes() {
 
   const std::string read_only = text_of("read-only");
   if (read_only == "lease-based") {
-    config.read_only = ReadOnlyOption::kLeaseBased;
+    config.promise_ms = 1;  // All promise the same.
   } else if (!read_only.empty() && read_only != "safe") {
     return failure("invalid read-only option \"" + read_only + "\"");
   }
@@ -243,7 +243,10 @@ Status Interaction::add_nodes() {
 Status Interaction::tick(uint32_t Config::*count) {
   Node* target = node();
   if (target == nullptr) return no_node();
-  for (uint32_t i = 0; i < target->config.*count; ++i) target->core->tick();
+  for (uint32_t i = 0; i < target->config.*count; ++i) {
+    if (target->lease) target->lease->tick();
+    target->core->tick();
+  }
   return Status::ok();
 }
 
@@ -435,7 +438,7 @@ Status Interaction::read_index() {
   const std::vector<std::string> bare = d_->bare();
   const auto id = bare.size() == 2 ? parse_number(bare[1]) : std::nullopt;
   if (node() == nullptr || !id) return no_node();
-  node()->core->read_index(ReadId(*id));
+  node()->core->read_index(ReadId(*id), node()->lease ? ReadMode::kLease : ReadMode::kConfirmed);
   return Status::ok();
 }
 

@@ -16,6 +16,22 @@ size_t Ledger::issue(GroupId group, uint64_t through, size_t bytes) {
   return number;
 }
 
+void Ledger::sent(size_t number, std::string_view command) {
+  puts_[number].checksum = crc32c(command);
+}
+
+std::string Ledger::acknowledged_at(size_t number, LogIndex index) {
+  Put& put = puts_[number];
+  put.outcome = Put::Outcome::kAcknowledged;
+  const auto at = applied_.find({put.group, index});
+  if (at == applied_.end())
+    return "LOST " + put.key + ", acknowledged at index " + to_string(index) +
+           ", where nobody has applied anything";
+  if (at->second.checksum == put.checksum) return "";
+  return "LOST " + put.key + ", acknowledged by the answer to another write: that of index " +
+         to_string(index);
+}
+
 void Ledger::process_ended(uint64_t node) {
   for (Put& put : puts_) {
     if (put.through == node && put.outcome == Put::Outcome::kPending) {

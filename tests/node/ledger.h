@@ -20,6 +20,7 @@ struct Put {
   uint64_t through = 0;  ///< The node that it was sent to.
   std::string key;
   std::string value;
+  uint32_t checksum = 0;  ///< Of its command.
   Outcome outcome = Outcome::kPending;
 };
 
@@ -32,7 +33,10 @@ class Ledger {
   /// A put about to be sent; its number. The value is `bytes` long or a little longer.
   size_t issue(GroupId group, uint64_t through, size_t bytes);
   const Put& put(size_t number) const { return puts_[number]; }
+  void sent(size_t number, std::string_view command);
   void answered(size_t number, Put::Outcome outcome) { puts_[number].outcome = outcome; }
+  /// It was acknowledged with this index: it, and no other, is applied there.
+  std::string acknowledged_at(size_t number, LogIndex index);
   /// The process of the node ended: its pending answers never come.
   void process_ended(uint64_t node);
   /// How many puts there are: those from here on may be missing in a read that begins now.

@@ -224,13 +224,18 @@ size_t SimCluster::put(uint64_t through, GroupId group) {
   const size_t number = ledger_.issue(group, through, value_bytes_);
   const Put& put = ledger_.put(number);
   host::NodeHost& host = node(through).host();
-  host.write(group, kv::encode_put(put.key, put.value), host.executor(0),
+  SharedBytes command = kv::encode_put(put.key, put.value);
+  ledger_.sent(number, command.view());
+  host.write(group, std::move(command), host.executor(0),
              [this, number](const host::WriteResult& result) {
                using Outcome = Put::Outcome;
+               if (result.status.is_ok()) {
+                 const std::string wrong = ledger_.acknowledged_at(number, result.index);
+                 if (!wrong.empty()) violate(wrong);
+                 return;
+               }
                const bool unknown = result.status.code() == StatusCode::kUnknownOutcome;
-               ledger_.answered(number, result.status.is_ok() ? Outcome::kAcknowledged
-                                        : unknown             ? Outcome::kUnknown
-                                                              : Outcome::kRefused);
+               ledger_.answered(number, unknown ? Outcome::kUnknown : Outcome::kRefused);
              });
   return number;
 }
@@ -263,7 +268,7 @@ bool SimCluster::load(GroupId group, size_t count, const std::vector<uint64_t>& 
 std::shared_ptr<SimCluster::Answer> SimCluster::read(uint64_t through, GroupId group) {
   auto answer = std::make_shared<Answer>();
   node(through).host().read(
-      group, true,
+      group, host::ReadMode::kLinearizable,
       [this, through, group, answer,
        must = ledger_.acknowledged(group)](const host::ReadPermit& permit) {
         answer->given = true;

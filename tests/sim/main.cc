@@ -39,6 +39,10 @@ constexpr const char* kRequiredMarks[] = {
     "slow log writer over changes of leader",
     "membership changes over a stalled apply",
     "leader paused with reads outstanding",
+    "leader with a lease stands still",
+    "leader with a lease is cut off",
+    "member restarts within its promise",
+    "raft: campaign refused over a promise",
 };
 /// Seeds that run twice: the same seed must give the same trace.
 constexpr uint64_t kDeterminismSeeds = 20;

@@ -73,12 +73,17 @@ Node::Node(ReplicaId id, const Settings& settings, const Truth& truth, uint64_t 
 void Node::start(uint64_t seed) {
   raft::Config config;
   config.id = id_;
-  config.election_ticks = 5;
+  config.election_ticks = kElectionTicks;
   config.heartbeat_ticks = 1;
   config.pre_vote = settings_.pre_vote;
   config.commit_in_rejections = settings_.commit_in_rejections;
   config.check_quorum = settings_.check_quorum;
-  config.read_only = settings_.read_only;
+  if (settings_.leases) {
+    config.promise_ms = static_cast<uint32_t>(raft::promise_ns(kElectionTicks, kTickNs) / 1'000);
+    config.lease = this;
+    drop_lease();
+    next_tick_ns = now_ns + kTickNs;
+  }
   config.applied = applied.index;
   config.message_bytes_max = settings_.message_bytes_max;
   config.committed_bytes_per_ready_max = settings_.committed_bytes_per_ready_max;

@@ -8,6 +8,7 @@
 #include <memory>
 #include <vector>
 
+#include "raft/lease.h"
 #include "raft/raft.h"
 #include "settings.h"
 
@@ -51,7 +52,11 @@ struct Truth {
   std::vector<Term> term{Term{}};  ///< Of the entry at each index.
 };
 
-class Node {
+/// A tick of a node, by its own clock.
+inline constexpr int64_t kTickNs = 1'000'000;
+inline constexpr uint32_t kElectionTicks = 5;
+
+class Node final : private raft::LeaseJudge {
  public:
   Node(ReplicaId id, const Settings& settings, const Truth& truth, uint64_t seed,
        const State& start);
@@ -66,6 +71,13 @@ class Node {
   /// Loses the core and what it had in memory. Some prefix of the appends under way is on disk; the
   /// state machine falls back to some point between flushed and applied.
   void crash(Prng& prng);
+  /// By its own clock, at `world_ns` of the world's time.
+  void set_time(int64_t world_ns) { now_ns = world_ns * clock_rate_percent / 100; }
+  void about_to_send() {
+    if (const uint64_t round = core_->heartbeat_round(); round != 0)
+      lease_.sent(core_->term(), round, now_ns);
+  }
+  void drop_lease() { lease_.drop(); }
   /// The log and the state machine take a snapshot, together.
   void installed(const raft::Snapshot& snapshot);
 
@@ -85,11 +97,17 @@ class Node {
   bool removed = false;     ///< Some change took it away, or tried to.
   bool slow_disk = false;
   bool slow_apply = false;
+  int64_t now_ns = 0;
+  int64_t next_tick_ns = 0;
+  int64_t clock_rate_percent = 100;
 
  private:
+  bool holds(Term term, uint64_t round) override { return lease_.holds(term, round, now_ns); }
+
   const ReplicaId id_;
   const Settings& settings_;
   const Truth& truth_;
+  raft::LeaseTimes lease_{raft::lease_ns(raft::promise_ns(kElectionTicks, kTickNs))};
   std::unique_ptr<raft::Raft> core_;
 };
 

@@ -82,6 +82,7 @@ bool World::converge() {
     settle();
     for (auto& node : nodes_) {
       compact(*node);
+      node->set_time(time_ns_ += kTickNs);  // Faster than they tick: leases are no help here.
       tick(*node);
     }
     settle();
@@ -107,7 +108,10 @@ bool World::converge() {
     if (at->applied.conf.auto_leave) continue;
     if (at->applied.index < proposed || !converged(at->id(), proposed)) continue;
     for (int i = 0; i < kAnswerRounds; ++i) {
-      for (auto& node : nodes_) tick(*node);
+      for (auto& node : nodes_) {
+        node->set_time(time_ns_ += kTickNs);
+        tick(*node);
+      }
       settle();
     }
     for (auto& node : nodes_) checker_.at_end(*node);

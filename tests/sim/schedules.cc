@@ -21,9 +21,10 @@ void World::steer(uint64_t step) {
       return steer_lagging(step);
     case Schedule::kReadPause:
       return steer_read_pause(step);
+    case Schedule::kLease:
+      return steer_lease(step);
     case Schedule::kSwarm:
     case Schedule::kCrashEveryWrite:
-    case Schedule::kLease:
       return;
   }
 }
@@ -154,6 +155,53 @@ void World::steer_read_pause(uint64_t step) {
     take_ready(victim, true);
     ask_read(victim);
   }
+}
+
+/// A leader stands still or is cut off, a member that has just promised to stay with it restarts
+/// and campaigns, and whoever leads by then writes. The first leader is asked again and again.
+void World::steer_lease(uint64_t step) {
+  const uint64_t at = step % 100;
+  // Enough time for elections, and enough of everything else for the time.
+  if (prng_.chance(0.6)) pass_time();
+  for (int i = 0; i < 4; ++i) deliver_one();
+  complete_append(random_node());
+  complete_apply(random_node());
+  if (at == 20) {
+    Node* now = leader();
+    if (now == nullptr || now->frozen) return;
+    victim_ = now->id();
+    if (prng_.chance(0.5)) {
+      MR_COVERAGE("leader with a lease stands still");
+      now->frozen = true;
+    } else {
+      MR_COVERAGE("leader with a lease is cut off");
+      for (auto& other : nodes_) {
+        if (other.get() != now && prng_.chance(0.7)) {
+          cut(now->id(), other->id(), true);
+          cut(other->id(), now->id(), true);
+        }
+      }
+    }
+  }
+  if (at < 20 || victim_ == ReplicaId{}) return;
+  Node& victim = *nodes_[victim_.value - 1];
+  Node& member = random_node();
+  if (at % 15 == 5 && member.id() != victim_ && member.alive() && !member.frozen) {
+    MR_COVERAGE("member restarts within its promise");
+    crash(member);
+    restart(member);
+    member.core().campaign();
+    take_ready(member, true);
+  }
+  if (at % 4 == 0) {
+    if (Node* now = leader()) propose(*now);
+  }
+  if (victim.frozen && prng_.chance(0.04)) victim.frozen = false;
+  if (at == 99) {
+    victim.frozen = false;
+    heal_network();
+  }
+  ask_read(victim);
 }
 
 }  // namespace multiraft::sim

@@ -91,11 +91,10 @@ Settings Settings::of(uint64_t seed, Schedule schedule) {
       s.weight_crash = 12;
       break;
     case Schedule::kLease:
-      s.read_only = raft::ReadOnlyOption::kLeaseBased;
+      s.leases = true;
       s.check_quorum = true;
-      s.one_clock = true;
+      s.clocks = true;
       s.weight_read = 10;
-      s.weight_crash = 0;  // A restarted voter has forgotten whom it promised to stay with.
       break;
   }
   return s;

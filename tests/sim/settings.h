@@ -23,7 +23,7 @@ enum class Schedule : uint8_t {
   kLagging,          ///< A member far behind, and compaction: snapshots.
   kReadPause,        ///< A leader is frozen with reads outstanding; answers duplicated, reordered.
   kCrashEveryWrite,  ///< Crashes between writes, everywhere.
-  kLease,            ///< Lease reads with clocks that go at one pace.
+  kLease,            ///< Reads by lease; leaders stand still, members restart and campaign.
 };
 inline constexpr size_t kSchedules = 9;
 
@@ -49,7 +49,7 @@ struct Settings {
   size_t inflight_bytes_max = SIZE_MAX;
   size_t uncommitted_bytes_max = SIZE_MAX;
   bool step_down_on_removal = true;
-  raft::ReadOnlyOption read_only = raft::ReadOnlyOption::kSafe;
+  bool leases = false;  ///< Members promise to stay with their leader.
 
   // Probabilities of what may happen to a message, and weights of actions (0: off).
   double drop = 0;
@@ -64,7 +64,8 @@ struct Settings {
   uint32_t weight_read = 0;
   uint32_t weight_campaign = 0;
   uint32_t weight_forget = 0;
-  bool one_clock = false;  ///< All nodes tick together, give or take one tick.
+  /// Nodes tick by clocks of their own, whose rates differ by a few percent.
+  bool clocks = false;
 
   static Settings of(uint64_t seed, Schedule schedule);
 };

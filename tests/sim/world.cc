@@ -30,6 +30,9 @@ World::World(const Settings& settings, std::function<void(const std::string&)> t
     // Those outside the first configuration start empty and wait for a snapshot.
     nodes_.push_back(std::make_unique<Node>(ReplicaId(i), settings_, truth_, fresh_seed(),
                                             i <= settings_.voters ? start : State{}));
+    if (settings_.clocks) {
+      nodes_.back()->clock_rate_percent = static_cast<int64_t>(timeouts_.between(97, 103));
+    }
   }
 }
 
@@ -189,6 +192,7 @@ void World::take_ready(Node& node, bool now) {
   checker_.after_step(node);
   if (!now && faults_ && prng_.chance(settings_.postpone_ready)) return;
   while (node.alive() && node.core().has_ready() && !checker_.failed()) {
+    node.about_to_send();
     raft::Ready ready = node.core().ready();
     checker_.on_ready(node, ready);
     for (const raft::ReadState& read : ready.read_states) checker_.on_read(node, read);
@@ -279,6 +283,18 @@ void World::tick(Node& node) {
   take_ready(node, false);
 }
 
+void World::pass_time() {
+  time_ns_ += static_cast<int64_t>(prng_.between(1, 700)) * (kTickNs / 1'000);
+  for (auto& node : nodes_) {
+    node->set_time(time_ns_);
+    if (!node->alive() || node->frozen || node->now_ns < node->next_tick_ns) continue;
+    // As a worker of the host does.
+    if (node->now_ns - node->next_tick_ns > kTickNs) node->drop_lease();
+    node->next_tick_ns = std::max(node->next_tick_ns + kTickNs, node->now_ns);
+    tick(*node);
+  }
+}
+
 void World::propose(Node& node) {
   if (!node.alive() || node.frozen) return;
   std::vector<SharedBytes> payloads;
@@ -329,7 +345,9 @@ void World::ask_read(Node& node) {
   const uint64_t id = node.next_read++;
   node.reads[id] = checker_.max_commit();
   note(to_string(node.id()) + " asks read " + std::to_string(id));
-  node.core().read_index(raft::ReadId(id));
+  const bool by_lease = settings_.leases && prng_.chance(0.7);
+  node.core().read_index(raft::ReadId(id),
+                         by_lease ? raft::ReadMode::kLease : raft::ReadMode::kConfirmed);
   take_ready(node, false);
 }
 
@@ -415,8 +433,8 @@ void World::random_step() {
       if (!node.slow_apply) complete_apply(node);
       break;
     case 3:
-      if (s.one_clock) {
-        for (auto& each : nodes_) tick(*each);
+      if (s.clocks) {
+        pass_time();
       } else {
         tick(node);
       }

@@ -41,6 +41,8 @@ class World {
   void complete_append(Node& node);
   void complete_apply(Node& node);
   void tick(Node& node);
+  /// Time goes on, and whoever is due ticks.
+  void pass_time();
   void propose(Node& node);
   void propose_change(Node& node);
   void ask_read(Node& node);
@@ -61,6 +63,7 @@ class World {
   void steer_swizzle(uint64_t step);
   void steer_lagging(uint64_t step);
   void steer_read_pause(uint64_t step);
+  void steer_lease(uint64_t step);
 
   // -- Progress.
   bool converge();
@@ -94,6 +97,7 @@ class World {
   Checker checker_;
   std::deque<Packet> network_;
   std::vector<bool> cut_;  ///< nodes x nodes, from row to column.
+  int64_t time_ns_ = 0;
   uint64_t packets_ = 0;
   uint64_t proposals_ = 0;
   uint64_t steps_ = 0;

@@ -1,5 +1,5 @@
 #pragma once
-// CLOCK_MONOTONIC and CLOCK_REALTIME.
+// CLOCK_MONOTONIC, CLOCK_BOOTTIME and CLOCK_REALTIME.
 
 #include <time.h>
 
@@ -19,6 +19,7 @@ inline MonotonicTime monotonic_now() { return {read_clock_ns(CLOCK_MONOTONIC)}; 
 class PosixClock final : public Clock {
  public:
   MonotonicTime now() const override { return monotonic_now(); }
+  MonotonicTime now_since_boot() const override { return {read_clock_ns(CLOCK_BOOTTIME)}; }
   int64_t wall_ns() const override { return read_clock_ns(CLOCK_REALTIME); }
 };
 

@@ -144,10 +144,10 @@ class NodeHostFixture : public ::testing::Test {
     return done.get();
   }
   /// "(none)" where there is no such key, "(error)" where it could not be read.
-  std::string get(size_t i, const std::string& key, bool linearizable = true,
+  std::string get(size_t i, const std::string& key, ReadMode mode = ReadMode::kLinearizable,
                   GroupId group = kGroup) {
     Slot<std::string> done;
-    nodes_[i]->host->read(group, linearizable, [&](const ReadPermit& permit) {
+    nodes_[i]->host->read(group, mode, [&](const ReadPermit& permit) {
       if (!permit.status) {
         done.set("(error) " + permit.status.to_string());
         return;

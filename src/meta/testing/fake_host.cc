@@ -263,7 +263,7 @@ void FakeHost::write(GroupId id, SharedBytes command, env::Executor& reply_on,
   });
 }
 
-void FakeHost::read(GroupId id, bool, Callback<void(host::ReadPermit)> done) {
+void FakeHost::read(GroupId id, host::ReadMode, Callback<void(host::ReadPermit)> done) {
   auto shared = std::make_shared<Callback<void(host::ReadPermit)>>(std::move(done));
   worker_->post([this, id, shared] {
     const LogIndex wanted = cluster_.groups_[id].last();

@@ -62,7 +62,8 @@ class FakeHost final : public host::NodeHost {
                        Callback<void(Status)> done) override;
   void write(GroupId group, SharedBytes command, env::Executor& reply_on,
              Callback<void(host::WriteResult)> done) override;
-  void read(GroupId group, bool linearizable, Callback<void(host::ReadPermit)> done) override;
+  void read(GroupId group, host::ReadMode mode,
+            Callback<void(host::ReadPermit)> done) override;
   void change_membership(GroupId group, Term term, raft::ConfChange change, env::Executor& reply_on,
                          Callback<void(Status)> done) override;
   void barrier(GroupId group, env::Executor& reply_on, Callback<void(Status)> done) override;

@@ -41,18 +41,19 @@ ConfChange change_of(std::vector<ConfChangeSingle> changes, ConfChangeTransition
 }
 
 Replica::Replica(Config config, std::unique_ptr<MemoryStorage> storage)
-    : config_(config), storage_(std::move(storage)) {
+    : config_(config), lease_(config.election_ticks), storage_(std::move(storage)) {
   start();
 }
 
 Replica::Replica(Config config, const ConfState& conf)
-    : config_(config), storage_(std::make_unique<MemoryStorage>()) {
+    : config_(config), lease_(config.election_ticks), storage_(std::make_unique<MemoryStorage>()) {
   storage_->set_conf_state(conf);
   start();
 }
 
 void Replica::start() {
   config_.logger = this;
+  if (config_.promise_ms > 0) config_.lease = &lease_;
   const Status status = Raft::check_start(config_, *storage_);
   MR_ASSERT_MSG(status.is_ok(), status.message().c_str());
   applied_conf_ = storage_->initial_state().conf_state;
@@ -69,6 +70,7 @@ void Replica::check() {
 void Replica::pump() {
   check();
   while (core_->has_ready()) {
+    lease_.about_to_send(*core_);
     Ready ready = core_->ready();
     check();
     for (ReadState& read : ready.read_states) reads.push_back(read);
@@ -131,9 +133,14 @@ Status Replica::receive(Message message) {
 
 void Replica::tick(uint32_t count) {
   for (; count > 0; --count) {
-    core_->tick();
+    tick_once();
     pump();
   }
+}
+
+void Replica::tick_once() {
+  lease_.tick();
+  core_->tick();
 }
 
 void Replica::restart() {
@@ -243,7 +250,7 @@ void Group::change(uint64_t id, const ConfChange& change) {
 
 void Group::tick(uint32_t count) {
   for (; count > 0; --count) {
-    for (auto& replica : replicas_) (*replica)->tick();
+    for (auto& replica : replicas_) replica->tick_once();
     settle();
   }
 }

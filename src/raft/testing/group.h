@@ -15,6 +15,7 @@
 #include "raft/invariants.h"
 #include "raft/raft.h"
 #include "raft/testing/memory_storage.h"
+#include "raft/testing/tick_lease.h"
 
 namespace multiraft::raft {
 
@@ -57,6 +58,7 @@ class Replica final : private Logger {
   Status receive(Message message);
   /// tick() `count` times, pumping in between.
   void tick(uint32_t count = 1);
+  void tick_once();  ///< Without pump().
   /// Everything that is not durable or applied is lost.
   void restart();
   std::vector<Message> take_sent() { return std::exchange(sent, {}); }
@@ -82,6 +84,7 @@ class Replica final : private Logger {
   void respond(std::vector<Message> responses);
 
   Config config_;
+  TickLease lease_;  ///< Consulted where the configuration makes promises.
   std::unique_ptr<MemoryStorage> storage_;
   std::unique_ptr<Raft> core_;
   ConfState applied_conf_;
