@@ -53,6 +53,9 @@ class FileLock {
 struct SpaceInfo {
   uint64_t free_bytes = 0;
   uint64_t total_bytes = 0;
+  /// Files that can still be created, and that can exist; a total of 0: there is no such limit.
+  uint64_t free_files = 0;
+  uint64_t total_files = 0;
 };
 
 class FileSystem {

@@ -11,6 +11,10 @@ namespace {
 constexpr int64_t kPollNs = 250 * env::kMillisecond;
 constexpr int64_t kPollNearNs = 20 * env::kMillisecond;  ///< When it may be low soon.
 constexpr int64_t kReclaimEveryNs = 2 * env::kSecond;
+/// A compaction of the engine and a snapshot that arrives may each create tens of files before they
+/// remove others.
+constexpr uint64_t kLowFilesMax = 256;
+constexpr uint64_t kNoLimit = UINT64_MAX;
 
 std::string mebibytes(uint64_t bytes) {
   const uint64_t tenths = bytes * 10 / limits::kMiB;
@@ -31,33 +35,42 @@ std::string_view disk_state_name(DiskState state) {
   return "unknown";
 }
 
-DiskThresholds DiskThresholds::of(uint64_t total_bytes, uint64_t segment_bytes) {
+DiskThresholds DiskThresholds::of(uint64_t total_bytes, uint64_t segment_bytes,
+                                  uint64_t total_files) {
   DiskThresholds t;
   t.reserve_bytes = std::min<uint64_t>(total_bytes / 16, limits::kDiskReserveBytesMax);
   t.critical_bytes = t.reserve_bytes + t.reserve_bytes / 4;
   t.low_bytes = std::max(3 * t.reserve_bytes, std::min(segment_bytes / 3 * 4, total_bytes / 4));
   t.ok_bytes = t.low_bytes + t.reserve_bytes;
+  t.low_files = std::min(total_files / 16, kLowFilesMax);
+  t.ok_files = t.low_files + t.low_files / 2;
   return t;
 }
 
-DiskState DiskGauge::update(uint64_t free_bytes) {
-  switch (state_) {
+DiskState DiskGauge::state() const {
+  return bytes_state_ == DiskState::kOk && files_low_ ? DiskState::kLow : bytes_state_;
+}
+
+DiskState DiskGauge::update(uint64_t free_bytes, uint64_t free_files) {
+  files_low_ = free_files < (files_low_ ? thresholds_.ok_files : thresholds_.low_files);
+  switch (bytes_state_) {
     case DiskState::kOk:
     case DiskState::kLow:
       if (free_bytes < thresholds_.critical_bytes) {
-        state_ = DiskState::kCritical;
+        bytes_state_ = DiskState::kCritical;
       } else if (free_bytes < thresholds_.low_bytes) {
-        state_ = DiskState::kLow;
+        bytes_state_ = DiskState::kLow;
       } else if (free_bytes >= thresholds_.ok_bytes) {
-        state_ = DiskState::kOk;
+        bytes_state_ = DiskState::kOk;
       }
       break;
     case DiskState::kCritical:
       // Room for the reserve, too, which is made again.
-      if (free_bytes >= thresholds_.ok_bytes + thresholds_.reserve_bytes) state_ = DiskState::kOk;
+      if (free_bytes >= thresholds_.ok_bytes + thresholds_.reserve_bytes)
+        bytes_state_ = DiskState::kOk;
       break;
   }
-  return state_;
+  return state();
 }
 
 DiskGuard::DiskGuard(env::Environment& env, std::string state_dir, uint64_t segment_bytes,
@@ -74,7 +87,7 @@ DiskGuard::~DiskGuard() { stop(); }
 
 void DiskGuard::start() {
   if (auto space = env_.file_system().space(state_dir_)) {
-    thresholds_ = DiskThresholds::of(space->total_bytes, segment_bytes_);
+    thresholds_ = DiskThresholds::of(space->total_bytes, segment_bytes_, space->total_files);
   }
   gauge_ = std::make_unique<DiskGauge>(thresholds_);
   auto held = env_.file_system().exists(reserve_path_);
@@ -117,7 +130,10 @@ void DiskGuard::read() {
   if (!space) return;
   free_bytes_ = space->free_bytes;
   const DiskState before = state_;
-  const DiskState now = gauge_->update(space->free_bytes);
+  const uint64_t files = space->total_files == 0 ? kNoLimit : space->free_files;
+  free_files_ = files;
+  const DiskState now = gauge_->update(space->free_bytes, files);
+  files_low_ = gauge_->files_low();
   if (now == before) return;
   state_ = now;
   if (now == DiskState::kCritical) MR_COVERAGE("host: the disk's reserve was given back");
@@ -155,7 +171,19 @@ void DiskGuard::ask_to_reclaim() {
   });
 }
 
+std::optional<uint64_t> DiskGuard::free_files() const {
+  const uint64_t files = free_files_.load(std::memory_order_relaxed);
+  if (files == kNoLimit) return std::nullopt;
+  return files;
+}
+
 std::string DiskGuard::describe() const {
+  if (files_low_) {
+    return "node " + to_string(node_) + " can create " + std::to_string(free_files_) +
+           " more files (inodes) in " + state_dir_ + "; it refuses what grows its state below " +
+           std::to_string(thresholds_.low_files) + " and takes it again from " +
+           std::to_string(thresholds_.ok_files) + " on";
+  }
   return "node " + to_string(node_) + " has " + mebibytes(free_bytes_) + " of disk left in " +
          state_dir_ + "; it refuses what grows its state below " +
          mebibytes(thresholds_.low_bytes) + " and takes it again from " +
@@ -164,6 +192,11 @@ std::string DiskGuard::describe() const {
 
 Status DiskGuard::spare_room() const {
   const auto space = env_.file_system().space(state_dir_);
+  if (space && space->total_files > 0 && 2 * space->free_files < thresholds_.low_files) {
+    return Status(StatusCode::kNoSpace,
+                  "node " + to_string(node_) + " can create " + std::to_string(space->free_files) +
+                      " more files (inodes) in " + state_dir_ + ", which its logs need");
+  }
   if (!space || space->free_bytes >= thresholds_.critical_bytes) return Status::ok();
   return Status(StatusCode::kNoSpace, "node " + to_string(node_) + " has " +
                                           mebibytes(space->free_bytes) + " of disk left in " +

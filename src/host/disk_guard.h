@@ -5,11 +5,14 @@
 //
 // Below `low_bytes` clients' writes that grow the state are refused; deletes, reads, membership and
 // the upkeep of the state go on. Below `critical_bytes` the reserve file goes, too, so that the
-// upkeep has room. Above `ok_bytes` all is as before: nobody has to restart anything.
+// upkeep has room. Above `ok_bytes` all is as before: nobody has to restart anything. A file system
+// that can hold only so many files (inodes) is low on these as well: with bytes left but no file to
+// put them in, the engine stops just the same.
 
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/ids.h"
@@ -31,9 +34,12 @@ struct DiskThresholds {
   uint64_t critical_bytes = 0;
   uint64_t low_bytes = 0;
   uint64_t ok_bytes = 0;
+  /// Files that can still be created; 0: the file system has no such limit.
+  uint64_t low_files = 0;
+  uint64_t ok_files = 0;
   /// In proportion to a small disk, absolute on a large one. There has to be room for the log's
   /// next segment before it is low: the log must be able to go on.
-  static DiskThresholds of(uint64_t total_bytes, uint64_t segment_bytes);
+  static DiskThresholds of(uint64_t total_bytes, uint64_t segment_bytes, uint64_t total_files = 0);
 };
 
 /// What follows from one reading after another: with a distance between going and coming back, so
@@ -41,12 +47,14 @@ struct DiskThresholds {
 class DiskGauge {
  public:
   explicit DiskGauge(const DiskThresholds& thresholds) : thresholds_(thresholds) {}
-  DiskState update(uint64_t free_bytes);
-  DiskState state() const { return state_; }
+  DiskState update(uint64_t free_bytes, uint64_t free_files = UINT64_MAX);
+  DiskState state() const;
+  bool files_low() const { return files_low_; }
 
  private:
   DiskThresholds thresholds_;
-  DiskState state_ = DiskState::kOk;
+  DiskState bytes_state_ = DiskState::kOk;
+  bool files_low_ = false;
 };
 
 class DiskGuard {
@@ -74,6 +82,8 @@ class DiskGuard {
   bool low() const { return state_.load(std::memory_order_relaxed) != DiskState::kOk; }
   DiskState state() const { return state_.load(std::memory_order_relaxed); }
   uint64_t free_bytes() const { return free_bytes_.load(std::memory_order_relaxed); }
+  /// Files that can still be created; nothing where the file system has no such limit.
+  std::optional<uint64_t> free_files() const;
   /// kNoSpace while there is so little that only the logs and what gives room back may take more.
   /// Looks at the disk at once: what asks fills it faster than the guard looks.
   Status spare_room() const;
@@ -98,6 +108,8 @@ class DiskGuard {
   std::unique_ptr<DiskGauge> gauge_;
   std::atomic<DiskState> state_{DiskState::kOk};
   std::atomic<uint64_t> free_bytes_{0};
+  std::atomic<uint64_t> free_files_{UINT64_MAX};
+  std::atomic<bool> files_low_{false};
   std::atomic<bool> reclaiming_{false};
   env::MonotonicTime reclaim_asked_;
   bool lost_ = false;

@@ -38,12 +38,28 @@ TEST(DiskGauge, FallingAndRising_ChangesWithADistance) {
   EXPECT_EQ(gauge.update(t.ok_bytes + t.reserve_bytes), DiskState::kOk);
 }
 
+TEST(DiskGauge, FilesRunningOut_IsLowHoweverManyBytesAreLeft) {
+  const DiskThresholds t = DiskThresholds::of(kTotal, kSegment, 1'000'000);
+  DiskGauge gauge(t);
+  EXPECT_EQ(gauge.update(kTotal, t.low_files), DiskState::kOk);
+  EXPECT_EQ(gauge.update(kTotal, t.low_files - 1), DiskState::kLow);
+  EXPECT_EQ(gauge.update(kTotal, t.ok_files - 1), DiskState::kLow);
+  EXPECT_EQ(gauge.update(t.critical_bytes - 1, t.ok_files), DiskState::kCritical);
+  EXPECT_EQ(gauge.update(kTotal, t.ok_files), DiskState::kOk);
+}
+
+TEST(DiskGauge, FileSystemWithoutALimitOfFiles_IsNeverLowOnThem) {
+  DiskGauge gauge(DiskThresholds::of(kTotal, kSegment));
+  EXPECT_EQ(gauge.update(kTotal), DiskState::kOk);
+}
+
 class DiskGuardTest : public ::testing::Test {
  protected:
   DiskGuardTest() {
     EXPECT_TRUE(fs().create_directories("state/log"));
     EXPECT_TRUE(fs().write_file_atomically("state/log/workers", "1\n"));
     env_.disk().set_space_limit(kTotal);
+    env_.disk().report_free_files(1'000);
     DiskGuard::Hooks hooks;
     hooks.changed = [this](DiskState state, const std::string&) { states_.push_back(state); };
     hooks.reclaim = [this] { ++reclaims_; };
@@ -92,6 +108,20 @@ TEST_F(DiskGuardTest, Disk_FillsAndEmpties_RefusesAndHealsByItself) {
   EXPECT_EQ(guard_->state(), DiskState::kOk);
   EXPECT_TRUE(has_reserve());
   EXPECT_EQ(states_, (std::vector{DiskState::kLow, DiskState::kCritical, DiskState::kOk}));
+}
+
+TEST_F(DiskGuardTest, Files_RunOut_RefusesAndHealsByItself) {
+  EXPECT_EQ(guard_->state(), DiskState::kOk);
+  env_.disk().report_free_files(3);
+  run();
+  EXPECT_EQ(guard_->state(), DiskState::kLow);
+  EXPECT_EQ(guard_->free_files(), 3u);
+  EXPECT_NE(guard_->refusal().message().find("3 more files (inodes)"), std::string::npos);
+  EXPECT_EQ(guard_->spare_room().code(), StatusCode::kNoSpace);
+  env_.disk().report_free_files(1'000);
+  run();
+  EXPECT_EQ(guard_->state(), DiskState::kOk);
+  EXPECT_TRUE(guard_->spare_room().is_ok());
 }
 
 TEST_F(DiskGuardTest, StateDirectory_Vanishes_IsToldOnce) {

@@ -17,11 +17,10 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk
 
 
 @contextlib.contextmanager
-def small_disk(path, mib=DISK_MIB):
+def small_disk(path, mib=DISK_MIB, inodes=None):
     path.mkdir(parents=True, exist_ok=True)
-    subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={mib}m", "multiraft-test", str(path)], check=True
-    )
+    options = f"size={mib}m" + (f",nr_inodes={inodes}" if inodes else "")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "multiraft-test", str(path)], check=True)
     try:
         yield
     finally:
@@ -131,6 +130,43 @@ def test_Cluster_WithSmallDisksOnly_RefusesAndRecoversAfterDeletes(new_cluster):
         cluster.wait_ready()
         for node in cluster:
             eventually(lambda n=node: n.get(1, "small-7").text() == "value-7\n", "read again")
+        for node in cluster:
+            node.kill()
+
+
+@needs_root
+def test_Leader_WhoseDiskRunsOutOfInodes_HandsOverAndHealsByItself(new_cluster):
+    cluster = new_cluster()
+    first = cluster.add(1)
+    second = cluster.add(2, join=first)
+    cluster.add(3, join=first)
+    with small_disk(first.state_dir, mib=1024, inodes=100):
+        for node in cluster:
+            node.start()
+        cluster.wait_ready()
+        cluster.wait_voters(1, [1, 2, 3])
+        fillers = []
+        with contextlib.suppress(OSError):
+            while True:
+                filler = first.state_dir / f"filler-{len(fillers)}"
+                filler.touch()
+                fillers.append(filler)
+        # Values of 1 MiB: the engine of node 1 needs a new file after a few of them.
+        value = base64.b64encode(random.Random(1).randbytes(768 * 1024)).decode()
+
+        def put(key):
+            return second.put(1, key, value).status == 204
+
+        for i in range(60):
+            eventually(lambda i=i: put(f"key-{i}"), "writes go on through a healthy member")
+        leader = cluster.leader()
+        assert leader is not first, "another member leads"
+        refused = first.put(1, "grows", value)
+        assert refused.status == 507 and "inodes" in refused.json()["detail"], refused
+        for filler in fillers:
+            filler.unlink()
+        eventually(lambda: first.put(1, "after", "small").status == 204, "takes writes again")
+        eventually(lambda: first.get(1, "key-59").text() == value + "\n", "has caught up")
         for node in cluster:
             node.kill()
 

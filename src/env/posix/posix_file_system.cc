@@ -182,7 +182,8 @@ Result<SpaceInfo> PosixFileSystem::space(const std::string& path) {
   if (::statvfs(path.c_str(), &info) != 0) return SystemError{errno, "statvfs " + path}.status();
   // f_bavail, not f_bfree: what root may use beyond it is not for us.
   return SpaceInfo{static_cast<uint64_t>(info.f_bavail) * info.f_frsize,
-                   static_cast<uint64_t>(info.f_blocks) * info.f_frsize};
+                   static_cast<uint64_t>(info.f_blocks) * info.f_frsize,
+                   static_cast<uint64_t>(info.f_favail), static_cast<uint64_t>(info.f_files)};
 }
 
 }  // namespace multiraft::env

@@ -77,6 +77,7 @@ class SimFileSystem::Disk {
   std::set<uint64_t> failing_syncs;
   std::set<uint64_t> failing_reads;
   std::optional<uint64_t> space_limit;
+  std::optional<uint64_t> free_files_reported;
   std::set<std::string> locks;
 
  private:

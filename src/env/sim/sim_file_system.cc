@@ -301,9 +301,15 @@ Result<SpaceInfo> SimFileSystem::space(const std::string& path) {
   MR_RETURN_IF_ERROR(disk_->begin_read("statvfs " + path));
   if (!disk_->find(path)) return not_found("statvfs " + path);
   constexpr uint64_t kUnlimited = uint64_t{1} << 50;
+  constexpr uint64_t kFilesOfADisk = 1'000'000;
   const uint64_t total = disk_->space_limit.value_or(kUnlimited);
   const uint64_t used = disk_->used_bytes();
-  return SpaceInfo{total > used ? total - used : 0, total};
+  SpaceInfo info{total > used ? total - used : 0, total};
+  if (disk_->free_files_reported) {
+    info.free_files = *disk_->free_files_reported;
+    info.total_files = kFilesOfADisk;
+  }
+  return info;
 }
 
 uint64_t SimFileSystem::operation_count() const {
@@ -344,6 +350,11 @@ void SimFileSystem::fail_read(uint64_t nth) {
 void SimFileSystem::set_space_limit(std::optional<uint64_t> bytes) {
   std::lock_guard lock(disk_->mutex);
   disk_->space_limit = bytes;
+}
+
+void SimFileSystem::report_free_files(std::optional<uint64_t> files) {
+  std::lock_guard lock(disk_->mutex);
+  disk_->free_files_reported = files;
 }
 
 uint64_t SimFileSystem::used_bytes() const {

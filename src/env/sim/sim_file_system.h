@@ -86,6 +86,8 @@ class SimFileSystem final : public FileSystem {
   /// Files may hold `bytes` together; a write past it writes what fits and then fails with
   /// kNoSpace. Raising it, or removing files, is the relief. nullopt = no limit.
   void set_space_limit(std::optional<uint64_t> bytes);
+  /// What space() says of a disk of a million files. Creating one is not held to it.
+  void report_free_files(std::optional<uint64_t> files);
   uint64_t used_bytes() const;
 
   // Damage: changes stored bytes, durable ones too. kNotFound; kInvalidArgument past the end.
