@@ -94,6 +94,9 @@ class StateMachineEngine {
   virtual Status commit(uint32_t worker) = 0;
   /// Asks for durable_index() to move forward soon; returns at once.
   virtual void request_flush() = 0;
+  /// kOverloaded while the engine's background work falls behind what is written: leaders refuse
+  /// clients' writes, so that commit() need not. Asked often; any thread; never waits.
+  virtual Status keeps_up() const { return Status::ok(); }
 };
 
 }  // namespace multiraft

@@ -36,6 +36,7 @@ struct FaultyDisk::Impl {
   uint64_t power_until = ~uint64_t{0};
   bool full = false;
   bool tables_held = false;
+  int tables_waiting = 0;                ///< While held: those who hang.
   std::map<std::string, Extent> files;   ///< Written here.
   std::set<std::string> never_happened;  ///< Created after the loss of power.
 
@@ -65,7 +66,11 @@ struct FaultyDisk::Impl {
   }
   void wait_for_tables(const std::string& path) {
     std::unique_lock lock(mutex);
-    if (path.ends_with(".sst")) released.wait(lock, [this] { return !tables_held; });
+    if (path.ends_with(".sst")) {
+      ++tables_waiting;
+      released.wait(lock, [this] { return !tables_held; });
+      --tables_waiting;
+    }
   }
 };
 
@@ -225,6 +230,11 @@ void FaultyDisk::cut_unsynced(uint64_t keep_seed) {
 void FaultyDisk::set_full(bool full) {
   const std::lock_guard lock(impl_->mutex);
   impl_->full = full;
+}
+
+bool FaultyDisk::table_waits() const {
+  const std::lock_guard lock(impl_->mutex);
+  return impl_->tables_held && impl_->tables_waiting > 0;
 }
 
 void FaultyDisk::hold_tables(bool held) {

@@ -44,10 +44,10 @@ class FlushTracker {
     const std::lock_guard lock(mutex_);
     return unflushed_.size();
   }
-  /// Returns once everything sealed by now is durable.
-  void wait_for_sealed() {
+  /// Returns once this epoch and all before it are durable. For a flush that has returned: take
+  /// the epoch before it. What is sealed meanwhile is not its business, and may find the disk full.
+  void wait_for(uint64_t epoch) {
     std::unique_lock lock(mutex_);
-    const uint64_t epoch = open_epoch() - 1;
     advanced_.wait(lock, [&] { return durable_epoch() >= epoch; });
   }
 

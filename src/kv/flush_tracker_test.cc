@@ -49,6 +49,16 @@ TEST(FlushTracker, FlushesReportedOutOfOrderOrBeforeTheSeal_Nothing_IsLost) {
   EXPECT_EQ(tracker.durable_epoch(), 2u);
 }
 
+TEST(FlushTracker, Waiting_ForAnEpoch_IsNotHeldUpByLaterOnes) {
+  FlushTracker tracker;
+  const uint64_t own = tracker.open_epoch();
+  tracker.sealed(1);
+  tracker.flushed(25);
+  tracker.sealed(26);  // Another thread's, whose flush finds the disk full.
+  tracker.wait_for(own);
+  EXPECT_EQ(tracker.durable_epoch(), own);
+}
+
 TEST(Durability, WritesOverEpochs_Advanced_FollowsFlushes) {
   Durability group(LogIndex(5));
   EXPECT_TRUE(group.complete());

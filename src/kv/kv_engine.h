@@ -94,6 +94,8 @@ struct KvEngineStats {
   uint64_t disk_bytes = 0;
   uint64_t compaction_bytes_pending = 0;
   uint64_t batches_refused = 0;  ///< Commits that met a write stall.
+  uint64_t l0_files = 0;         ///< Tables that wait to be merged into the levels.
+  bool keeps_up = true;          ///< See StateMachineEngine::keeps_up().
 };
 
 /// Outlives everything that it opened. What a thread applied is committed by that thread: a worker
@@ -116,8 +118,8 @@ struct RocksOptions {
   std::string directory;
   size_t block_cache_bytes = 64 * limits::kMiB;   ///< Blocks, indexes and filters of tables.
   size_t write_buffer_bytes = 16 * limits::kMiB;  ///< Bigger ones make each put slower.
-  int write_buffers_max = 4;
-  int background_jobs_max = 2;
+  int write_buffers_max = 3;    ///< From 4 on RocksDB paces writers before it stops them.
+  int background_jobs_max = 2;  ///< Threads that flush and compact; 2 at least.
   int open_files_max = 512;
   size_t table_bytes_target = 32 * limits::kMiB;  ///< Size of a table file.
   /// Takes RocksDB's warnings. From any of its threads, also from one that writes: must not block,
@@ -133,6 +135,8 @@ struct RocksOptions {
 ///
 /// apply() buffers and may read the disk for a delete. commit() is one write; kOverloaded (a write
 /// stall) leaves the batch pending, and commit() is to be called again before more is applied.
+/// RocksDB never slows a writer down: it takes a batch at once or refuses it, and keeps_up() asks
+/// for less before it has to.
 /// destroy() and SnapshotWriter::finish() wait for the disk (a flush and a file ingestion).
 /// finish() is atomic: after a crash the old or the new state is there, never a mixture.
 Result<std::unique_ptr<KvEngine>> make_rocksdb_engine(const RocksOptions& options);

@@ -79,6 +79,7 @@ Status RocksEngine::start() {
 }
 
 Result<std::unique_ptr<KvStateMachine>> RocksEngine::open_kv(GroupId group) {
+  wait_for_installation(group);
   // A former state machine of this worker may have left effects behind.
   MR_RETURN_IF_ERROR(write(batch_of_thread(), /*no_slowdown=*/false));
   const Result<Position> position = read_position(group, nullptr);
@@ -100,20 +101,32 @@ Result<std::unique_ptr<KvStateMachine>> RocksEngine::open_kv(GroupId group) {
 }
 
 void RocksEngine::closed(const std::shared_ptr<RocksState>& state) {
-  {
-    const std::lock_guard install(state->install_mutex);
-    state->closed = true;
-  }
+  state->closed = true;
   const std::lock_guard lock(mutex_);
   open_groups_.erase(state->group);
   if (closed_groups_.size() >= closed_groups_swept_at_) {
-    absl::erase_if(closed_groups_, [](auto& entry) { return !entry.second->has_unflushed(); });
+    absl::erase_if(closed_groups_, [](auto& entry) {
+      return !entry.second->installing && !entry.second->has_unflushed();
+    });
     closed_groups_swept_at_ = 2 * closed_groups_.size() + 1;
   }
-  if (state->has_unflushed()) closed_groups_[state->group] = state;
+  // `installing` is set before `closed` is looked at, and looked at here after that was set.
+  if (state->installing || state->has_unflushed()) closed_groups_[state->group] = state;
+}
+
+void RocksEngine::wait_for_installation(GroupId group) {
+  std::shared_ptr<RocksState> state;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto it = closed_groups_.find(group);
+    if (it == closed_groups_.end()) return;
+    state = it->second;
+  }
+  const std::lock_guard install(state->install_mutex);
 }
 
 Status RocksEngine::destroy(GroupId group) {
+  wait_for_installation(group);
   MR_RETURN_IF_ERROR(write(batch_of_thread(), /*no_slowdown=*/false));
   bool in_memtable = false;
   {
@@ -216,6 +229,12 @@ void RocksEngine::request_flush() {
   db_->Flush(options).PermitUncheckedError();
 }
 
+Status RocksEngine::keeps_up() const {
+  if (!listener_->pressure().high()) return Status::ok();
+  return {StatusCode::kOverloaded,
+          "the engine's compactions fall behind what is written: write more slowly"};
+}
+
 bool RocksEngine::worth_compacting() {
   rocksdb::TablePropertiesCollection tables;
   if (!db_->GetPropertiesOfAllTables(&tables).ok()) return false;
@@ -241,11 +260,12 @@ void RocksEngine::reclaim() {
 }
 
 Status RocksEngine::flush() {
+  const uint64_t epoch = tracker().open_epoch();
   rocksdb::FlushOptions options;
   options.allow_write_stall = true;
   MR_RETURN_IF_ERROR(from_rocks(db_->Flush(options), "flush " + options_.directory));
   // The database may say so a moment before its listeners hear of it.
-  tracker().wait_for_sealed();
+  tracker().wait_for(std::min(epoch, tracker().open_epoch() - 1));
   return Status::ok();
 }
 
@@ -261,6 +281,8 @@ KvEngineStats RocksEngine::stats() const {
   stats.disk_bytes = property(rocksdb::DB::Properties::kTotalSstFilesSize);
   stats.compaction_bytes_pending =
       property(rocksdb::DB::Properties::kEstimatePendingCompactionBytes);
+  stats.l0_files = level0_files(*db_);
+  stats.keeps_up = !listener_->pressure().high();
   stats.batches_refused = batches_refused_.load(std::memory_order_relaxed);
   return stats;
 }

@@ -43,9 +43,11 @@ class RocksState final : public KvReader {
   const GroupId group;
   const GroupPrefix data_prefix;
 
-  /// Held over an installation, and to close: nothing is installed for a group that is gone.
+  /// Held over an installation. Closing does not wait for it (the worker never waits for the
+  /// disk), but destroying does: nothing is installed for a group that is gone.
   std::mutex install_mutex;
   std::atomic<bool> closed = false;
+  std::atomic<bool> installing = false;
 
   /// Guards what follows, against restores on other threads; the worker alone never waits for it.
   mutable std::mutex mutex;
@@ -83,6 +85,7 @@ class RocksEngine final : public KvEngine {
   Status destroy(GroupId group) override;
   Status commit(uint32_t worker) override;
   void request_flush() override;
+  Status keeps_up() const override;
   void reclaim() override;
   Status flush() override;
   KvEngineStats stats() const override;
@@ -107,6 +110,8 @@ class RocksEngine final : public KvEngine {
   void closed(const std::shared_ptr<RocksState>& state);
 
  private:
+  /// Of a state machine of the group that was closed meanwhile.
+  void wait_for_installation(GroupId group);
   bool worth_compacting();
   Status start();
   Status write(RocksBatch& batch, bool no_slowdown);

@@ -435,6 +435,28 @@ TEST_F(RocksTest, Destroy_PowerLostAtEveryChange_LeavesAllOrNothing) {
   }
 }
 
+// Closing comes from a worker's thread, destroying does not.
+TEST_F(RocksTest, ReplicaClosedDuringAnInstallation_OnlyDestroyingIt_WaitsForTheInstallation) {
+  machine_ = open_group(*engine_, 1);
+  fill(*machine_, 30);
+  const testing::Snapshot snapshot = take_snapshot(*machine_);
+  auto target = open_group(*engine_, 2);
+  fill(*target, 3);
+  auto writer = target->restore(snapshot.index, snapshot.term);
+  ASSERT_TRUE(writer.is_ok());
+  for (const std::string& chunk : snapshot.chunks) ASSERT_TRUE((*writer)->append(chunk).is_ok());
+  disk_->hold_tables(true);
+  std::thread installing([&] { EXPECT_TRUE((*writer)->finish().is_ok()); });
+  while (!disk_->table_waits()) std::this_thread::yield();  // In the flush before the switch.
+  target.reset();
+  std::thread destroying([&] { EXPECT_TRUE(engine_->destroy(GroupId(2)).is_ok()); });
+  disk_->hold_tables(false);
+  installing.join();
+  destroying.join();
+  target = open_group(*engine_, 2);
+  EXPECT_EQ(target->applied_index(), LogIndex(0)) << "nothing is installed after the removal";
+}
+
 // A snapshot is read on one thread and other replicas' snapshots are installed from another, while
 // the worker goes on.
 TEST_F(RocksTest, SnapshotsAndRestoresOnOtherThreads_WorkerGoesOn_AllAreConsistent) {

@@ -2,6 +2,7 @@
 
 #include <rocksdb/experimental.h>
 
+#include <string>
 #include <vector>
 
 #include "kv/rocks_keys.h"
@@ -41,13 +42,36 @@ void RocksListener::OnMemTableSealed(const rocksdb::MemTableInfo& info) {
 }
 
 // Comes once the table file and the manifest that names it are synced, in memtable order.
-void RocksListener::OnFlushCompleted(rocksdb::DB*, const rocksdb::FlushJobInfo& info) {
+void RocksListener::OnFlushCompleted(rocksdb::DB* db, const rocksdb::FlushJobInfo& info) {
   tracker_.flushed(info.largest_seqno);
+  measure(*db);
+}
+
+void RocksListener::OnExternalFileIngested(rocksdb::DB* db,
+                                           const rocksdb::ExternalFileIngestionInfo&) {
+  measure(*db);
+}
+
+uint64_t level0_files(rocksdb::DB& db) {
+  std::string text;
+  if (!db.GetProperty(rocksdb::DB::Properties::kNumFilesAtLevelPrefix + "0", &text)) return 0;
+  uint64_t files = 0;
+  for (const char c : text) {
+    if (c >= '0' && c <= '9') files = 10 * files + static_cast<uint64_t>(c - '0');
+  }
+  return files;
+}
+
+void RocksListener::measure(rocksdb::DB& db) {
+  uint64_t pending = 0;
+  db.GetIntProperty(rocksdb::DB::Properties::kEstimatePendingCompactionBytes, &pending);
+  pressure_.update(level0_files(db), pending);
 }
 
 // Nothing more is written to a removed group that would make compactions come by. One request is
 // not enough: it passes over files that are being compacted, and ends at the next level.
 void RocksListener::OnCompactionCompleted(rocksdb::DB* db, const rocksdb::CompactionJobInfo&) {
+  measure(*db);
   std::vector<GroupId> groups;
   {
     const std::lock_guard lock(mutex_);

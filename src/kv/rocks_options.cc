@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "kv/rocks_engine.h"
+#include "kv/write_pressure.h"
 
 #if defined(__SANITIZE_THREAD__)
 // Debian's library is not instrumented: what it does with atomics looks like races.
@@ -49,6 +50,11 @@ std::shared_ptr<rocksdb::TableFactory> table_factory(const RocksOptions& options
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(kBloomBitsPerKey));
   // Indexes and filters count against the cache: otherwise memory grows with the data.
   table.cache_index_and_filter_blocks = true;
+  // In parts, so that a read pulls in a few KiB of filter and not that of a whole table.
+  table.index_type = rocksdb::BlockBasedTableOptions::kTwoLevelIndexSearch;
+  table.partition_filters = true;
+  table.metadata_block_size = 4 * limits::kKiB;
+  table.pin_top_level_index_and_filter = true;
   table.cache_index_and_filter_blocks_with_high_priority = true;
   table.pin_l0_filter_and_index_blocks_in_cache = true;
   table.format_version = 5;
@@ -79,6 +85,14 @@ rocksdb::Options make_rocks_options(const RocksOptions& options,
   out.level_compaction_dynamic_level_bytes = true;
   // Background writes reach the disk bit by bit, so that they do not hold up the log's syncs.
   out.bytes_per_sync = 1 * limits::kMiB;
+
+  // It takes a batch or refuses it, and paces nobody: see write_pressure.h.
+  out.level0_slowdown_writes_trigger = kLevel0FilesStop;
+  out.level0_stop_writes_trigger = kLevel0FilesStop;
+  out.soft_pending_compaction_bytes_limit = 0;
+
+  // Files that a reader was the last to use are unlinked in the background, not by the reader.
+  out.avoid_unnecessary_blocking_io = true;
 
   out.compression = rocksdb::kLZ4Compression;
   out.bottommost_compression = rocksdb::kZSTD;

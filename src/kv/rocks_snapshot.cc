@@ -175,11 +175,24 @@ class RocksWriter final : public SnapshotWriter {
   std::string value_;
 };
 
+/// Set while it lives.
+class InstallingFlag {
+ public:
+  explicit InstallingFlag(std::atomic<bool>& flag) : flag_(flag) { flag_ = true; }
+  ~InstallingFlag() { flag_ = false; }
+  InstallingFlag(const InstallingFlag&) = delete;
+  InstallingFlag& operator=(const InstallingFlag&) = delete;
+
+ private:
+  std::atomic<bool>& flag_;
+};
+
 Status RocksWriter::finish() {
   MR_RETURN_IF_ERROR(decoder_.finish());
   MR_RETURN_IF_ERROR(replacement_.seal());
   RocksEngine& engine = state_->engine;
   const std::lock_guard install(state_->install_mutex);
+  const InstallingFlag installing(state_->installing);
   if (state_->closed) return {StatusCode::kUnavailable, "the replica is being removed"};
   MR_RETURN_IF_ERROR(engine.settle(*state_));
   MR_RETURN_IF_ERROR(replacement_.install(state_->has_unflushed()));
