@@ -107,8 +107,19 @@ void WorkerTransportImpl::adopt(const wire::Hello& hello, std::unique_ptr<env::S
 void WorkerTransportImpl::close() {
   closed_ = true;
   to_flush_.clear();
-  for (auto& [node, peer] : std::exchange(peers_, {})) peer->close();
-  for (auto& [sender, connection] : std::exchange(incoming_, {})) connection->close();
+  // In an order that a simulation can repeat: others see connections end one after another.
+  std::vector<std::pair<uint64_t, std::shared_ptr<Peer>>> peers(peers_.begin(), peers_.end());
+  std::vector<std::pair<Sender, std::shared_ptr<Incoming>>> incoming(incoming_.begin(),
+                                                                     incoming_.end());
+  peers_.clear();
+  incoming_.clear();
+  std::sort(peers.begin(), peers.end(),
+            [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::sort(incoming.begin(), incoming.end(), [](const auto& a, const auto& b) {
+    return std::pair(a.first.node, a.first.worker) < std::pair(b.first.node, b.first.worker);
+  });
+  for (const auto& [node, peer] : peers) peer->close();
+  for (const auto& [sender, connection] : incoming) connection->close();
 }
 
 }  // namespace multiraft::transport
