@@ -202,13 +202,8 @@ void wire_seeds() {
   message.message.to = header.to;
   message.message.term = Term(4);
   message.message.entries = log::make_entries(3, 2, 4, 8);
-  wire::GroupMessage snap = message;
-  snap.message.type = raft::MessageType::kSnap;
-  snap.message.entries.clear();
-  snap.message.snapshot = std::make_shared<const raft::Snapshot>(log::snapshot_at(8, 4));
   wire::BatchEncoder encoder;
   encoder.add(message);
-  encoder.add(snap);
   encoder.add(
       wire::Request{1, wire::RequestKind::kPropose, GroupId(5), kv::encode_put("key", "value")});
   encoder.add(wire::Response{1, StatusCode::kOk, SharedBytes::copy_of("answer")});
@@ -269,7 +264,8 @@ std::vector<meta::RegistryCommand> commands() {
           meta::UpdateNode{NodeId(2), uuid_of(2), "a:1", "b:2"},
           join(2, 1, 2, uuid_of(2)),
           meta::MarkNodeLeaving{NodeId(3)},
-          meta::SetRegistryVoters{{ReplicaId::make(NodeId(1), 1)}}};
+          meta::SetRegistryVoters{{ReplicaId::make(NodeId(1), 1)}},
+          meta::MemberSettled{GroupId(1), ReplicaId::make(NodeId(2), 4), true}};
 }
 
 void registry_seeds() {
@@ -321,7 +317,7 @@ void meta_seeds() {
   const meta::AdminRequest questions[] = {meta::MembershipCheck{GroupId(1), ReplicaId(5)},
                                           meta::RemovedNotice{GroupId(1), ReplicaId(5)},
                                           meta::LeaderQuery{GroupId(1)}, meta::IdentityProbe{},
-                                          meta::AddressNews{NodeId(3), {1, 2}, "a:1", "b:2"}};
+                                          meta::MembersQuery{}};
   for (const meta::AdminRequest& question : questions) {
     put(kCorpus, "admin_" + std::to_string(question.index()), 2, meta::encode(question).view());
   }

@@ -25,6 +25,7 @@
 #include "env/posix/posix_env.h"
 #include "env/posix/process.h"
 #include "log/log.h"
+#include "raft/entry_checksum.h"
 
 namespace multiraft {
 namespace {
@@ -96,7 +97,12 @@ Measured bare_sync(env::Environment& env, const std::string& directory, size_t b
 class LogDriver {
  public:
   LogDriver(env::Environment& env, env::Executor& owner, log::Log& log, size_t batch, size_t ahead)
-      : env_(env), owner_(owner), log_(log), batch_(batch), ahead_(ahead) {}
+      : env_(env), owner_(owner), log_(log), batch_(batch), ahead_(ahead) {
+    for (uint64_t group = 0; group <= kGroups; ++group) {
+      payload_checksums_.push_back(
+          raft::payload_checksum(raft::group_checksum_seed(GroupId(group)), data_));
+    }
+  }
 
   Measured run(std::string what, double seconds) {
     m_.what = std::move(what);
@@ -119,7 +125,9 @@ class LogDriver {
       const GroupId group(1 + next_group_++ % kGroups);
       log::GroupLog& state = *log_.group(group);
       const LogIndex index = state.last_index() + 1;
-      const raft::Entry entry{Term(1), index, raft::EntryType::kNormal, data_};
+      raft::Entry entry{Term(1), index, raft::EntryType::kNormal, data_};
+      entry.checksum = raft::entry_checksum(payload_checksums_[group.value], entry.term, index,
+                                            entry.type, data_.size());
       if (index.value % kEntriesKept == 0 && index.value > kEntriesKept) {
         raft::Snapshot mark;
         mark.index = index - kEntriesKept;
@@ -161,6 +169,8 @@ class LogDriver {
   log::Log& log_;
   const size_t batch_;
   size_t ahead_;
+  /// Made where a command enters the system, which is not here.
+  std::vector<uint32_t> payload_checksums_;
   const SharedBytes data_ = SharedBytes::copy_of(std::string(kDataBytes, 'v'));
   uint64_t next_group_ = 0;
   env::MonotonicTime start_, warm_until_, end_;

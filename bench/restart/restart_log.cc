@@ -24,6 +24,7 @@
 #include "env/posix/posix_env.h"
 #include "env/posix/process.h"
 #include "log/log.h"
+#include "raft/entry_checksum.h"
 
 namespace multiraft {
 namespace {
@@ -113,6 +114,7 @@ class Maker {
     entry.index = ++last_[group];
     entry.term = Term(2);
     entry.data = SharedBytes::copy_of(data);
+    raft::seal(raft::group_checksum_seed(GroupId(group)), entry);
     log::GroupAppend record;
     record.group = GroupId(group);
     record.hard_state = raft::HardState{Term(2), ReplicaId::make(NodeId(1), 1), entry.index};

@@ -47,7 +47,7 @@ class Process {
   log::Log& log() { return *log_; }
   const Status& fatal() const { return fatal_; }
   void append(GroupId group, uint64_t first, uint64_t term) {
-    const auto entries = log::make_entries(first, 3, term);
+    const auto entries = log::sealed(group, log::make_entries(first, 3, term));
     log_->stage(
         {group, raft::HardState{Term(term), ReplicaId(1), LogIndex(0)}, nullptr, entries, true},
         nullptr);

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
+#include <vector>
 
 #include "base/assert.h"
 #include "rest/http_parser.h"
@@ -41,7 +42,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   MR_ASSERT(!head.target.empty() && !has_control(head.target));
   MR_ASSERT(!(head.chunked && head.content_length));
   MR_ASSERT(rest::is_valid_host(head.host));
-  for (const std::string_view value : {head.request_id, head.if_match, head.if_none_match}) {
+  std::vector<std::string_view> values = {head.request_id};
+  values.insert(values.end(), head.if_match.begin(), head.if_match.end());
+  values.insert(values.end(), head.if_none_match.begin(), head.if_none_match.end());
+  for (const std::string_view value : values) {
     MR_ASSERT(!has_control(value));
     // A view into the input, never into the parser's own memory.
     MR_ASSERT(value.empty() ||

@@ -109,8 +109,33 @@ TEST(SharedBytes, Copies_ShareTheBuffer_WhichLivesAsLongAsOneOfThem) {
   }
   EXPECT_EQ(part.data(), address);
   EXPECT_EQ(part.view(), "world");
-  EXPECT_NE(part.cut().data(), address);
-  EXPECT_EQ(part.cut(), part);
+}
+
+TEST(SharedBytes, Trimmed_CopiesWhatIsLessThanHalfOfItsBuffer) {
+  const SharedBytes whole = SharedBytes::copy_of(std::string(1000, 'x') + "y");
+  const SharedBytes half = whole.slice(500, 501);
+  EXPECT_EQ(half.trimmed().data(), half.data());
+  const SharedBytes less = whole.slice(502, 499);
+  EXPECT_NE(less.trimmed().data(), less.data());
+  EXPECT_EQ(less.trimmed(), less);
+  EXPECT_EQ(whole.trimmed().data(), whole.data());
+  EXPECT_TRUE(SharedBytes().trimmed().empty());
+}
+
+TEST(SharedBytes, TrimmedSlices_LetTheBufferGo) {
+  SharedBytes whole = SharedBytes::allocate(1 << 20);
+  std::vector<SharedBytes> kept;
+  for (size_t at = 0; at < 100; ++at) kept.push_back(whole.slice(at * 100, 30));
+  EXPECT_FALSE(whole.sole_owner());
+  for (SharedBytes& slice : kept) slice = std::move(slice).trimmed();
+  EXPECT_TRUE(whole.sole_owner());
+}
+
+TEST(SharedBytes, MemoryBytes_AreThoseOfTheWholeBuffer) {
+  EXPECT_EQ(SharedBytes().memory_bytes(), 0u);
+  const SharedBytes whole = SharedBytes::allocate(1 << 20);
+  EXPECT_GE(whole.slice(0, 1).memory_bytes(), size_t{1} << 20);
+  EXPECT_EQ(whole.slice(7, 30).trimmed().memory_bytes(), 48u);  // 8 of its own, 8 of malloc's.
 }
 
 TEST(SharedBytes, MoveAndSelfAssignment_KeepTheBytes) {

@@ -30,7 +30,29 @@ inline constexpr size_t kInflightMessagesMax = 256;   ///< Appends under way to 
 inline constexpr size_t kInflightBytesMax = 16 * kMiB;
 inline constexpr size_t kUncommittedBytesMax = 64 * kMiB;  ///< A leader's tail, per group.
 inline constexpr size_t kCommittedBytesPerReadyMax = 16 * kMiB;
+/// An engine is handed batches of about this size: it refuses or takes a batch as a whole.
+inline constexpr size_t kApplyBytesPerCommit = 4 * kMiB;
 inline constexpr size_t kPendingReadsPerGroupMax = 4096;  ///< Read rounds without an answer yet.
+
+// What waits in a worker. Beyond a limit the client is told that this node is overloaded; the
+// limits per group keep one group from using up the worker's.
+inline constexpr size_t kPendingWritesPerWorkerMax = 65'536;
+inline constexpr size_t kPendingWritesPerGroupMax = 16'384;
+inline constexpr size_t kPendingWriteBytesPerWorkerMax = 256 * kMiB;
+inline constexpr size_t kPendingWriteBytesPerGroupMax = 64 * kMiB;
+inline constexpr size_t kWaitingReadsPerWorkerMax = 65'536;
+inline constexpr size_t kWaitingReadsPerGroupMax = 16'384;
+/// Proposed and not committed, in all groups that a worker leads.
+inline constexpr size_t kUncommittedBytesPerWorkerMax = 256 * kMiB;
+/// Sent to members and not acknowledged, by all groups of a worker.
+inline constexpr size_t kInflightBytesPerWorkerMax = 256 * kMiB;
+/// A turn proposes no more than this, nor a group in it; what is left is the next turn's.
+inline constexpr size_t kProposalBytesPerTurnMax = 16 * kMiB;
+inline constexpr size_t kProposalBytesPerGroupAndTurnMax = 4 * kMiB;
+/// A turn hands no more than this to state machines; groups take turns.
+inline constexpr size_t kApplyBytesPerTurnMax = 16 * kMiB;
+static_assert(kProposalBytesMax <= kProposalBytesPerTurnMax);
+static_assert(kPendingWriteBytesPerGroupMax <= kPendingWriteBytesPerWorkerMax);
 
 // The wire. One frame carries a batch of messages; one message at least fits.
 inline constexpr size_t kFrameBytesMax = 16 * kMiB;
@@ -38,12 +60,16 @@ inline constexpr size_t kFrameBatchBytesTarget =
     1 * kMiB;  ///< A batch is sent once it is this big.
 inline constexpr size_t kPeerSendQueueBytesMax = 64 * kMiB;  ///< Past it, messages are dropped.
 inline constexpr size_t kSnapshotChunkBytes = 256 * kKiB;
-inline constexpr size_t kSnapshotChunksAheadMax = 4;         ///< Sent and not acknowledged.
-inline constexpr size_t kSnapshotsSendingMax = 4;            ///< At a time, by a worker.
-inline constexpr size_t kSnapshotsReceivingMax = 8;          ///< At a time, broken ones included.
-inline constexpr size_t kSnapshotStreamsMax = 64;            ///< That a node remembers.
-inline constexpr int64_t kSnapshotResumeSeconds = 30;        ///< To go on after a break.
-inline constexpr int64_t kSnapshotProtectsLogSeconds = 300;  ///< Of the sender's log, at most.
+inline constexpr size_t kSnapshotChunksAheadMax = 4;        ///< Sent and not acknowledged.
+inline constexpr size_t kSnapshotBytesAheadMax = 1 * kMiB;  ///< Likewise; one chunk at least.
+inline constexpr size_t kSnapshotsSendingMax = 8;           ///< At a time, by a node.
+/// A receiver that takes less than so much in a second, while the stream waits for nothing else, is
+/// given up: a snapshot holds old versions in the engine and the log behind it.
+inline constexpr size_t kSnapshotRateMin = 64 * kKiB;
+inline constexpr size_t kSnapshotsReceivingMax = 8;     ///< At a time, broken ones included.
+inline constexpr size_t kSnapshotStreamsMax = 64;       ///< That a node remembers.
+inline constexpr int64_t kSnapshotResumeSeconds = 30;   ///< To go on after a break.
+inline constexpr int64_t kCatchUpSilenceSeconds = 300;  ///< A member behind a snapshot, at most.
 static_assert(kProposalBytesMax + kMessageBytesMax < kFrameBytesMax);
 static_assert(kFrameBatchBytesTarget + kProposalBytesMax < kFrameBytesMax);
 
@@ -51,6 +77,10 @@ static_assert(kFrameBatchBytesTarget + kProposalBytesMax < kFrameBytesMax);
 inline constexpr size_t kLogSegmentBytes = 64 * kMiB;
 inline constexpr size_t kLogBatchBytesMax = 32 * kMiB;
 inline constexpr size_t kLogCacheBytes = 256 * kMiB;  ///< Cached entries, per worker.
+/// Entries that a worker's groups keep for members that lag, in memory (8 to 16 bytes each) and on
+/// disk. Beyond them the groups that keep most are cut first.
+inline constexpr size_t kLogEntriesPerWorkerMax = 4'000'000;
+inline constexpr size_t kLogBytesPerWorkerMax = 4096 * kMiB;
 /// Beyond this much that waits for a disk that hangs, a follower takes no entries.
 inline constexpr size_t kLogPendingBytesStalledMax = 64 * kMiB;
 /// A segment holds the largest record, besides its header, footer and trailer.

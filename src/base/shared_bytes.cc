@@ -10,8 +10,9 @@ namespace multiraft {
 SharedBytes SharedBytes::allocate(size_t size) {
   SharedBytes b;
   if (size == 0) return b;
+  MR_ASSERT(size <= UINT32_MAX);
   void* memory = ::operator new(sizeof(Block) + size);
-  b.block_ = new (memory) Block{1};
+  b.block_ = new (memory) Block{1, static_cast<uint32_t>(size)};
   b.data_ = static_cast<char*>(memory) + sizeof(Block);
   b.size_ = size;
   return b;
@@ -31,6 +32,11 @@ SharedBytes SharedBytes::slice(size_t offset, size_t size) const {
   b.data_ += offset;
   b.size_ = size;
   return b;
+}
+
+SharedBytes SharedBytes::trimmed() && {
+  if (block_ && size_ < block_->size / 2) return copy_of(view());
+  return std::move(*this);
 }
 
 void SharedBytes::release() noexcept {

@@ -11,8 +11,11 @@ namespace multiraft {
 
 /// An immutable, reference-counted slice. Copying costs one atomic increment and never copies the
 /// bytes: a value is received into one buffer and then shared by the log, the messages to other
-/// members and the state machine. A slice pins its whole buffer; cut() copies out where a small
-/// slice would hold a large buffer for long. Safe to copy and read from any thread.
+/// members and the state machine. Safe to copy and read from any thread.
+///
+/// A slice keeps its whole buffer alive. Whoever stores one for longer than it takes to handle what
+/// it came with stores trimmed() and counts memory_bytes(): 30 bytes of a received frame would
+/// otherwise hold 1 MiB that nobody has counted.
 class SharedBytes {
  public:
   SharedBytes() = default;
@@ -52,8 +55,14 @@ class SharedBytes {
 
   /// A part of this slice on the same buffer; offset + size <= this->size().
   SharedBytes slice(size_t offset, size_t size) const;
-  /// The same bytes in a buffer of exactly their size.
-  SharedBytes cut() const { return copy_of(view()); }
+  /// This slice where it is at least half of its buffer, else the same bytes in a buffer of their
+  /// own: what the result keeps alive is at most twice what it shows.
+  SharedBytes trimmed() &&;
+  SharedBytes trimmed() const& { return SharedBytes(*this).trimmed(); }
+  /// Memory that this slice keeps alive: its whole buffer, as the allocator rounds it.
+  size_t memory_bytes() const { return block_ ? allocated_bytes(block_->size) : 0; }
+  /// No other slice shares the buffer.
+  bool sole_owner() const { return !block_ || block_->refs.load(std::memory_order_acquire) == 1; }
   /// Write access for the sole owner that has just allocated the buffer.
   char* mutable_data() { return const_cast<char*>(data_); }
 
@@ -64,7 +73,12 @@ class SharedBytes {
  private:
   struct Block {
     std::atomic<uint32_t> refs;
+    uint32_t size;  ///< Bytes behind this header.
   };
+  /// What the allocator takes for a block with its header: its own 8 bytes, in steps of 16.
+  static constexpr size_t allocated_bytes(size_t size) {
+    return (sizeof(Block) + size + 8 + 15) / 16 * 16;
+  }
   void release() noexcept;
 
   Block* block_ = nullptr;

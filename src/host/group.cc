@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/coverage.h"
+#include "host/succession.h"
 #include "raft/conf_change.h"
 
 namespace multiraft::host {
@@ -18,6 +19,8 @@ Group::Group(GroupServices& services, log::GroupLog& log,
     : services_(services),
       log_(log),
       state_machine_(std::move(state_machine)),
+      core_logger_(services, log.group()),
+      account_(services.admission().open_account()),
       next_read_id_(services.random_u64() >> 1) {}
 
 Group::~Group() = default;
@@ -45,7 +48,11 @@ bool Group::hand_over() {
   LogIndex best_match;
   for (const raft::MemberProgress& member : status.members) {
     if (member.learner || member.id == replica() || !member.recent_active) continue;
-    if (best == raft::kNoReplica || member.match_index > best_match) {
+    // Of equals the one that goes first anyway: the others' groups are not all led by one node
+    // after a rolling restart.
+    if (best == raft::kNoReplica || member.match_index > best_match ||
+        (member.match_index == best_match &&
+         succession_score(id(), member.id.node()) > succession_score(id(), best.node()))) {
       best = member.id;
       best_match = member.match_index;
     }
@@ -56,26 +63,45 @@ bool Group::hand_over() {
 }
 
 void Group::step(raft::Message message) {
-  // An error here is a message that means nothing to this replica: a member it does not know yet or
-  // any more. Raft's retries cope.
-  (void)core_->step(std::move(message));
+  if (stopped()) return;
+  const ReplicaId from = message.from;
+  const raft::MessageType type = message.type;
+  const Status stepped = core_->step(std::move(message));
+  // Other errors are messages that mean nothing to this replica: of a member that it does not know
+  // yet or any more. Raft's retries cope.
+  if (stepped.code() == StatusCode::kCorruption) stop_taking_part(from, type, stepped);
   services_.activate(*this);
 }
 
+void Group::stop_taking_part(ReplicaId from, raft::MessageType type, const Status& why) {
+  // Two leaders of one term, an append that contradicts what is committed, a log that has lost what
+  // it had acknowledged: whoever of the two is wrong, going on could only spread it.
+  MR_COVERAGE("replica stopped over what cannot be");
+  stopped_ = "group " + to_string(id()) + ": the replica on node " + to_string(replica().node()) +
+             " takes no further part, because of a " + std::string(raft::message_type_name(type)) +
+             " of node " + to_string(from.node()) + ": " + std::string(why.message());
+  services_.warn(stopped_ +
+                 ". Keep the state directories of both nodes for examination, and "
+                 "replace the replica that is wrong");
+  core_->set_electable(false);
+  core_->step_down();
+  fail_all(Status(StatusCode::kUnavailable, stopped_));
+}
+
 void Group::tick() {
+  if (stopped()) return;
   // Nothing may arrive to apply any more, and the log may wait for just this.
   if (services_.disk_low()) compact();
   const env::MonotonicTime now = services_.now();
-  const bool stalled = services_.disk_stalled();
-  // What it would need to win, its own vote, does not become durable.
+  const bool stalled = this->stalled();
+  // What it would need to win, its own vote, does not become durable; or it could not serve.
   core_->set_electable(!stalled);
   if (stalled) endure_stall();
   core_->tick();
-  expire(now);
-  if (!stalled) {
-    yielded_ = false;
-    save_commit();
-  }
+  // Most groups have nobody waiting, and there may be ten thousand of them.
+  if (busy() || !waiting_reads_.empty()) expire(now);
+  if (!stalled) yielded_ = false;
+  if (!services_.disk_stalled()) save_commit();
   if (core_->has_ready() || writes_.waiting() || !gathered_reads_.empty())
     services_.activate(*this);
 }
@@ -98,8 +124,8 @@ void Group::endure_stall() {
       core_->step_down();
     }
   }
-  if (!services_.disk_stall_lasts()) return;
-  const std::string why = services_.disk_stall_text();
+  if (!stall_lasts()) return;
+  const std::string why = stall_status().message();
   for (WaitingRead& waiting : std::exchange(waiting_reads_, {})) {
     // What they wait for was committed by others and is not applied before it is durable here.
     for (PendingRead& read : waiting.reads) {
@@ -107,20 +133,50 @@ void Group::endure_stall() {
     }
   }
   writes_.give_up_proposed(why);
+  give_up_all_applied(why);
+}
+
+bool Group::stalled() const {
+  return services_.disk_stalled() || (lane != nullptr && lane->stalled());
+}
+
+bool Group::stall_lasts() const {
+  return services_.disk_stall_lasts() || (lane != nullptr && lane->stall_lasts());
+}
+
+Status Group::stall_status() const {
+  if (services_.disk_stalled() || lane == nullptr || !lane->refusing()) {
+    return {StatusCode::kUnavailable, services_.disk_stalled() ? services_.disk_stall_text() : ""};
+  }
+  const StatusCode code = lane->refusal().code() == StatusCode::kNoSpace ? StatusCode::kNoSpace
+                                                                         : StatusCode::kUnavailable;
+  return {code, services_.engine_stall_text(*lane)};
 }
 
 void Group::write(PendingWrite write) {
-  if (writes_.size() >= limits::kPendingRequestsPerWorkerMax) {
+  if (refuse_if_stopped(write)) return;
+  auto ticket = services_.admission().admit_write(account_, write.command.size());
+  if (!ticket) {
     WriteResult result;
-    result.status = Status(StatusCode::kOverloaded, "too many writes wait in this group");
+    result.status = ticket.status();
     write.done(std::move(result));
     return;
   }
+  write.ticket = std::move(*ticket);
   writes_.add(std::move(write));
   services_.activate(*this);
 }
 
+bool Group::refuse_if_stopped(PendingWrite& write) {
+  if (!stopped()) return false;
+  WriteResult result;
+  result.status = Status(StatusCode::kUnavailable, stopped_);
+  write.done(std::move(result));
+  return true;
+}
+
 void Group::write_again(PendingWrite write) {
+  if (refuse_if_stopped(write)) return;
   // Not activated: the next tick or change of leader tries again, so that two nodes that both
   // believe the other leads do not throw a write back and forth at full speed.
   writes_.add(std::move(write));
@@ -149,35 +205,48 @@ void Group::transfer_leadership(ReplicaId to) {
   services_.activate(*this);
 }
 
-void Group::node_down(NodeId node) {
-  if (core_->role() == raft::Role::kLeader) {
-    for (const raft::MemberProgress& member : core_->status().members) {
+void Group::member_down(NodeId node) {
+  if (core_->role() != raft::Role::kLeader) return;
+  const raft::ConfState& conf = core_->conf_state();
+  for (const auto* ids : {&conf.voters, &conf.voters_outgoing, &conf.learners}) {
+    for (const ReplicaId member : *ids) {
       // What was on its way to it is lost: start again from what it has.
-      if (member.id.node() == node && member.id != replica()) core_->report_unreachable(member.id);
+      if (member.node() == node && member != replica()) core_->report_unreachable(member);
     }
-    return;
   }
+}
+
+std::optional<size_t> Group::leader_down(NodeId node) {
   const ReplicaId leader = core_->leader();
-  if (leader == raft::kNoReplica || leader == replica() || leader.node() != node) return;
+  if (leader == raft::kNoReplica || leader == replica() || leader.node() != node) {
+    return std::nullopt;
+  }
   // The leader's process is gone, or at least its connection: do not wait for the election timeout.
   // Pre-vote makes a false alarm harmless: members that still hear the leader refuse.
   MR_COVERAGE("leader's node went down");
   core_->forget_leader();
   services_.activate(*this);
-  const int64_t spread_ns = services_.options().heartbeat_ns;
-  const int64_t delay_ns =
-      spread_ns / 20 +
-      static_cast<int64_t>(services_.random_u64() % static_cast<uint64_t>(spread_ns / 2));
-  campaign_later(delay_ns);
+  const std::vector<ReplicaId>& voters = core_->conf_state().voters;
+  if (!std::binary_search(voters.begin(), voters.end(), replica())) return std::nullopt;
+  return succession_rank(id(), voters, replica(), node);
 }
 
 void Group::campaign_later(int64_t delay_ns) {
-  services_.run_later(id(), replica(), delay_ns, [](Group& group) {
-    if (group.core_->leader() != raft::kNoReplica) return;
-    if (group.core_->role() != raft::Role::kFollower) return;
-    group.core_->campaign();
-    group.services_.activate(group);
-  });
+  services_.run_later(id(), replica(), delay_ns,
+                      [](Group& group) { group.services_.campaign(group); });
+}
+
+bool Group::campaign() {
+  if (stopped() || core_->leader() != raft::kNoReplica) return false;
+  if (core_->role() != raft::Role::kFollower) return false;
+  core_->campaign();
+  services_.activate(*this);
+  return core_->role() != raft::Role::kFollower;
+}
+
+bool Group::busy() const {
+  return writes_.size() > 0 || !applied_writes_.empty() || !gathered_reads_.empty() ||
+         !read_rounds_.empty();
 }
 
 // -- A turn.
@@ -190,8 +259,8 @@ void Group::begin_turn() {
 void Group::propose_gathered() {
   const ReplicaId leader = core_->leader();
   if (leader == raft::kNoReplica) return;
-  std::deque<PendingWrite> writes = writes_.take_waiting();
   if (core_->role() != raft::Role::kLeader) {
+    std::deque<PendingWrite> writes = writes_.take_waiting();
     for (PendingWrite& write : writes) {
       if (write.forwarded) {
         WriteResult result;
@@ -203,16 +272,26 @@ void Group::propose_gathered() {
     }
     return;
   }
-  if (services_.disk_stalled()) {
-    refuse_stalled(std::move(writes));
+  if (stalled()) {
+    refuse_stalled(writes_.take_waiting());
     return;
   }
-  std::vector<SharedBytes> payloads;
+  if (lane != nullptr) {
+    if (const Status behind = lane->engine().keeps_up(); !behind) {
+      for (PendingWrite& write : refuse_overload(writes_.take_waiting(), behind)) {
+        writes_.add(std::move(write));
+      }
+    }
+  }
+  std::deque<PendingWrite> writes = take_proposals();
+  if (writes.empty()) return;
+  std::vector<raft::Payload> payloads;
   payloads.reserve(writes.size());
-  for (const PendingWrite& write : writes) payloads.push_back(write.command);
+  for (const PendingWrite& write : writes) payloads.push_back({write.command, write.checksum});
   auto position = core_->propose(std::move(payloads));
   if (position) {
     writes_.proposed(std::move(writes), position->index, position->term);
+    note_uncommitted();
     return;
   }
   for (PendingWrite& write : writes) {
@@ -229,23 +308,67 @@ void Group::propose_gathered() {
   }
 }
 
+std::deque<PendingWrite> Group::take_proposals() {
+  note_uncommitted();
+  TurnBudget& turn = services_.turn_budget();
+  const size_t room = services_.admission().proposal_room(*account_);
+  const size_t bytes_max = std::min(room, turn.proposals());
+  const bool one_at_least = turn.proposals() > 0 && core_->uncommitted_bytes() == 0;
+  std::deque<PendingWrite> writes = writes_.take_waiting(bytes_max, one_at_least);
+  for (const PendingWrite& write : writes) turn.proposed(write.command.size());
+  if (!writes_.waiting()) return writes;
+  if (room > bytes_max) {
+    MR_COVERAGE("writes wait for the next turn");
+    services_.activate(*this);
+  } else {
+    // finish_apply() and tick() come back to them.
+    MR_COVERAGE("writes wait until others are committed");
+  }
+  return writes;
+}
+
+void Group::note_uncommitted() {
+  services_.admission().note_uncommitted(*account_, core_->uncommitted_bytes());
+}
+
 void Group::refuse_stalled(std::deque<PendingWrite> writes) {
   const bool nobody_else = only_voter();
+  const Status why = stall_status();
   for (PendingWrite& write : writes) {
-    if (!write.forwarded && !(nobody_else && services_.disk_stall_lasts())) {
+    if (!write.forwarded && !(nobody_else && stall_lasts())) {
       writes_.add(std::move(write));  // The next leader takes it, or this one later.
       continue;
     }
     WriteResult result;
-    result.status = Status(write.forwarded ? StatusCode::kNotLeader : StatusCode::kUnavailable,
-                           services_.disk_stall_text());
+    result.status = write.forwarded ? Status(StatusCode::kNotLeader, why.message()) : why;
     write.done(std::move(result));
   }
 }
 
+std::deque<PendingWrite> Group::refuse_overload(std::deque<PendingWrite> writes,
+                                                const Status& why) {
+  MR_COVERAGE("writes refused over an engine that falls behind");
+  std::deque<PendingWrite> barriers;
+  for (PendingWrite& write : writes) {
+    if (write.command.empty()) {
+      barriers.push_back(std::move(write));  // It stores nothing.
+      continue;
+    }
+    WriteResult result;
+    result.status = why;
+    result.leader = core_->leader();
+    write.done(std::move(result));
+  }
+  return barriers;
+}
+
 void Group::process_ready() {
+  if (starting_over_) return;
+  // What is handed out while the engine refuses would pile up here, without a limit over all
+  // groups.
+  core_->hold_applying(lane != nullptr && lane->refusing());
   for (int round = 0; round < kReadyRoundsPerTurn; ++round) {
-    if (installing_ || !core_->has_ready()) break;
+    if (!core_->has_ready()) break;
     if (lease_) lease_->about_to_send(*core_);
     raft::Ready ready = core_->ready();
     if (ready.soft_state) handle_soft_state(*ready.soft_state);
@@ -255,11 +378,13 @@ void Group::process_ready() {
     if (ready.apply) to_apply_.push_back(std::move(*ready.apply));
   }
   if (core_->term() != announced_term_) handle_soft_state(soft_state_);
-  if (!installing_ && core_->has_ready()) services_.activate(*this);
+  note_uncommitted();
+  if (core_->has_ready()) services_.activate(*this);
 }
 
 void Group::handle_soft_state(const raft::SoftState& state) {
-  soft_state_ = state;
+  const ReplicaId leader_before = std::exchange(soft_state_, state).leader;
+  services_.leadership_changed(*this, leader_before);
   announced_term_ = core_->term();
   if (conf_change_ && state.role != raft::Role::kLeader && conf_change_->term != core_->term()) {
     // Another leader decides now whether the entry survives.
@@ -275,6 +400,7 @@ void Group::handle_soft_state(const raft::SoftState& state) {
 }
 
 void Group::handle_message(raft::Message message) {
+  if (stopped()) return;
   if (message.type != raft::MessageType::kSnap) {
     services_.send(id(), std::move(message));
     return;
@@ -289,13 +415,21 @@ void Group::handle_message(raft::Message message) {
   std::erase_if(snapshots_in_flight_,
                 [&](const SnapshotInFlight& s) { return s.to == message.to; });
   const uint64_t stream = services_.random_u64();
-  snapshots_in_flight_.push_back({message.to, message.snapshot->index, stream, services_.now()});
+  SnapshotInFlight sent;
+  sent.to = message.to;
+  sent.index = message.snapshot->index;
+  sent.stream = stream;
+  snapshots_in_flight_.push_back(sent);
   services_.send_snapshot(*this, message, stream, std::move(*reader));
 }
 
 // -- Durability.
 
 void Group::handle_append(raft::StorageAppend append) {
+  if (installing_) {
+    hold(std::move(append));
+    return;
+  }
   if (append.hard_state) hard_state_ = *append.hard_state;
   if (append.snapshot) {
     install(std::make_shared<raft::StorageAppend>(std::move(append)));
@@ -303,15 +437,80 @@ void Group::handle_append(raft::StorageAppend append) {
   }
   if (!append.must_sync) {
     // Only the commit index moved. It need not be durable; what the responses assert is older.
-    if (appends_staged_ == appends_durable_) {
-      release(std::move(append.responses));
-    } else if (!append.responses.empty()) {
-      behind_appends_.push_back({appends_staged_, std::move(append.responses)});
-    }
+    release_behind(std::move(append.responses));
     return;
   }
   std::vector<raft::Message> responses = std::move(append.responses);
   stage(append, std::move(responses));
+}
+
+void Group::hold(raft::StorageAppend append) {
+  // A snapshot is being installed, which takes as long as the disk needs. What belongs behind it in
+  // the log waits. Votes do not: they rest on term and vote alone, which may become durable before,
+  // and without them a group that has lost another member would have no leader so long.
+  std::vector<raft::Message> votes;
+  raft::StorageAppend behind;
+  for (raft::Message& response : append.responses) {
+    const bool vote = response.type == raft::MessageType::kVoteResp ||
+                      response.type == raft::MessageType::kPreVoteResp;
+    if (vote) {
+      votes.push_back(std::move(response));
+    } else if (response.to == replica() || !append.entries.empty()) {
+      behind.responses.push_back(std::move(response));
+    }  // Other answers would wait in growing number: they count as lost, and are asked for again.
+  }
+  if (append.hard_state) {
+    hard_state_.term = append.hard_state->term;
+    hard_state_.vote = append.hard_state->vote;
+  }
+  // Not the commit index: the log on disk does not reach so far before the snapshot is in it.
+  const raft::HardState promised{hard_state_.term, hard_state_.vote, hard_state_saved_.commit};
+  if (promised != hard_state_saved_) {
+    MR_COVERAGE("term and vote made durable while a snapshot is installed");
+    stage_hard_state(promised, std::move(votes));
+  } else {
+    release_behind(std::move(votes));
+  }
+  behind.hard_state = append.hard_state;
+  behind.entries = std::move(append.entries);
+  if (!behind.hard_state && behind.entries.empty() && behind.responses.empty()) return;
+  if (!held_.empty() && held_.back().entries.empty() && behind.entries.empty()) {
+    // The younger response names the end of the log again, and the younger commit is the larger.
+    if (!behind.responses.empty()) held_.back().responses = std::move(behind.responses);
+    if (behind.hard_state) held_.back().hard_state = behind.hard_state;
+    return;
+  }
+  held_.push_back(std::move(behind));
+}
+
+void Group::release_held() {
+  for (raft::StorageAppend& append : std::exchange(held_, {})) {
+    // Term and vote may have become younger since, on disk as well; only the commit index counts.
+    if (append.hard_state) {
+      append.hard_state->term = hard_state_.term;
+      append.hard_state->vote = hard_state_.vote;
+    }
+    append.must_sync = !append.entries.empty();
+    handle_append(std::move(append));
+  }
+}
+
+void Group::release_behind(std::vector<raft::Message> responses) {
+  if (responses.empty()) return;
+  if (appends_staged_ == appends_durable_) {
+    release(std::move(responses));
+  } else {
+    behind_appends_.push_back({appends_staged_, std::move(responses)});
+  }
+}
+
+void Group::stage_hard_state(const raft::HardState& state, std::vector<raft::Message> responses) {
+  log::GroupAppend record;
+  record.group = id();
+  record.must_sync = true;
+  record.hard_state = state;
+  hard_state_saved_ = state;
+  stage_record(record, std::move(responses));
 }
 
 void Group::stage(const raft::StorageAppend& append, std::vector<raft::Message> responses) {
@@ -324,6 +523,10 @@ void Group::stage(const raft::StorageAppend& append, std::vector<raft::Message> 
     record.hard_state = hard_state_;
     hard_state_saved_ = hard_state_;
   }
+  stage_record(record, std::move(responses));
+}
+
+void Group::stage_record(const log::GroupAppend& record, std::vector<raft::Message> responses) {
   const uint64_t number = ++appends_staged_;
   // The replica may be gone when the disk answers, so the callback finds it anew.
   services_.log().stage(record, [&services = services_, group = id(), replica = replica(), number,
@@ -346,7 +549,7 @@ void Group::release(std::vector<raft::Message> responses) {
   for (raft::Message& message : responses) {
     if (message.to == replica()) {
       (void)core_->step(std::move(message));
-    } else {
+    } else if (!stopped()) {
       services_.send(id(), std::move(message));
     }
   }
@@ -367,6 +570,7 @@ void Group::save_commit() {
 
 void Group::fail_all(const Status& not_applied) {
   writes_.fail_all(not_applied);
+  give_up_all_applied(not_applied.message());
   auto fail = [&](std::vector<PendingRead> reads) {
     for (PendingRead& read : reads) {
       fail_read(std::move(read), not_applied.code(), not_applied.message());
@@ -384,6 +588,7 @@ void Group::fail_all(const Status& not_applied) {
 
 void Group::expire(env::MonotonicTime now) {
   writes_.expire(now, no_leader_text());
+  expire_applied(now);
   auto expire_reads = [&](std::vector<PendingRead>& reads) {
     auto alive = std::stable_partition(reads.begin(), reads.end(),
                                        [&](const PendingRead& r) { return r.deadline <= now; });
@@ -409,7 +614,7 @@ void Group::expire(env::MonotonicTime now) {
 }
 
 std::string Group::no_leader_text() const {
-  if (services_.disk_stalled()) return services_.disk_stall_text();
+  if (stalled() || (lane != nullptr && lane->refusing())) return stall_status().message();
   return core_->leader() == raft::kNoReplica
              ? "group " + to_string(id()) +
                    " has no leader: a majority of its voters is not reachable"

@@ -9,13 +9,18 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <span>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "host/conf_history.h"
+#include "host/core_log.h"
+#include "host/engine_lane.h"
 #include "host/group_lease.h"
 #include "host/group_services.h"
 #include "host/group_storage.h"
+#include "host/log_retention.h"
 #include "host/node_host.h"
 #include "host/requests.h"
 #include "host/write_queue.h"
@@ -42,6 +47,8 @@ class Group {
   const raft::Raft& core() const { return *core_; }
   StateMachine& state_machine() { return *state_machine_; }
   ReplicaStatus status() const;
+  /// It has heard what cannot be and takes no further part.
+  bool stopped() const { return !stopped_.empty(); }
 
   // -- Input.
   void step(raft::Message message);
@@ -59,12 +66,29 @@ class Group {
   /// Elects after `delay_ns` if no leader is known by then, instead of waiting for the election
   /// timeout. Pre-vote keeps this from disturbing a leader that is there.
   void campaign_later(int64_t delay_ns);
-  /// The process of a node ended: if it led, elect another soon.
-  void node_down(NodeId node);
+  /// The process of a node ended. For a leader: what was on its way to a member there is lost.
+  void member_down(NodeId node);
+  /// It ended, and led this group as far as this replica knows: the rank of this replica among
+  /// those who may take over. nullopt: it may not, or the leader is another.
+  std::optional<size_t> leader_down(NodeId node);
+  /// Starts an election unless there is a leader, or one is under way. Whether it has.
+  bool campaign();
+  /// Clients wait for it.
+  bool busy() const;
+  /// As last reported to the worker.
+  ReplicaId known_leader() const { return soft_state_.leader; }
+  LogTail log_tail() const;
+  /// The worker keeps too much log: this one is cut as far as a restart of this replica allows, and
+  /// members that lag get snapshots.
+  void cut_for_room();
+  /// To be called now and then: where nothing was appended since the last call, entries that nobody
+  /// needs any more go.
+  void trim_if_idle();
   /// The stream has ended; it counts if it is the youngest to that member.
   void snapshot_sent(ReplicaId to, uint64_t stream, const Status& status);
   /// Not `ok`: there was no room. The last saved state stays, and so does the log behind it.
-  void state_saved(LogIndex index, bool ok);
+  /// `bytes`: what saving it wrote.
+  void state_saved(LogIndex index, bool ok, uint64_t bytes = 0);
   /// What is to become of a snapshot that a leader of `term` wants to send.
   Status judge_snapshot(Term term, const raft::Snapshot& snapshot) const;
   /// A snapshot of this group has arrived whole; `writer` has taken all of its chunks. Ok: it is
@@ -75,7 +99,8 @@ class Group {
   void begin_turn();
   void process_ready();
   bool has_apply() const { return !to_apply_.empty(); }
-  void apply();
+  /// Applies entries until `bytes_left` is used up, one at least. What is left waits.
+  void apply(size_t& bytes_left);
   void finish_apply();
 
   /// Answers everything that waits: the replica goes away or the node stops.
@@ -86,8 +111,11 @@ class Group {
   /// this replica is idle and does not lead, or nobody could take over.
   bool hand_over();
 
-  bool active = false;    ///< In the worker's list of replicas to visit.
-  bool applying = false;  ///< In the worker's list of replicas whose effects are not committed yet.
+  /// Where it is in the lists of its worker and its lane.
+  bool active = false;            ///< To be visited.
+  bool waiting_to_apply = false;  ///< Has entries to apply.
+  bool applying = false;          ///< Has effects that the engine has not committed.
+  EngineLane* lane = nullptr;     ///< Of its engine; null where the worker has none (in tests).
 
  private:
   struct WaitingRead {
@@ -111,25 +139,47 @@ class Group {
   Status recover_configuration(LogIndex applied);
   Result<std::shared_ptr<const raft::Snapshot>> offer_snapshot();
 
+  void stop_taking_part(ReplicaId from, raft::MessageType type, const Status& why);
+  bool refuse_if_stopped(PendingWrite& write);
   void propose_gathered();
+  /// The writes that this turn proposes: as many as there is room for.
+  std::deque<PendingWrite> take_proposals();
+  void note_uncommitted();
   void refuse_stalled(std::deque<PendingWrite> writes);
   void start_read_rounds();
   void start_read_round(raft::ReadMode mode, std::vector<PendingRead> reads);
+  /// Returns those that are not refused.
+  std::deque<PendingWrite> refuse_overload(std::deque<PendingWrite> writes, const Status& why);
   void handle_soft_state(const raft::SoftState& state);
   void handle_read_state(const raft::ReadState& state);
   void handle_message(raft::Message message);
   void handle_append(raft::StorageAppend append);
   void stage(const raft::StorageAppend& append, std::vector<raft::Message> responses);
+  void stage_hard_state(const raft::HardState& state, std::vector<raft::Message> responses);
+  void stage_record(const log::GroupAppend& record, std::vector<raft::Message> responses);
+  void hold(raft::StorageAppend append);
+  void release_held();
+  void release_behind(std::vector<raft::Message> responses);
   void on_durable(uint64_t append, std::vector<raft::Message> responses);
   void release(std::vector<raft::Message> responses);
   void save_commit();
   void install(std::shared_ptr<raft::StorageAppend> append);
   void replace_state(std::shared_ptr<raft::StorageAppend> append);
   void finish_install(const std::shared_ptr<raft::StorageAppend>& append, const Status& status);
+  void start_over_when_durable();
   void give_up_install(const raft::Snapshot& snapshot, const Status& why);
   void resend_snapshot(ReplicaId to);
 
-  void apply_entries(const std::vector<raft::Entry>& entries);
+  void apply_entries(std::span<const raft::Entry> entries);
+  /// Answers writes that are applied and not committed: whether they will be is not known here.
+  template <class Which>
+  void give_up_applied(const Which& which, std::string_view text);
+  void expire_applied(env::MonotonicTime now);
+  void give_up_all_applied(std::string_view text);
+  bool stalled() const;
+  bool stall_lasts() const;
+  /// What the replica waits for: the disk of the log, or its engine.
+  Status stall_status() const;
   void flush_commands(LogIndex last_index, Term last_term);
   void apply_conf_change(const raft::Entry& entry);
   void resolve_conf_change(const raft::Entry& entry);
@@ -140,9 +190,12 @@ class Group {
   void endure_stall();
   bool only_voter() const;
   void compact();
-  LogIndex wanted_by_snapshots() const;
+  LogIndex wanted_by_snapshots();
+  void follow_catch_up();
   void make_state_durable(LogIndex applied);
   void cut_log(LogIndex through);
+  /// The last entry that no other member needs from this one, as far as it knows.
+  LogIndex had_by_others() const;
   std::string no_leader_text() const;
 
   GroupServices& services_;
@@ -150,11 +203,14 @@ class Group {
   std::unique_ptr<StateMachine> state_machine_;
   std::unique_ptr<GroupStorage> storage_;
   std::unique_ptr<GroupLease> lease_;  ///< Null without HostOptions::leases.
+  CoreLogger<GroupServices> core_logger_;
   std::unique_ptr<raft::Raft> core_;
+  std::string stopped_;  ///< Why it takes no further part; empty: it does.
 
   raft::SoftState soft_state_;
   Term announced_term_;
 
+  std::shared_ptr<Admission::Account> account_;
   WriteQueue writes_;
   std::optional<PendingConfChange> conf_change_;
 
@@ -178,17 +234,26 @@ class Group {
   raft::HardState hard_state_saved_;  ///< As staged in the log; only `commit` may lag.
 
   std::deque<raft::StorageApply> to_apply_;
+  size_t applied_of_front_ = 0;  ///< Entries of to_apply_.front().
   std::vector<Command> commands_;
   std::vector<ApplyResult> results_;
   std::vector<raft::Message> apply_responses_;
+  /// Applied, and answered once the engine has committed.
   std::vector<std::pair<PendingWrite, ApplyResult>> applied_writes_;
 
   ConfHistory conf_history_;    ///< From the log's mark on.
   LogIndex state_saved_index_;  ///< In-memory state machines: the snapshot on disk.
   bool saving_state_ = false;
+  LogIndex last_when_trimmed_;  ///< The log's end at the last trim_if_idle().
+  uint64_t state_bytes_ = 0;    ///< Of the state when it was last saved; 0: not known.
+  uint64_t bytes_applied_ = 0;  ///< Of entries, since the start.
+  uint64_t bytes_applied_at_save_ = 0;
+  uint64_t bytes_applied_at_last_save_ = 0;  ///< Of one that succeeded.
   env::MonotonicTime save_not_before_;
 
   bool installing_ = false;
+  bool starting_over_ = false;            ///< What it would still do is for the one in its place.
+  std::deque<raft::StorageAppend> held_;  ///< What belongs behind the snapshot in the log.
   /// Installations in a row that found no room, and until when no snapshot is taken for it.
   uint32_t installs_without_room_ = 0;
   env::MonotonicTime no_snapshot_before_;
@@ -198,11 +263,13 @@ class Group {
     ReplicaId to;
     LogIndex index;
     uint64_t stream;  ///< wire::SnapshotHeader::stream.
-    env::MonotonicTime started;
+    /// The stream has ended well, and the member catches up with what was written meanwhile.
+    bool arrived = false;
+    LogIndex match;                    ///< Of the member, once it has arrived.
+    env::MonotonicTime progress_at{};  ///< When `match` last moved.
   };
   std::vector<SnapshotInFlight> snapshots_in_flight_;
   absl::flat_hash_map<uint64_t, uint32_t> snapshot_failures_;  ///< In a row, by member.
-  env::MonotonicTime flush_asked_;
   bool yielded_ = false;  ///< During a stall of the disk: the leadership was offered to another.
 };
 

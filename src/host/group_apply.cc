@@ -5,6 +5,7 @@
 #include "base/coverage.h"
 #include "host/group.h"
 #include "raft/conf_change.h"
+#include "raft/entry_checksum.h"
 
 namespace multiraft::host {
 namespace {
@@ -14,16 +15,40 @@ constexpr size_t kReadRoundsMax = 2;
 
 }  // namespace
 
-void Group::apply() {
-  for (; !to_apply_.empty(); to_apply_.pop_front()) {
+void Group::apply(size_t& bytes_left) {
+  while (!to_apply_.empty() && bytes_left > 0) {
     raft::StorageApply& work = to_apply_.front();
-    apply_entries(work.entries);
-    services_.count_applied(work.entries.size());
+    const size_t begin = applied_of_front_;
+    size_t end = begin;
+    for (; end < work.entries.size() && bytes_left > 0; ++end) {
+      const size_t bytes = raft::entry_bytes(work.entries[end]);
+      bytes_left -= std::min(bytes_left, bytes);
+      bytes_applied_ += bytes;
+    }
+    apply_entries(std::span(work.entries).subspan(begin, end - begin));
+    services_.count_applied(end - begin);
+    applied_of_front_ = end;
+    if (end < work.entries.size()) return;
     for (raft::Message& response : work.responses) apply_responses_.push_back(std::move(response));
+    to_apply_.pop_front();
+    applied_of_front_ = 0;
   }
 }
 
-void Group::apply_entries(const std::vector<raft::Entry>& entries) {
+void Group::apply_entries(std::span<const raft::Entry> entries) {
+  const uint32_t seed = raft::group_checksum_seed(id());
+  for (const raft::Entry& entry : entries) {
+    if (raft::is_intact(seed, entry)) continue;
+    MR_COVERAGE("entry failed its checksum before it was applied");
+    services_.fatal(Status(
+        StatusCode::kCorruption,
+        "entry " + to_string(entry.index) + " of group " + to_string(id()) +
+            " has changed in memory before it was applied: the memory of this machine is faulty, "
+            "or "
+            "something writes where it should not. Nothing of it was stored: test the memory, then "
+            "start the node again"));
+    return;
+  }
   size_t first_in_batch = 0;
   auto flush = [&](size_t end) {
     if (first_in_batch == end) return;
@@ -102,20 +127,56 @@ void Group::finish_apply() {
   serve_reads();
   services_.observer().on_applied(id(), state_machine_->applied_index());
   compact();
-  if (core_->has_ready()) services_.activate(*this);
+  note_uncommitted();
+  if (core_->has_ready() || writes_.waiting()) services_.activate(*this);
+}
+
+template <class Which>
+void Group::give_up_applied(const Which& which, std::string_view text) {
+  const auto kept = std::stable_partition(applied_writes_.begin(), applied_writes_.end(),
+                                          [&](const auto& item) { return !which(item.first); });
+  if (kept == applied_writes_.end()) return;
+  std::vector<std::pair<PendingWrite, ApplyResult>> ended(
+      std::make_move_iterator(kept), std::make_move_iterator(applied_writes_.end()));
+  applied_writes_.erase(kept, applied_writes_.end());
+  for (auto& [write, applied] : ended) {
+    MR_COVERAGE("applied write given up: the engine does not commit");
+    WriteResult result;
+    result.status = Status(StatusCode::kUnknownOutcome,
+                           "the write was replicated, and this node could not store it in time: "
+                           "read the key to find out. " +
+                               std::string(text));
+    write.done(std::move(result));
+  }
+}
+
+void Group::expire_applied(env::MonotonicTime now) {
+  if (applied_writes_.empty()) return;
+  give_up_applied([now](const PendingWrite& write) { return write.deadline <= now; },
+                  stall_status().message());
+}
+
+void Group::give_up_all_applied(std::string_view text) {
+  give_up_applied([](const PendingWrite&) { return true; }, text);
 }
 
 // -- Reads.
 
 void Group::read(ReadMode mode, PendingRead read) {
+  if (stopped()) {
+    fail_read(std::move(read), StatusCode::kUnavailable, stopped_);
+    return;
+  }
   if (mode == ReadMode::kLocal) {
     serve(std::move(read));
     return;
   }
-  if (gathered_reads_.size() >= limits::kPendingRequestsPerWorkerMax) {
-    fail_read(std::move(read), StatusCode::kOverloaded, "too many reads wait in this group");
+  auto ticket = services_.admission().admit_read(account_);
+  if (!ticket) {
+    fail_read(std::move(read), ticket.status().code(), ticket.status().message());
     return;
   }
+  read.ticket = std::move(*ticket);
   // The core confirms by a round where there is no lease, as in group 0.
   read.mode = mode == ReadMode::kLease ? raft::ReadMode::kLease : raft::ReadMode::kConfirmed;
   gathered_reads_.push_back(std::move(read));
@@ -152,14 +213,13 @@ void Group::handle_read_state(const raft::ReadState& state) {
     return;
   }
   if (!gathered_reads_.empty()) services_.activate(*this);
-  if (state.index <= state_machine_->applied_index() && !applying && !has_apply()) {
+  if (!applying && state.index <= state_machine_->applied_index()) {
     for (PendingRead& read : reads) serve(std::move(read));
     return;
   }
-  if (services_.disk_stall_lasts()) {
-    for (PendingRead& read : reads) {
-      fail_read(std::move(read), StatusCode::kUnavailable, services_.disk_stall_text());
-    }
+  if (stall_lasts()) {
+    const std::string why = stall_status().message();
+    for (PendingRead& read : reads) fail_read(std::move(read), StatusCode::kUnavailable, why);
     return;
   }
   auto at = std::find_if(waiting_reads_.begin(), waiting_reads_.end(),

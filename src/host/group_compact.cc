@@ -1,6 +1,7 @@
 // How the log of one replica is cut, and how the state is made durable so that it can be.
 
 #include <algorithm>
+#include <utility>
 
 #include "base/coverage.h"
 #include "host/group.h"
@@ -8,13 +9,14 @@
 namespace multiraft::host {
 namespace {
 
-constexpr int64_t kFlushIntervalNs = 2 * env::kSecond;
 /// Between two attempts to save a state in memory while there is no room, or little.
 constexpr int64_t kSaveIntervalNs = 2 * env::kSecond;
+/// What a follower of an idle group keeps.
+constexpr uint64_t kIdleTailEntries = 64;
 
 }  // namespace
 
-void Group::state_saved(LogIndex index, bool ok) {
+void Group::state_saved(LogIndex index, bool ok, uint64_t bytes) {
   saving_state_ = false;
   if (!ok || services_.disk_low()) save_not_before_ = services_.now() + kSaveIntervalNs;
   if (!ok) {
@@ -23,19 +25,44 @@ void Group::state_saved(LogIndex index, bool ok) {
     return;
   }
   state_saved_index_ = std::max(state_saved_index_, index);
+  state_bytes_ = bytes;
+  bytes_applied_at_last_save_ = bytes_applied_at_save_;
   compact();
 }
 
-LogIndex Group::wanted_by_snapshots() const {
+LogIndex Group::wanted_by_snapshots() {
+  follow_catch_up();
   LogIndex wanted = state_machine_->applied_index();
   if (services_.disk_low()) return wanted;
+  // A stream that makes no progress is given up by the transport, and then it is not in this list:
+  // the log is held for as long as the snapshot takes, however large it is, and no longer.
   for (const SnapshotInFlight& snapshot : snapshots_in_flight_) {
-    // A crawling one no longer holds it back (trap 43).
-    if (services_.now() - snapshot.started < services_.options().snapshot_protects_log_ns) {
-      wanted = std::min(wanted, snapshot.index);
-    }
+    wanted = std::min(wanted, std::max(snapshot.index, snapshot.match));
   }
   return wanted;
+}
+
+void Group::follow_catch_up() {
+  const bool any = std::any_of(snapshots_in_flight_.begin(), snapshots_in_flight_.end(),
+                               [](const SnapshotInFlight& s) { return s.arrived; });
+  if (!any) return;
+  const env::MonotonicTime now = services_.now();
+  const raft::RaftStatus status = core_->status();
+  const uint64_t tail = services_.options().log_cut.tail_entries;
+  std::erase_if(snapshots_in_flight_, [&](SnapshotInFlight& snapshot) {
+    if (!snapshot.arrived) return false;
+    const auto member =
+        std::find_if(status.members.begin(), status.members.end(),
+                     [&](const raft::MemberProgress& m) { return m.id == snapshot.to; });
+    if (member == status.members.end()) return true;  // Removed, or this replica leads no more.
+    if (member->match_index > snapshot.match) {
+      snapshot.match = member->match_index;
+      snapshot.progress_at = now;
+    }
+    // From there on the tail that is kept for everybody serves it.
+    if (snapshot.match.value + tail / 2 >= state_machine_->applied_index().value) return true;
+    return now - snapshot.progress_at >= services_.options().catch_up_silence_ns;
+  });
 }
 
 void Group::compact() {
@@ -48,6 +75,9 @@ void Group::compact() {
   held.durable = state_machine_->in_memory() ? state_saved_index_ : state_machine_->durable_index();
   held.wanted = wanted_by_snapshots();
   held.disk_low = services_.disk_low();
+  held.saved_whole = state_machine_->in_memory();
+  held.state_bytes = state_bytes_;
+  held.bytes_since_saved = bytes_applied_ - bytes_applied_at_last_save_;
   const LogCut cut = decide_log_cut(services_.options().log_cut, held, [&](LogIndex index) {
     return log_.data_bytes(index, index + 1);
   });
@@ -63,18 +93,62 @@ void Group::compact() {
   }
 }
 
+LogTail Group::log_tail() const {
+  return {id(), log_.last_index() + 1 - log_.first_index(), log_.bytes()};
+}
+
+void Group::cut_for_room() {
+  if (installing_ || applying) return;
+  const LogIndex applied = state_machine_->applied_index();
+  const LogIndex durable =
+      state_machine_->in_memory() ? state_saved_index_ : state_machine_->durable_index();
+  const LogIndex through = std::min({applied, durable, wanted_by_snapshots()});
+  if (through >= log_.first_index()) {
+    MR_COVERAGE("log cut because the worker keeps too much");
+    cut_log(through);
+  }
+  if (durable < applied) make_state_durable(applied);
+}
+
+LogIndex Group::had_by_others() const {
+  if (core_->role() != raft::Role::kLeader) {
+    // Only the leader knows how far the others are. Whoever leads next serves a member that misses
+    // a little; a snapshot of everything would be a high price for a few entries.
+    const uint64_t last = core_->last_index().value;
+    return LogIndex(last - std::min(last, kIdleTailEntries));
+  }
+  LogIndex had = core_->last_index();
+  for (const raft::MemberProgress& member : core_->status().members) {
+    had = std::min(had, member.match_index);
+  }
+  return had;
+}
+
+void Group::trim_if_idle() {
+  const LogIndex last = core_->last_index();
+  const bool idle_since = std::exchange(last_when_trimmed_, last) == last;
+  if (!idle_since || installing_ || applying || log_.first_index() > last) return;
+  // Nothing is made durable for this: it waits until something else has done that.
+  const LogIndex durable =
+      state_machine_->in_memory() ? state_saved_index_ : state_machine_->durable_index();
+  const LogIndex through =
+      std::min({state_machine_->applied_index(), durable, wanted_by_snapshots(), had_by_others()});
+  if (through < log_.first_index()) return;
+  MR_COVERAGE("log of an idle group trimmed");
+  cut_log(through);
+}
+
 void Group::make_state_durable(LogIndex applied) {
   const env::MonotonicTime now = services_.now();
   if (!state_machine_->in_memory()) {
-    if (now - flush_asked_ <= kFlushIntervalNs) return;
-    flush_asked_ = now;
-    services_.options().engine(id()).request_flush();
+    services_.request_flush(services_.options().engine(id()));
     return;
   }
   if (saving_state_ || applied <= state_saved_index_ || now < save_not_before_) return;
   auto reader = state_machine_->snapshot();
   if (!reader) return;
   saving_state_ = true;
+  bytes_applied_at_save_ = bytes_applied_;
   const raft::Snapshot position{applied, state_machine_->applied_term(), conf_history_.at(applied)};
   services_.save_state(*this, position, std::move(*reader));
 }

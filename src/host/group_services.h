@@ -5,13 +5,16 @@
 #include <string>
 
 #include "env/clock.h"
+#include "host/admission.h"
 #include "host/node_host.h"
 #include "host/requests.h"
+#include "host/turn_budget.h"
 #include "log/log.h"
 #include "raft/types.h"
 
 namespace multiraft::host {
 
+class EngineLane;
 class Group;
 
 class GroupServices {
@@ -26,10 +29,15 @@ class GroupServices {
   virtual bool disk_stall_lasts() const = 0;
   /// For people who wait for it.
   virtual std::string disk_stall_text() const = 0;
+  /// The same for an engine that takes no batch.
+  virtual std::string engine_stall_text(const EngineLane& lane) const = 0;
 
   virtual const HostOptions& options() const = 0;
   virtual HostObserver& observer() = 0;
   virtual log::Log& log() = 0;
+  /// What may wait in the worker, and what this turn may do.
+  virtual Admission& admission() = 0;
+  virtual TurnBudget& turn_budget() = 0;
   virtual env::MonotonicTime now() const = 0;
   /// Of Clock::now_since_boot().
   virtual env::MonotonicTime now_since_boot() const { return now(); }
@@ -48,10 +56,18 @@ class GroupServices {
   virtual void run_later(GroupId group, ReplicaId replica, int64_t delay_ns,
                          Callback<void(Group&)> task) = 0;
 
+  /// Lets the replica campaign() when its turn has come: a few groups at a time.
+  virtual void campaign(Group& group) = 0;
+  /// Its role or leader is another one now.
+  virtual void leadership_changed(Group& group, ReplicaId leader_before) = 0;
+
   /// A stream to a member that is too far behind. Ends with Group::snapshot_sent().
   virtual void send_snapshot(Group& group, const raft::Message& message, uint64_t stream,
                              std::unique_ptr<SnapshotReader> reader) = 0;
   virtual bool may_send_snapshot() const = 0;
+  /// A log waits to be cut until more of the engine's state is durable. One flush serves all groups
+  /// of the node, so it is asked for no more often than makes sense for all of them.
+  virtual void request_flush(StateMachineEngine& engine) = 0;
   /// Keeps the state of an in-memory state machine on disk. Ends with Group::state_saved().
   virtual void save_state(Group& group, const raft::Snapshot& position,
                           std::unique_ptr<SnapshotReader> reader) = 0;
@@ -64,6 +80,9 @@ class GroupServices {
 
   /// For people.
   virtual void warn(const std::string& text) = 0;
+  /// The core's log lines: whether one more is taken now, which counts it, and the line.
+  virtual bool takes_line(raft::LogLevel level) = 0;
+  virtual void log_line(raft::LogLevel level, const std::string& line) = 0;
   virtual void count_applied(uint64_t entries) = 0;
   virtual void count_install() = 0;
   /// The disk or an invariant of the state failed: the process ends.

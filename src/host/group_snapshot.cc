@@ -5,6 +5,7 @@
 #include "base/coverage.h"
 #include "host/group.h"
 #include "raft/conf_change.h"
+#include "raft/entry_checksum.h"
 
 namespace multiraft::host {
 namespace {
@@ -94,8 +95,11 @@ Status Group::recover() {
   config.uncommitted_bytes_max = limits::kUncommittedBytesMax;
   config.inflight_messages_max = limits::kInflightMessagesMax;
   config.inflight_bytes_max = limits::kInflightBytesMax;
+  config.shared_window = &services_.admission().window();
   config.disable_proposal_forwarding = true;
+  config.checksum_seed = raft::group_checksum_seed(id());
   config.random_seed = services_.random_u64();
+  config.logger = &core_logger_;
   // What the disk says is not to be trusted blindly: the constructor would abort.
   MR_RETURN_IF_ERROR(raft::Raft::check_start(config, *storage_));
   core_ = std::make_unique<raft::Raft>(config, *storage_);
@@ -150,20 +154,26 @@ Result<std::shared_ptr<const raft::Snapshot>> Group::offer_snapshot() {
 }
 
 void Group::snapshot_sent(ReplicaId to, uint64_t stream, const Status& status) {
-  const size_t ended = std::erase_if(snapshots_in_flight_,
-                                     [&](const SnapshotInFlight& s) { return s.stream == stream; });
-  if (ended == 0) {
+  const auto ended =
+      std::find_if(snapshots_in_flight_.begin(), snapshots_in_flight_.end(),
+                   [&](const SnapshotInFlight& s) { return s.stream == stream && !s.arrived; });
+  if (ended == snapshots_in_flight_.end()) {
     // Reporting it would end the wait for the younger one, and start a third, which would displace
     // the second, and so on for ever.
     MR_COVERAGE("outcome of a displaced snapshot ignored");
     return;
   }
   if (status) {
+    // What was written while it was on its way is still needed: without it the member would be sent
+    // another snapshot at once, and so on for ever (trap 43).
+    ended->arrived = true;
+    ended->progress_at = services_.now();
     snapshot_failures_.erase(to.value);
     core_->report_snapshot(to, true);
     services_.activate(*this);
     return;
   }
+  snapshots_in_flight_.erase(ended);
   // The core asks for another one as soon as it hears of it. A member whose disk is full, say,
   // would be sent most of a snapshot again and again.
   const uint32_t failures = snapshot_failures_[to.value]++;
@@ -175,9 +185,9 @@ void Group::snapshot_sent(ReplicaId to, uint64_t stream, const Status& status) {
 }
 
 void Group::resend_snapshot(ReplicaId to) {
-  const bool another =
-      std::any_of(snapshots_in_flight_.begin(), snapshots_in_flight_.end(),
-                  [&](const SnapshotInFlight& snapshot) { return snapshot.to == to; });
+  const bool another = std::any_of(
+      snapshots_in_flight_.begin(), snapshots_in_flight_.end(),
+      [&](const SnapshotInFlight& snapshot) { return snapshot.to == to && !snapshot.arrived; });
   if (another) return;
   core_->report_snapshot(to, false);
   services_.activate(*this);
@@ -186,6 +196,7 @@ void Group::resend_snapshot(ReplicaId to) {
 // -- Installing.
 
 Status Group::judge_snapshot(Term term, const raft::Snapshot& snapshot) const {
+  if (stopped()) return {StatusCode::kUnavailable, stopped_};
   if (term < core_->term()) {
     MR_COVERAGE("snapshot of a leader whose term is over");
     return {StatusCode::kConflict, "the term of the snapshot's leader is over"};
@@ -257,6 +268,7 @@ void Group::finish_install(const std::shared_ptr<raft::StorageAppend>& append,
   std::vector<raft::Message> responses = std::move(append->responses);
   stage(*append, std::move(responses));
   installing_ = false;
+  release_held();
   services_.observer().on_conf_state(id(), snapshot.conf_state);
   services_.observer().on_applied(id(), snapshot.index);
   serve_reads();
@@ -273,7 +285,20 @@ void Group::give_up_install(const raft::Snapshot& snapshot, const Status& why) {
   services_.warn("group " + to_string(id()) + ": no room to install the snapshot at index " +
                  to_string(snapshot.index) + "; it is given up, and another one is taken in " +
                  std::to_string(wait_ns / env::kSecond) + " s: " + why.message());
-  services_.start_over(*this);
+  start_over_when_durable();
+}
+
+void Group::start_over_when_durable() {
+  // A vote may be on its way to the disk. Its callback would reach the new replica, which counts
+  // its appends from the beginning.
+  if (appends_staged_ == appends_durable_) {
+    starting_over_ = true;
+    services_.start_over(*this);
+    return;
+  }
+  MR_COVERAGE("starting over waits for a vote");
+  services_.run_later(id(), replica(), services_.options().heartbeat_ns / 10,
+                      [](Group& group) { group.start_over_when_durable(); });
 }
 
 }  // namespace multiraft::host

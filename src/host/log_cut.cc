@@ -23,6 +23,10 @@ LogIndex before_tail(const LogCutLimits& limits, const LogHeld& held,
   return index;
 }
 
+bool worth_saving(const LogHeld& held) {
+  return !held.saved_whole || held.disk_low || held.bytes_since_saved >= held.state_bytes / 2;
+}
+
 }  // namespace
 
 LogCut decide_log_cut(const LogCutLimits& limits, const LogHeld& held,
@@ -31,10 +35,14 @@ LogCut decide_log_cut(const LogCutLimits& limits, const LogHeld& held,
   const uint64_t entries = held.applied - held.first + 1;
   const bool many = entries > limits.entries + limits.tail_entries;
   if (!many && held.bytes <= limits.bytes && !held.disk_low) return {};
-  const LogCut blocked{
-      held.durable < held.wanted ? LogCutVerdict::kMakeDurable : LogCutVerdict::kKeep, {}};
+  const LogCut blocked{held.durable < held.wanted && worth_saving(held)
+                           ? LogCutVerdict::kMakeDurable
+                           : LogCutVerdict::kKeep,
+                       {}};
   const LogIndex allowed = std::min({held.applied, held.durable, held.wanted});
   if (allowed < held.first) return blocked;
+  // Until the next save there is next to nothing to cut, and this is asked after each apply.
+  if (!worth_saving(held) && allowed - held.first < limits.tail_entries) return {};
   const LogIndex goal = before_tail(limits, held, entry_bytes);
   if (goal < held.first) return {};
   if (allowed >= goal) return {LogCutVerdict::kCut, goal};

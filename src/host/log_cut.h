@@ -35,6 +35,10 @@ struct LogHeld {
   /// What comes after it is needed by a member that is taking a snapshot; applied where none is.
   LogIndex wanted;
   bool disk_low = false;  ///< Nothing is kept for anyone.
+  /// To make the state durable all of it is written again: a state in memory.
+  bool saved_whole = false;
+  uint64_t state_bytes = 0;        ///< What was written the last time; 0: never.
+  uint64_t bytes_since_saved = 0;  ///< Of the log, behind `durable`.
 };
 
 enum class LogCutVerdict : uint8_t {
@@ -48,6 +52,10 @@ struct LogCut {
   LogIndex through;
 };
 
+/// A state that is saved whole is saved again once the log has grown by half of what that writes:
+/// for each byte of the log at most about three of the state are written, however small its
+/// entries.
+///
 /// Pure. `entry_bytes` is asked for entries of the log, from applied down, at most tail_entries.
 LogCut decide_log_cut(const LogCutLimits& limits, const LogHeld& held,
                       const std::function<uint64_t(LogIndex)>& entry_bytes);

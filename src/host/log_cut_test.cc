@@ -89,6 +89,50 @@ TEST_F(LogCutTest, StateNotDurable_IsAskedToBecomeSo_AndNothingIsCutBeyond) {
   EXPECT_EQ(cut(), 12'001u);
 }
 
+TEST_F(LogCutTest, StateThatIsSavedWhole_WaitsUntilTheLogHasGrownByHalfOfIt) {
+  append(20'000, 20);
+  held_.durable = LogIndex(1);
+  held_.saved_whole = true;
+  held_.state_bytes = 320 * kMiB;
+  held_.bytes_since_saved = held_.bytes;
+  EXPECT_EQ(decide().verdict, LogCutVerdict::kKeep) << "by number alone it is never saved";
+  held_.bytes_since_saved = 160 * kMiB - 1;
+  EXPECT_EQ(decide().verdict, LogCutVerdict::kKeep);
+  held_.bytes_since_saved = 160 * kMiB;
+  EXPECT_EQ(decide().verdict, LogCutVerdict::kMakeDurable);
+  // A small one is saved as soon as the log is long.
+  held_.state_bytes = 100'000;
+  held_.bytes_since_saved = held_.bytes;
+  EXPECT_EQ(decide().verdict, LogCutVerdict::kMakeDurable);
+  // Room counts more than what is written.
+  held_.state_bytes = 320 * kMiB;
+  held_.disk_low = true;
+  EXPECT_EQ(decide().verdict, LogCutVerdict::kMakeDurable);
+}
+
+TEST_F(LogCutTest, StateThatIsSavedWhole_WritesAtMostThreeTimesTheLog) {
+  // Writes of 16 B over a state of 4,000 keys of 8 KiB, as the log's own bytes count them.
+  constexpr uint64_t kEntryBytes = 60;
+  held_.saved_whole = true;
+  held_.state_bytes = 32 * kMiB;
+  uint64_t log_bytes = 0;
+  uint64_t state_bytes = 0;
+  for (int round = 0; round < 200; ++round) {
+    append(10'000, kEntryBytes);
+    log_bytes += 10'000 * kEntryBytes;
+    held_.durable = LogIndex(held_.applied.value - held_.bytes_since_saved / kEntryBytes - 10'000);
+    held_.bytes_since_saved += 10'000 * kEntryBytes;
+    if (decide().verdict == LogCutVerdict::kMakeDurable) {
+      state_bytes += held_.state_bytes;
+      held_.bytes_since_saved = 0;
+      held_.durable = held_.applied;
+    }
+    if (decide().verdict == LogCutVerdict::kCut) cut();
+  }
+  EXPECT_GT(state_bytes, 0u);
+  EXPECT_LE(state_bytes, 3 * log_bytes);
+}
+
 TEST_F(LogCutTest, SnapshotInFlight_KeepsWhatItsMemberNeedsNext) {  // trap 43
   append(30'000, 20);
   held_.wanted = LogIndex(20'000);

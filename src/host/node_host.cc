@@ -5,17 +5,15 @@
 
 #include "base/coverage.h"
 #include "host/worker.h"
+#include "raft/entry_checksum.h"
 
 namespace multiraft::host {
 namespace {
 
-/// Runs `done(args...)` on `executor`: at once if this is its thread, else as a task.
+/// Runs `done(args...)` on `executor`, always as a task of its own: who calls this may be in the
+/// middle of a replica, and the callback may destroy it.
 template <class Done, class... Args>
 void reply(env::Executor& executor, Done done, Args... args) {
-  if (executor.in_executor()) {
-    done(std::move(args)...);
-    return;
-  }
   executor.post(
       [done = std::move(done), ... args = std::move(args)]() mutable { done(std::move(args)...); });
 }
@@ -60,10 +58,14 @@ void add(const HostStats& part, HostStats& sum) {
   sum.reads += part.reads;
   sum.writes_forwarded += part.writes_forwarded;
   sum.stray_messages += part.stray_messages;
+  sum.checksum_failures += part.checksum_failures;
+  sum.replicas_stopped += part.replicas_stopped;
   sum.snapshots_sent += part.snapshots_sent;
   sum.snapshots_installed += part.snapshots_installed;
   sum.disk_stalls += part.disk_stalls;
   sum.disk_stalled_ns = std::max(sum.disk_stalled_ns, part.disk_stalled_ns);
+  sum.engine_stalls += part.engine_stalls;
+  sum.engine_stalled_ns = std::max(sum.engine_stalled_ns, part.engine_stalled_ns);
   sum.log.batches += part.log.batches;
   sum.log.records += part.log.records;
   sum.log.bytes_written += part.log.bytes_written;
@@ -73,6 +75,9 @@ void add(const HostStats& part, HostStats& sum) {
   sum.log.segments_recycled += part.log.segments_recycled;
   sum.log.entries_rewritten += part.log.entries_rewritten;
   sum.log.cache_bytes += part.log.cache_bytes;
+  sum.log.index_bytes += part.log.index_bytes;
+  sum.log.entries += part.log.entries;
+  sum.log.entry_bytes += part.log.entry_bytes;
   sum.log.cache_misses += part.log.cache_misses;
   sum.log.torn_bytes_cut += part.log.torn_bytes_cut;
   sum.log.sync_ns_total += part.log.sync_ns_total;
@@ -128,11 +133,21 @@ class NodeHostImpl final : public NodeHost, public WorkerPeers {
   // -- WorkerPeers
   Worker& worker(uint32_t index) override { return *workers_[index]; }
   std::optional<int64_t> disk_stalled_ns() const override;
+  std::optional<int64_t> engine_stalled_ns() const override;
   SnapshotStore& snapshots() override { return *snapshots_; }
   const DiskGuard& disk() const override { return *disk_; }
+  FlushPacer& flushes() override { return flushes_; }
+  std::atomic<uint32_t>& snapshots_sending() override { return snapshots_sending_; }
 
  private:
   Worker& owner(GroupId group) { return *workers_[worker_of(group)]; }
+  /// Runs task(worker) on the group's worker's thread, as a task of its own: it adds or removes a
+  /// replica, and the caller may be in the middle of one.
+  template <class F>
+  void post_to_owner(GroupId group, F task) {
+    Worker& worker = owner(group);
+    worker.executor().post([&worker, task = std::move(task)]() mutable { task(worker); });
+  }
   /// Runs task(worker) on the group's worker's thread, at once if this is it.
   template <class F>
   void on_owner(GroupId group, F task) {
@@ -160,6 +175,8 @@ class NodeHostImpl final : public NodeHost, public WorkerPeers {
   std::unique_ptr<env::Executor> snapshot_executor_;
   std::unique_ptr<SnapshotStore> snapshots_;
   std::unique_ptr<DiskGuard> disk_;
+  FlushPacer flushes_;
+  std::atomic<uint32_t> snapshots_sending_{0};
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<transport::Transport> transport_;
   std::vector<std::pair<GroupId, ReplicaId>> recovered_;
@@ -263,6 +280,9 @@ Status NodeHostImpl::start_transport() {
   options.lives = options_.lives;
   options.on_lives_changed = options_.on_lives_changed;
   options.on_older_state = options_.on_older_state;
+  options.raft_address = options_.raft_address;
+  options.on_address = options_.on_address;
+  options.on_unknown_caller = options_.on_unknown_caller;
   options.snapshot_receiver = snapshots_.get();
   options.snapshot_executor = snapshot_executor_.get();
   options.snapshot_bytes_per_second = options_.snapshot_bytes_per_second;
@@ -294,7 +314,7 @@ void NodeHostImpl::stop() {
 
 void NodeHostImpl::create_replica(GroupId group, ReplicaId replica, const raft::Snapshot& mark,
                                   env::Executor& reply_on, Callback<void(Status)> done) {
-  on_owner(
+  post_to_owner(
       group, [group, replica, mark, &reply_on, done = std::move(done)](Worker& worker) mutable {
         auto shared = std::make_shared<Callback<void(Status)>>(std::move(done));
         const Status status = worker.create_replica(
@@ -306,7 +326,7 @@ void NodeHostImpl::create_replica(GroupId group, ReplicaId replica, const raft::
 
 void NodeHostImpl::destroy_replica(GroupId group, ReplicaId replica, env::Executor& reply_on,
                                    Callback<void(Status)> done) {
-  on_owner(group, [group, replica, &reply_on, done = std::move(done)](Worker& worker) mutable {
+  post_to_owner(group, [group, replica, &reply_on, done = std::move(done)](Worker& worker) mutable {
     worker.destroy_replica(group, replica,
                            [&reply_on, done = std::move(done)](Status status) mutable {
                              reply(reply_on, std::move(done), std::move(status));
@@ -338,8 +358,13 @@ void NodeHostImpl::write(GroupId group, SharedBytes command, env::Executor& repl
     reply(reply_on, std::move(done), std::move(result));
     return;
   }
+  // It waits for a leader, is replicated and stays in the log's cache.
+  command = std::move(command).trimmed();
   Worker& worker = owner(group);
-  auto submit = [this, &worker, group](SharedBytes bytes, Callback<void(WriteResult)> answer) {
+  const uint32_t checksum =
+      raft::payload_checksum(raft::group_checksum_seed(group), command.view());
+  auto submit = [this, &worker, group, checksum](SharedBytes bytes,
+                                                 Callback<void(WriteResult)> answer) {
     Group* replica = worker.group(group);
     if (!replica) {
       WriteResult result;
@@ -350,12 +375,15 @@ void NodeHostImpl::write(GroupId group, SharedBytes command, env::Executor& repl
     worker.count_write();
     PendingWrite write;
     write.command = std::move(bytes);
+    write.checksum = checksum;
     write.deadline = env_.clock().now() + options_.request_timeout_ns;
     write.done = std::move(answer);
     replica->write(std::move(write));
   };
   if (&reply_on == &worker.executor() && reply_on.in_executor()) {
-    submit(std::move(command), std::move(done));
+    submit(std::move(command), [&worker, done = std::move(done)](WriteResult result) mutable {
+      worker.answer(Answers::Write{std::move(done), std::move(result)});
+    });
     return;
   }
   worker.executor().post(
@@ -378,7 +406,10 @@ void NodeHostImpl::read(GroupId group, ReadMode mode, Callback<void(ReadPermit)>
     worker.count_read();
     PendingRead read;
     read.deadline = env_.clock().now() + options_.request_timeout_ns;
-    read.done = std::move(done);
+    read.done = [&worker, group, id = replica->replica(),
+                 done = std::move(done)](ReadPermit permit) mutable {
+      worker.answer(Answers::Read{group, id, std::move(permit), std::move(done)});
+    };
     replica->read(mode, std::move(read));
   });
 }
@@ -426,6 +457,7 @@ void NodeHostImpl::change_membership(GroupId group, Term term, raft::ConfChange 
 void NodeHostImpl::barrier(GroupId group, env::Executor& reply_on, Callback<void(Status)> done) {
   on_owner(group, [this, group, &reply_on, done = std::move(done)](Worker& worker) mutable {
     PendingWrite write;
+    write.checksum = raft::payload_checksum(raft::group_checksum_seed(group), {});
     write.deadline = env_.clock().now() + options_.request_timeout_ns;
     write.forwarded = true;  // Here or not at all.
     write.done = [&reply_on, done = std::move(done)](WriteResult result) mutable {
@@ -476,6 +508,7 @@ void NodeHostImpl::stats(env::Executor& reply_on, Callback<void(HostStats)> done
       [this, done = std::move(done)](HostStats sum) mutable {
         if (transport_) sum.transport = transport_->stats();
         sum.disk_free_bytes = disk_->free_bytes();
+        sum.disk_free_files = disk_->free_files();
         sum.disk_state = disk_->state();
         done(std::move(sum));
       });
@@ -496,6 +529,15 @@ std::optional<int64_t> NodeHostImpl::disk_stalled_ns() const {
   std::optional<int64_t> longest;
   for (const auto& worker : workers_) {
     const auto since = worker->stalled_since();
+    if (since) longest = std::max(longest.value_or(0), env_.clock().now() - *since);
+  }
+  return longest;
+}
+
+std::optional<int64_t> NodeHostImpl::engine_stalled_ns() const {
+  std::optional<int64_t> longest;
+  for (const auto& worker : workers_) {
+    const auto since = worker->engine_stalled_since();
     if (since) longest = std::max(longest.value_or(0), env_.clock().now() - *since);
   }
   return longest;

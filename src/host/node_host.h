@@ -2,8 +2,14 @@
 // NodeHost: all Raft replicas of one node, on its workers, over one transport (design: README.md).
 //
 // A group lives on one worker for good: worker_of(group). Calls that take a group may be made from
-// any thread; they run on the group's worker and their callback arrives on the executor that the
-// call was made from (`reply_on`), exactly once. Nothing here blocks.
+// any thread; they run on the group's worker. Nothing here blocks.
+//
+// Callbacks come exactly once, on `reply_on` (read(): on the group's worker), never from within the
+// call, and always outside of all replicas: from a task of their own, or at the end of a worker's
+// turn. A callback may therefore do anything with the host, also create replicas and destroy the
+// one that it is about. It runs on a worker's thread if `reply_on` is a worker's executor: what
+// blocks it, or takes long, delays all groups of that worker.
+// HostObserver is different: it is called in the middle of a replica.
 //
 // What survives a crash: what the log and the state machines made durable; see log.h and
 // state_machine.h. A write whose callback said ok is durable on a quorum and applied here or at the
@@ -25,6 +31,7 @@
 #include "env/env.h"
 #include "host/disk_guard.h"
 #include "host/log_cut.h"
+#include "host/log_retention.h"
 #include "log/log.h"
 #include "multiraft/state_machine.h"
 #include "raft/raft.h"
@@ -40,6 +47,9 @@ struct HostOptions {
   /// Any thread. May be null: that there is more to know, and that this node's state is too old.
   std::function<void()> on_lives_changed;
   std::function<void(const transport::OlderState&)> on_older_state;
+  std::string raft_address;  ///< Where others reach this node.
+  std::function<void(NodeId, const env::Address&)> on_address;
+  std::function<void(const transport::UnknownCaller&)> on_unknown_caller;
   env::Address listen;
   uint32_t workers = 1;
   int64_t heartbeat_ns = 100 * env::kMillisecond;   ///< One core tick.
@@ -53,9 +63,11 @@ struct HostOptions {
   uint64_t log_segment_bytes = limits::kLogSegmentBytes;
   uint32_t log_segments_kept = 3;
   uint32_t log_spares_max = 2;
-  LogCutLimits log_cut;  ///< Of each group.
-  /// A snapshot that a member takes holds back the cutting of the log for so long at most.
-  int64_t snapshot_protects_log_ns = limits::kSnapshotProtectsLogSeconds * env::kSecond;
+  LogCutLimits log_cut;              ///< Of each group.
+  LogRetentionLimits log_retention;  ///< Of each worker.
+  /// A snapshot that a member takes holds back the cutting of the log until the member has caught
+  /// up with what was written meanwhile, unless it makes no progress for so long.
+  int64_t catch_up_silence_ns = limits::kCatchUpSilenceSeconds * env::kSecond;
   uint64_t snapshot_bytes_per_second = 0;  ///< Of all that leave this node. 0: no throttle.
   /// Which engine holds a group's state. Outlives the host.
   std::function<StateMachineEngine&(GroupId)> engine;
@@ -67,6 +79,9 @@ struct HostOptions {
   std::function<void()> reclaim;
   /// The state of the disk changed; the text is for people. Any thread.
   std::function<void(DiskState, const std::string&)> on_disk_state;
+  /// What the cores of the groups log: elections, changes of leadership, refusals. Limited to a few
+  /// lines per second and worker. Any thread. May be null.
+  std::function<void(raft::LogLevel, const std::string&)> on_core_log;
   /// What people should know although all goes on: a torn tail was cut, io_uring does not work, a
   /// node was refused. Any thread. May be null.
   std::function<void(const std::string&)> on_warning;
@@ -120,18 +135,24 @@ struct HostStats {
   uint64_t reads = 0;
   uint64_t writes_forwarded = 0;  ///< To leaders elsewhere.
   uint64_t stray_messages = 0;    ///< For replicas that are not here.
+  /// Entries and forwarded commands that came in intact frames and failed their own checksums.
+  uint64_t checksum_failures = 0;
+  uint64_t replicas_stopped = 0;  ///< That take no further part: what they heard cannot be.
   uint64_t snapshots_sent = 0;
   uint64_t snapshots_installed = 0;
   uint64_t disk_free_bytes = 0;
   DiskState disk_state = DiskState::kOk;
-  uint64_t disk_stalls = 0;     ///< How often a log's disk hung.
-  int64_t disk_stalled_ns = 0;  ///< How long the oldest write has been hanging; 0: none does.
+  uint64_t disk_stalls = 0;       ///< How often a log's disk hung.
+  int64_t disk_stalled_ns = 0;    ///< How long the oldest write has been hanging; 0: none does.
+  uint64_t engine_stalls = 0;     ///< How often an engine took no batch for an election timeout.
+  int64_t engine_stalled_ns = 0;  ///< How long it has been taking none; 0: none is stalled.
+  std::optional<uint64_t> disk_free_files;  ///< Nothing: the file system has no such limit.
   log::LogStats log;
   transport::TransportStats transport;
 };
 
-/// Told what happens in groups. Called on the group's worker's thread; must not block and must not
-/// call back into that group synchronously.
+/// Told what happens in groups. Called on the group's worker's thread, in the middle of a replica's
+/// work; must not block. It may call the host, whose answers come later as always.
 class HostObserver {
  public:
   virtual ~HostObserver() = default;
@@ -208,6 +229,8 @@ class NodeHost {
   virtual const DiskGuard& disk() const = 0;
   /// How long a write of some log has been hanging, once that is an election timeout. Any thread.
   virtual std::optional<int64_t> disk_stalled_ns() const = 0;
+  /// How long an engine has been taking nothing, once that is an election timeout. Any thread.
+  virtual std::optional<int64_t> engine_stalled_ns() const = 0;
   virtual void stats(env::Executor& reply_on, Callback<void(HostStats)> done) = 0;
 
   // -- Questions to other nodes.

@@ -87,6 +87,29 @@ TEST_P(NodeHostTest, MemberFarBehind_GetsASnapshot_AndKeepsItOverARestart) {
   EXPECT_NE(get(lagging, "k99"), "(none)");
 }
 
+TEST_P(NodeHostTest, ForwardedWrite_OfAnImpossibleSize_IsRefusedByTheLeader) {
+  // A question has no group of its own; it is for group 0 then.
+  for (size_t i = 0; i < 3; ++i) start(i);
+  create_on_three(kGroup);
+  create_on_three(GroupId(0));
+  ASSERT_TRUE(put(0, "key", "value", GroupId(0)).status.is_ok());
+  for (const size_t bytes : {size_t{0}, limits::kProposalBytesMax + 1}) {
+    for (size_t to = 0; to < 3; ++to) {
+      const size_t from = (to + 1) % 3;
+      NodeHost& host = *nodes_[from]->host;
+      Slot<Result<SharedBytes>> answer;
+      host.ask(NodeId(to + 1), wire::RequestKind::kPropose,
+               SharedBytes::copy_of(std::string(bytes, 'x')), 10 * env::kSecond, host.executor(0),
+               [&](Result<SharedBytes> r) { answer.set(std::move(r)); });
+      const Result<SharedBytes> refused = answer.get();
+      ASSERT_FALSE(refused);
+      const StatusCode code = refused.status().code();
+      EXPECT_TRUE(code == StatusCode::kTooLarge || code == StatusCode::kNotLeader)
+          << status_code_name(code);
+    }
+  }
+}
+
 TEST_P(NodeHostTest, MembershipChange_NewReplica_CatchesUpAsLearnerAndIsPromoted) {
   start_three();
   ASSERT_TRUE(put(0, "key", "value").status.is_ok());
@@ -124,6 +147,44 @@ TEST_P(NodeHostTest, DestroyReplica_StateAndLogGo_TheNodeGoesOn) {
   stop(*nodes_[victim]);
   start(victim);
   EXPECT_TRUE(nodes_[victim]->host->recovered().empty());
+}
+
+TEST_P(NodeHostTest, Callback_ThatDestroysItsReplica_IsSafe) {
+  workers_ = 1;
+  start(0);
+  raft::Snapshot founder{LogIndex(1), Term(1), {}};
+  founder.conf_state.voters = {replica(0)};
+  create(0, founder);
+  ASSERT_TRUE(put(0, "key", "value").status.is_ok());
+  NodeHost& host = *nodes_[0]->host;
+  env::Executor& worker = host.executor(0);
+  Slot<StatusCode> written, read, gone, made;
+  // All on the replica's own worker, where a callback could come at once.
+  bool returned = false;  // The worker's.
+  worker.post([&] {
+    host.write(kGroup, kv::encode_put("last", "1"), worker, [&](WriteResult result) {
+      written.set(result.status.code());
+      host.destroy_replica(kGroup, replica(0), worker, [&](Status status) {
+        gone.set(status.code());
+        const ReplicaId next = ReplicaId::make(NodeId(1), 2);
+        raft::Snapshot again{LogIndex(1), Term(1), {}};
+        again.conf_state.voters = {next};
+        host.create_replica(kGroup, next, again, worker, [&](Status s) { made.set(s.code()); });
+      });
+    });
+    host.read(kGroup, ReadMode::kLocal, [&](const ReadPermit& permit) {
+      EXPECT_TRUE(returned) << "from within the call";
+      EXPECT_EQ(permit.status.is_ok(), permit.state_machine != nullptr);
+      read.set(permit.status.code());
+    });
+    returned = true;
+  });
+  EXPECT_EQ(written.get(), StatusCode::kOk);
+  EXPECT_EQ(gone.get(), StatusCode::kOk);
+  EXPECT_EQ(made.get(), StatusCode::kOk);
+  EXPECT_EQ(read.get(), StatusCode::kOk);
+  EXPECT_EQ(get(0, "key", ReadMode::kLocal), "(none)")
+      << "another replica, with a state of its own";
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, NodeHostTest, ::testing::Values(Engine::kMemory, Engine::kRocks),

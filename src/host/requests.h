@@ -7,12 +7,15 @@
 #include "base/shared_bytes.h"
 #include "base/task.h"
 #include "env/clock.h"
+#include "host/admission.h"
 #include "host/node_host.h"
 
 namespace multiraft::host {
 
 struct PendingWrite {
   SharedBytes command;
+  /// raft::payload_checksum(), made where the command entered the system.
+  uint32_t checksum = 0;
   env::MonotonicTime deadline;
   Callback<void(WriteResult)> done;
   /// Where it was proposed; zero while it waits for a leader.
@@ -20,12 +23,14 @@ struct PendingWrite {
   Term term;
   /// It came from another node: it is proposed here or refused, never forwarded again.
   bool forwarded = false;
+  Admission::Ticket ticket;
 };
 
 struct PendingRead {
   raft::ReadMode mode = raft::ReadMode::kConfirmed;
   env::MonotonicTime deadline;
   Callback<void(ReadPermit)> done;
+  Admission::Ticket ticket = {};
 };
 
 }  // namespace multiraft::host

@@ -1,9 +1,11 @@
 #include "host/worker.h"
 
 #include <algorithm>
+#include <map>
 
 #include "base/coverage.h"
 #include "host/propose_codec.h"
+#include "host/succession.h"
 
 namespace multiraft::host {
 namespace {
@@ -20,6 +22,28 @@ class ReaderSource final : public transport::ChunkSource {
   std::unique_ptr<SnapshotReader> reader_;
 };
 
+/// From so many groups on they tick in slices.
+constexpr size_t kGroupsToSpread = 64;
+
+/// Counts what is read.
+class CountingReader final : public SnapshotReader {
+ public:
+  CountingReader(std::unique_ptr<SnapshotReader> inner,
+                 std::shared_ptr<std::atomic<uint64_t>> bytes)
+      : inner_(std::move(inner)), bytes_(std::move(bytes)) {}
+  LogIndex applied_index() const override { return inner_->applied_index(); }
+  Term applied_term() const override { return inner_->applied_term(); }
+  Status next(size_t bytes_target, std::string& chunk) override {
+    MR_RETURN_IF_ERROR(inner_->next(bytes_target, chunk));
+    *bytes_ += chunk.size();
+    return Status::ok();
+  }
+
+ private:
+  const std::unique_ptr<SnapshotReader> inner_;
+  const std::shared_ptr<std::atomic<uint64_t>> bytes_;
+};
+
 }  // namespace
 
 Worker::Worker(uint32_t index, const HostOptions& options, env::Environment& env,
@@ -31,7 +55,9 @@ Worker::Worker(uint32_t index, const HostOptions& options, env::Environment& env
       peers_(peers),
       observer_(observer),
       random_(env.random_u64()),
+      campaigns_(3 * options.heartbeat_ns),
       mail_(options.workers),
+      arrival_([this](const std::string& text) { warn(text); }),
       forwarding_(index, random_.next(),
                   [this](GroupId group, PendingWrite write) {
                     if (Group* owner = this->group(group)) {
@@ -108,7 +134,7 @@ void Worker::start() {
   transport_ = &peers_.transport().worker(index_);
   started_ = true;
   next_tick_ = now();
-  schedule_tick();
+  schedule_tick(options_.heartbeat_ns);
   // After a restart of everything nobody leads: elect soon, spread so that ten thousand groups do
   // not do it at once (trap 48).
   const int64_t spread_ns =
@@ -127,7 +153,9 @@ void Worker::close() {
   forwarding_.fail_all();
   if (log_) log_->close();
   in_order_.clear();
+  for (auto& slice : tick_slices_) slice.clear();
   groups_.clear();
+  while (!answers_.empty()) run_answers();
 }
 
 std::vector<std::pair<GroupId, ReplicaId>> Worker::replicas() const {
@@ -154,6 +182,9 @@ Status Worker::create_replica(GroupId id, ReplicaId replica, const raft::Snapsho
                               Callback<void(Status)> done) {
   if (closed_) return Status(StatusCode::kCancelled, "this node stops");
   if (stall_.stalled()) return {StatusCode::kUnavailable, disk_stall_text()};
+  if (const EngineLane& lane = lane_of(id); lane.refusing()) {
+    return {StatusCode::kUnavailable, engine_stall_text(lane)};
+  }
   if (group(id)) return Status(StatusCode::kAlreadyExists, "the node hosts this group already");
   if (destroying_.contains(id)) {
     return Status(StatusCode::kUnavailable, "the group's former replica is still being destroyed");
@@ -165,8 +196,9 @@ Status Worker::create_replica(GroupId id, ReplicaId replica, const raft::Snapsho
   if (!created) return created.status();
   MR_RETURN_IF_ERROR(open_group(id));
   if (!mark.conf_state.voters.empty()) {
-    // A founder. The first of them goes ahead, so that the others need not compete.
-    const bool first = mark.conf_state.voters.front() == replica;
+    // A founder. One of them goes ahead, so that the others need not compete; for each group
+    // another one, so that they spread.
+    const bool first = succession_rank(id, mark.conf_state.voters, replica) == 0;
     group(id)->campaign_later(first ? 0
                                     : options_.heartbeat_ns +
                                           static_cast<int64_t>(random_.below(
@@ -231,62 +263,88 @@ void Worker::turn() {
   if (closed_ || failed_) return;
   ++counters_.turns;
   if (stall_.stalled()) watch_disk();  // Nobody is refused over a stall that has ended.
+  turn_budget_.begin_turn();
   visiting_.swap(active_);
   for (Group* group : visiting_) {
     group->active = false;
     ++counters_.groups_visited;
     group->begin_turn();
     group->process_ready();
-    if (group->has_apply() && !group->applying) {
-      group->applying = true;
-      applying_.push_back(group);
-    }
+    if (group->has_apply()) group->lane->add(*group);
   }
   visiting_.clear();
   log_->flush();
   transport_->flush();
   apply_phase();
+  run_answers();
+}
+
+void Worker::answer(Answers::Write write) {
+  answers_.add(std::move(write));
+  schedule_turn();
+}
+
+void Worker::answer(Answers::Read read) {
+  answers_.add(std::move(read));
+  schedule_turn();
+}
+
+void Worker::run_answers() {
+  answers_.run([this](GroupId id, ReplicaId replica) -> StateMachine* {
+    Group* self = find(id, replica);
+    return self ? &self->state_machine() : nullptr;
+  });
+  // Those that a callback gave rise to, by a read of what is here, say.
+  if (!answers_.empty()) schedule_turn();
 }
 
 void Worker::apply_phase() {
-  if (applying_.empty()) return;
-  for (Group* group : applying_) {
-    group->apply();
-    StateMachineEngine* engine = &options_.engine(group->id());
-    if (std::find(engines_.begin(), engines_.end(), engine) == engines_.end()) {
-      engines_.push_back(engine);
-    }
+  bool ran = false;
+  for (size_t i = 0; i < lanes_.size(); ++i) {  // Answers may make replicas, and these a lane.
+    EngineLane* const lane = lanes_[i].get();
+    if (!lane->has_work() && !lane->refusing()) continue;
+    ran = true;
+    const Status status = lane->run(now());
+    if (!status) return fatal(status);
+    if (lane->take_resumed()) lane_resumed(*lane);
+    if (lane->refusing()) retry_at(lane->retry_at());
+    if (lane->has_work()) schedule_turn();
   }
-  if (!commit_engines()) return;
-  std::vector<Group*> applied = std::exchange(applying_, {});
-  for (Group* group : applied) group->applying = false;
-  for (Group* group : applied) group->finish_apply();
-  transport_->flush();  // Answers to forwarded writes.
+  if (ran) transport_->flush();  // Answers to forwarded writes.
 }
 
-bool Worker::commit_engines() {
-  while (!engines_.empty()) {
-    const Status status = engines_.back()->commit(index_);
-    if (status.code() == StatusCode::kOverloaded || status.code() == StatusCode::kNoSpace) {
-      // The engine pushes back, or waits for room on the disk: nothing is answered, and nothing
-      // further is applied, until it takes what it has.
-      MR_COVERAGE("engine stalled");
-      executor_.run_at(now() + options_.heartbeat_ns / 10, [this, alive = alive_] {
-        if (*alive && !closed_) schedule_turn();
-      });
-      return false;
-    }
-    if (!status) {
-      fatal(status);
-      return false;
-    }
-    engines_.pop_back();
+void Worker::lane_resumed(const EngineLane& lane) {
+  // Nobody is refused over a stall that has ended, and what was held back can be applied.
+  watch_engines();
+  for (Group* group : in_order_) {
+    if (group->lane == &lane) activate(*group);
   }
-  return true;
 }
 
-void Worker::schedule_tick() {
-  next_tick_ = std::max(next_tick_ + options_.heartbeat_ns, now());
+void Worker::retry_at(env::MonotonicTime when) {
+  if (retry_scheduled_ && *retry_scheduled_ <= when && *retry_scheduled_ > now()) return;
+  retry_scheduled_ = when;
+  executor_.run_at(when, [this, alive = alive_] {
+    if (*alive && !closed_) schedule_turn();
+  });
+}
+
+EngineLane& Worker::lane_of(GroupId group) {
+  StateMachineEngine& engine = options_.engine(group);
+  for (const auto& lane : lanes_) {
+    if (&lane->engine() == &engine) return *lane;
+  }
+  EngineLane::Options options;
+  options.worker = index_;
+  options.stall_ns = options_.election_ns;
+  options.retry_min_ns = options_.heartbeat_ns / 10;
+  options.retry_max_ns = options_.heartbeat_ns;
+  lanes_.push_back(std::make_unique<EngineLane>(engine, options));
+  return *lanes_.back();
+}
+
+void Worker::schedule_tick(int64_t after_ns) {
+  next_tick_ = std::max(next_tick_ + after_ns, now());
   executor_.run_at(next_tick_, [this, alive = alive_] {
     if (*alive) tick();
   });
@@ -294,16 +352,27 @@ void Worker::schedule_tick() {
 
 void Worker::tick() {
   if (closed_ || failed_) return;
-  watch_disk();
+  if (next_slice_ == 0) {
+    watch_disk();
+    watch_log();
+    forwarding_.expire(now());
+  }
   if (now() - next_tick_ > options_.heartbeat_ns) {
     // This thread, or the whole machine, stood still. Leases go by the clock and would notice, but
     // they need not be the ones to find out that a clock stood still with it.
     for (Group* group : in_order_) group->drop_lease();
   }
-  for (Group* group : in_order_) group->tick();
-  forwarding_.expire(now());
+  watch_engines();
+  // A few groups all tick at once: waking up more often would cost more than it spreads.
+  const size_t slices = next_slice_ == 0 && groups_.size() < kGroupsToSpread ? kTickSlices : 1;
+  for (size_t i = 0; i < slices; ++i) {
+    for (Group* group : tick_slices_[next_slice_]) group->tick();
+    next_slice_ = (next_slice_ + 1) % kTickSlices;
+  }
+  if (!campaigns_.empty()) start_campaigns();
   schedule_turn();
-  schedule_tick();
+  schedule_tick(options_.heartbeat_ns / static_cast<int64_t>(kTickSlices) *
+                static_cast<int64_t>(slices));
 }
 
 // -- GroupServices.
@@ -325,13 +394,13 @@ void Worker::run_later(GroupId group, ReplicaId replica, int64_t delay_ns,
 
 void Worker::forward(GroupId group, NodeId leader, PendingWrite write) {
   ++counters_.writes_forwarded;
-  SharedBytes command = write.command;
-  const uint64_t id = forwarding_.add_write(group, leader, std::move(write));
   wire::Request request;
-  request.id = id;
   request.kind = wire::RequestKind::kPropose;
   request.group = group;
-  request.payload = std::move(command);
+  request.payload = write.command;
+  request.checksum = write.checksum;
+  const uint64_t id = forwarding_.add_write(group, leader, std::move(write));
+  request.id = id;
   if (!transport_->send(leader, std::move(request))) forwarding_.not_sent(id);
 }
 
@@ -349,20 +418,91 @@ void Worker::ask(NodeId node, wire::RequestKind kind, SharedBytes payload, int64
   schedule_turn();
 }
 
+// -- Leaders.
+
+void Worker::leadership_changed(Group& group, ReplicaId leader_before) {
+  const ReplicaId leader = group.known_leader();
+  if (leader != leader_before) {
+    if (leader_before != raft::kNoReplica) led_by_[leader_before.node().value].erase(group.id());
+    if (leader != raft::kNoReplica) led_by_[leader.node().value].insert(group.id());
+  }
+  if (leader != raft::kNoReplica || group.core().role() == raft::Role::kFollower) {
+    campaigns_.ended(group.id());
+    start_campaigns();
+  }
+}
+
+std::vector<Group*> Worker::led_by(NodeId node) {
+  std::vector<Group*> groups;
+  auto led = led_by_.find(node.value);
+  if (led == led_by_.end()) return groups;
+  for (GroupId id : led->second) groups.push_back(group(id));
+  // In an order that a simulation can repeat.
+  std::sort(groups.begin(), groups.end(),
+            [](const Group* a, const Group* b) { return a->id() < b->id(); });
+  return groups;
+}
+
+void Worker::campaign(Group& group) {
+  campaigns_.add({group.id(), group.replica()}, group.busy());
+  start_campaigns();
+}
+
+void Worker::start_campaigns() {
+  while (auto next = campaigns_.next(now())) {
+    Group* group = find(next->group, next->replica);
+    if (!group || !group->campaign()) campaigns_.ended(next->group);
+  }
+}
+
+void Worker::leaders_down(NodeId node) {
+  // Each group has one heir that campaigns at once. Those after it do only if nothing has come of
+  // that in the time that so many elections may take.
+  std::map<size_t, std::vector<CampaignQueue::Entry>> heirs;
+  const std::vector<Group*> orphans = led_by(node);
+  for (Group* group : orphans) {
+    if (auto rank = group->leader_down(node)) {
+      heirs[*rank].push_back({group->id(), group->replica()});
+    }
+  }
+  const int64_t step_ns =
+      3 * options_.heartbeat_ns + static_cast<int64_t>(orphans.size()) * env::kMillisecond / 4;
+  for (auto& [rank, entries] : heirs) {
+    // The others have to notice as well before they grant a vote.
+    const int64_t delay_ns = options_.heartbeat_ns / 10 + static_cast<int64_t>(rank) * step_ns;
+    executor_.run_at(now() + delay_ns, [this, alive = alive_, entries = std::move(entries)] {
+      if (!*alive || closed_) return;
+      for (const CampaignQueue::Entry& entry : entries) {
+        Group* group = find(entry.group, entry.replica);
+        if (group && group->core().leader() == raft::kNoReplica) {
+          campaigns_.add(entry, group->busy());
+        }
+      }
+      start_campaigns();
+    });
+  }
+}
+
 // -- Snapshots.
 
-bool Worker::may_send_snapshot() const { return snapshots_sending_ < limits::kSnapshotsSendingMax; }
+bool Worker::may_send_snapshot() const {
+  return peers_.snapshots_sending().load(std::memory_order_relaxed) < limits::kSnapshotsSendingMax;
+}
+
+void Worker::request_flush(StateMachineEngine& engine) {
+  if (peers_.flushes().take(engine, now(), disk_low())) engine.request_flush();
+}
 
 void Worker::send_snapshot(Group& group, const raft::Message& message, uint64_t stream,
                            std::unique_ptr<SnapshotReader> reader) {
-  ++snapshots_sending_;
+  ++peers_.snapshots_sending();
   const wire::SnapshotHeader header{group.id(),   message.from, message.to,
                                     message.term, stream,       *message.snapshot};
   peers_.transport().send_snapshot(
       message.to.node(), header, std::make_unique<ReaderSource>(std::move(reader)), executor_,
       [this, alive = alive_, header](Status status) {
         if (!*alive || closed_) return;
-        --snapshots_sending_;
+        --peers_.snapshots_sending();
         // Who has all of it already needs the log next.
         const bool taken = status || status.code() == StatusCode::kAlreadyExists;
         if (status) ++counters_.snapshots_sent;
@@ -375,16 +515,17 @@ void Worker::send_snapshot(Group& group, const raft::Message& message, uint64_t 
 
 void Worker::save_state(Group& group, const raft::Snapshot& position,
                         std::unique_ptr<SnapshotReader> reader) {
+  auto bytes = std::make_shared<std::atomic<uint64_t>>(0);
   peers_.snapshots().save_state(
-      group.id(), position, std::move(reader),
-      [this, alive = alive_, id = group.id(), replica = group.replica(),
-       index = position.index](Status status) {
-        executor_.post([this, alive, id, replica, index, status = std::move(status)] {
+      group.id(), position, std::make_unique<CountingReader>(std::move(reader), bytes),
+      [this, alive = alive_, id = group.id(), replica = group.replica(), index = position.index,
+       bytes](Status status) {
+        executor_.post([this, alive, id, replica, index, bytes, status = std::move(status)] {
           if (!*alive || closed_) return;
           if (!status && status.code() != StatusCode::kNoSpace) {
             fatal(status);
           } else if (Group* self = find(id, replica)) {
-            self->state_saved(index, status.is_ok());
+            self->state_saved(index, status.is_ok(), *bytes);
           }
         });
       });
@@ -420,19 +561,40 @@ void Worker::start_over(Group& group) {
 
 void Worker::remember(std::unique_ptr<Group> group) {
   const GroupId id = group->id();
+  group->lane = &lane_of(id);
   const auto after = [](GroupId wanted, const Group* g) { return wanted < g->id(); };
-  in_order_.insert(std::upper_bound(in_order_.begin(), in_order_.end(), id, after), group.get());
+  for (std::vector<Group*>* list : {&in_order_, &tick_slice(id)}) {
+    list->insert(std::upper_bound(list->begin(), list->end(), id, after), group.get());
+  }
   groups_[id.value] = std::move(group);
 }
 
 void Worker::forget(const Group& group) {
-  for (std::vector<Group*>* list : {&active_, &visiting_, &applying_, &in_order_}) {
+  if (auto led = led_by_.find(group.known_leader().node().value); led != led_by_.end()) {
+    led->second.erase(group.id());
+  }
+  campaigns_.ended(group.id());
+  for (std::vector<Group*>* list : {&active_, &visiting_, &in_order_, &tick_slice(group.id())}) {
     std::erase_if(*list, [&](const Group* listed) { return listed == &group; });
   }
+  group.lane->forget(group);
 }
 
 void Worker::warn(const std::string& text) {
   if (options_.on_warning) options_.on_warning(text);
+}
+
+bool Worker::takes_line(raft::LogLevel level) {
+  if (!options_.on_core_log) return false;
+  return (level == raft::LogLevel::kInfo ? info_lines_ : warning_lines_).take(now());
+}
+
+void Worker::log_line(raft::LogLevel level, const std::string& line) {
+  LineLimiter& limiter = level == raft::LogLevel::kInfo ? info_lines_ : warning_lines_;
+  const uint64_t suppressed = limiter.take_suppressed();
+  options_.on_core_log(level, suppressed == 0 ? line
+                                              : line + " (" + std::to_string(suppressed) +
+                                                    " lines before it were suppressed)");
 }
 
 void Worker::count_applied(uint64_t entries) { counters_.entries_applied += entries; }
@@ -444,9 +606,17 @@ HostStats Worker::stats() const {
   for (const auto& [id, group] : groups_) {
     if (group->core().role() == raft::Role::kLeader) ++stats.groups_led;
     if (group->core().leader() == raft::kNoReplica) ++stats.groups_without_leader;
+    if (group->stopped()) ++stats.replicas_stopped;
   }
+  stats.checksum_failures = arrival_.failures();
   stats.disk_stalls = stall_.count();
   if (stall_.stalled()) stats.disk_stalled_ns = stall_.lasted_ns();
+  for (const auto& lane : lanes_) {
+    stats.engine_stalls += lane->stall().count();
+    if (lane->stalled()) {
+      stats.engine_stalled_ns = std::max(stats.engine_stalled_ns, lane->stall().lasted_ns());
+    }
+  }
   if (log_) stats.log = log_->stats();
   return stats;
 }

@@ -7,7 +7,10 @@
 // otherwise.
 
 #include <absl/container/flat_hash_map.h>
+#include <absl/container/flat_hash_set.h>
 
+#include <array>
+#include <atomic>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -16,12 +19,19 @@
 #include <vector>
 
 #include "base/prng.h"
+#include "host/answers.h"
+#include "host/arrival_check.h"
+#include "host/campaign_queue.h"
+#include "host/core_log.h"
+#include "host/engine_lane.h"
+#include "host/flush_pacer.h"
 #include "host/forwarding.h"
 #include "host/group.h"
 #include "host/group_services.h"
 #include "host/node_host.h"
 #include "host/snapshot_store.h"
 #include "host/stall_watch.h"
+#include "host/succession.h"
 #include "log/log.h"
 #include "transport/transport.h"
 
@@ -38,6 +48,9 @@ class WorkerPeers {
   virtual transport::Transport& transport() = 0;
   virtual SnapshotStore& snapshots() = 0;
   virtual const DiskGuard& disk() const = 0;
+  virtual FlushPacer& flushes() = 0;
+  /// Snapshots that are being sent, by all workers.
+  virtual std::atomic<uint32_t>& snapshots_sending() = 0;
 };
 
 class Worker final : public GroupServices, public transport::Receiver {
@@ -78,17 +91,25 @@ class Worker final : public GroupServices, public transport::Receiver {
   HostStats stats() const;
   /// When the write of the log that hangs was submitted; see StallWatch. Any thread.
   std::optional<env::MonotonicTime> stalled_since() const { return stall_.since(); }
+  /// The same for the engine that has been refusing batches for longest.
+  std::optional<env::MonotonicTime> engine_stalled_since() const;
   void count_write() { ++counters_.writes; }
   void count_read() { ++counters_.reads; }
+  /// Runs the callback at the end of the turn, outside of all replicas.
+  void answer(Answers::Write write);
+  void answer(Answers::Read read);
 
   // -- GroupServices
   bool disk_low() const override { return peers_.disk().low(); }
   bool disk_stalled() const override { return stall_.stalled(); }
   bool disk_stall_lasts() const override;
   std::string disk_stall_text() const override;
+  std::string engine_stall_text(const EngineLane& lane) const override;
   const HostOptions& options() const override { return options_; }
   HostObserver& observer() override { return observer_; }
   log::Log& log() override { return *log_; }
+  Admission& admission() override { return admission_; }
+  TurnBudget& turn_budget() override { return turn_budget_; }
   env::MonotonicTime now() const override { return env_.clock().now(); }
   env::MonotonicTime now_since_boot() const override { return env_.clock().now_since_boot(); }
   uint64_t random_u64() override { return random_.next(); }
@@ -98,15 +119,20 @@ class Worker final : public GroupServices, public transport::Receiver {
   void forward(GroupId group, NodeId leader, PendingWrite write) override;
   void run_later(GroupId group, ReplicaId replica, int64_t delay_ns,
                  Callback<void(Group&)> task) override;
+  void campaign(Group& group) override;
+  void leadership_changed(Group& group, ReplicaId leader_before) override;
   void send_snapshot(Group& group, const raft::Message& message, uint64_t stream,
                      std::unique_ptr<SnapshotReader> reader) override;
   bool may_send_snapshot() const override;
+  void request_flush(StateMachineEngine& engine) override;
   void save_state(Group& group, const raft::Snapshot& position,
                   std::unique_ptr<SnapshotReader> reader) override;
   void install_received(Group& group, std::unique_ptr<SnapshotWriter> writer,
                         Callback<void(Group&, const Status&)> done) override;
   void start_over(Group& group) override;
   void warn(const std::string& text) override;
+  bool takes_line(raft::LogLevel level) override;
+  void log_line(raft::LogLevel level, const std::string& line) override;
   void count_applied(uint64_t entries) override;
   void count_install() override;
   void fatal(const Status& status) override;
@@ -131,17 +157,28 @@ class Worker final : public GroupServices, public transport::Receiver {
   void remember(std::unique_ptr<Group> group);
   void forget(const Group& group);
   void deliver(NodeId from, wire::GroupMessage message);
-  void propose_for(const transport::Process& from, uint64_t request_id, GroupId group,
-                   SharedBytes command);
+  void propose_for(const transport::Process& from, wire::Request request);
   void respond(const transport::Process& to, uint64_t request_id, StatusCode code,
                SharedBytes payload);
+  void run_answers();
   void schedule_turn();
+  void start_campaigns();
+  std::vector<Group*>& tick_slice(GroupId id) {
+    return tick_slices_[succession_score(id, NodeId()) % kTickSlices];
+  }
+  std::vector<Group*> led_by(NodeId node);
+  void leaders_down(NodeId node);
   void turn();
   void apply_phase();
-  bool commit_engines();
-  void schedule_tick();
+  void lane_resumed(const EngineLane& lane);
+  void retry_at(env::MonotonicTime when);
+  EngineLane& lane_of(GroupId group);
+  void schedule_tick(int64_t after_ns);
   void tick();
   void watch_disk();
+  void watch_log();
+  void watch_engines();
+  void watch(EngineLane& lane);
   bool is_held_back(const raft::Message& message);
 
   const uint32_t index_;
@@ -152,11 +189,21 @@ class Worker final : public GroupServices, public transport::Receiver {
   HostObserver& observer_;
   Prng random_;
 
+  Admission admission_;  ///< Outlives the groups.
+  TurnBudget turn_budget_;
   std::unique_ptr<log::Log> log_;
   transport::WorkerTransport* transport_ = nullptr;
   absl::flat_hash_map<uint64_t, std::unique_ptr<Group>> groups_;
   /// The same by number: whoever visits all does it in an order that a simulation can repeat.
   std::vector<Group*> in_order_;
+  /// Groups tick in slices, spread over the interval, so that many of them do not all do it in one
+  /// turn. In the order of numbers each.
+  static constexpr size_t kTickSlices = 16;
+  std::array<std::vector<Group*>, kTickSlices> tick_slices_;
+  size_t next_slice_ = 0;
+  /// The groups that a node leads, as far as this one knows.
+  absl::flat_hash_map<uint64_t, absl::flat_hash_set<GroupId>> led_by_;
+  CampaignQueue campaigns_;
   std::set<GroupId> destroying_;  ///< Out of the log, but not durably yet.
   bool started_ = false;
   bool closed_ = false;
@@ -165,15 +212,22 @@ class Worker final : public GroupServices, public transport::Receiver {
   bool turn_scheduled_ = false;
   std::vector<Group*> active_;
   std::vector<Group*> visiting_;
-  std::vector<Group*> applying_;
-  std::vector<StateMachineEngine*> engines_;
+  /// One per engine that holds a replica's state here; they stay for good.
+  std::vector<std::unique_ptr<EngineLane>> lanes_;
+  std::optional<env::MonotonicTime> retry_scheduled_;
   std::vector<std::vector<Mail>> mail_;  ///< For other workers, sent at the end of a batch.
 
+  ArrivalCheck arrival_;
+  Answers answers_;
   Forwarding forwarding_;
   StallWatch stall_;
-  uint32_t snapshots_sending_ = 0;
+  std::atomic<int64_t> engine_stalled_since_ns_{0};  ///< 0: no engine is stalled.
   std::string last_snapshot_warning_;
+  LineLimiter info_lines_;
+  LineLimiter warning_lines_;  ///< Of their own: elections do not drown them.
   env::MonotonicTime next_tick_;
+  env::MonotonicTime no_log_cut_before_;
+  size_t next_to_trim_ = 0;  ///< In in_order_.
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   HostStats counters_;
 };

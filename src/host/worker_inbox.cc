@@ -57,6 +57,7 @@ void Worker::deliver(NodeId from, wire::GroupMessage message) {
     MR_COVERAGE("entries dropped while the disk hangs");
     return;  // The leader sends them again once this disk answers.
   }
+  if (!arrival_.accept(from, message, now())) return;
   to->step(std::move(inner));
 }
 
@@ -65,13 +66,13 @@ void Worker::on_request(const transport::Process& from, wire::Request request) {
   if (request.kind == wire::RequestKind::kPropose) {
     Worker& owner = peers_.worker(peers_.worker_of(request.group));
     if (&owner == this) {
-      propose_for(from, request.id, request.group, std::move(request.payload));
+      propose_for(from, std::move(request));
       return;
     }
     owner.executor().post(
         [&owner, alive = owner.alive_, from, request = std::move(request)]() mutable {
           if (*alive && owner.started_) {
-            owner.propose_for(from, request.id, request.group, std::move(request.payload));
+            owner.propose_for(from, std::move(request));
           }
         });
     return;
@@ -86,9 +87,9 @@ void Worker::on_request(const transport::Process& from, wire::Request request) {
       });
 }
 
-void Worker::propose_for(const transport::Process& from, uint64_t request_id, GroupId id,
-                         SharedBytes command) {
-  auto answer = [this, alive = alive_, from, request_id](WriteResult result) {
+void Worker::propose_for(const transport::Process& from, wire::Request request) {
+  const GroupId id = request.group;
+  auto answer = [this, alive = alive_, from, request_id = request.id](WriteResult result) {
     if (!*alive) return;
     const StatusCode code = result.status.code();
     respond(from, request_id, code, encode_write_result(result));
@@ -101,7 +102,22 @@ void Worker::propose_for(const transport::Process& from, uint64_t request_id, Gr
     answer(std::move(result));
     return;
   }
-  if (peers_.disk().low() && options_.grows && options_.grows(id, command.view())) {
+  if (request.payload.empty() || request.payload.size() > limits::kProposalBytesMax) {
+    // Checked where a client's write arrives, but that was another process.
+    MR_COVERAGE("forwarded write beyond the limit refused");
+    WriteResult result;
+    result.status =
+        Status(StatusCode::kTooLarge, "the command is empty or above the limit of one proposal");
+    answer(std::move(result));
+    return;
+  }
+  if (!arrival_.accept(from.node, request, now())) {
+    WriteResult result;
+    result.status = Status(StatusCode::kUnavailable, "the command failed its checksum on arrival");
+    answer(std::move(result));
+    return;
+  }
+  if (peers_.disk().low() && options_.grows && options_.grows(id, request.payload.view())) {
     MR_COVERAGE("forwarded write refused over a full disk");
     WriteResult result;
     result.status = peers_.disk().refusal();
@@ -110,7 +126,8 @@ void Worker::propose_for(const transport::Process& from, uint64_t request_id, Gr
   }
   ++counters_.writes;
   PendingWrite write;
-  write.command = std::move(command);
+  write.command = std::move(request.payload);
+  write.checksum = request.checksum;
   write.deadline = now() + options_.request_timeout_ns;
   write.done = std::move(answer);
   write.forwarded = true;
@@ -141,7 +158,8 @@ void Worker::on_disconnected(NodeId node, bool ever_connected) {
   if (!started_ || closed_) return;
   forwarding_.disconnected(node, ever_connected);
   if (!ever_connected) return;
-  for (Group* group : in_order_) group->node_down(node);
+  for (Group* group : led_by(options_.identity.node)) group->member_down(node);
+  leaders_down(node);
   observer_.on_node_down(node);
 }
 

@@ -1,5 +1,8 @@
 // A worker whose disk hangs (trap 37): it leads nothing, is elected to nothing and vouches for
 // nothing, but passes on what clients want and goes on by itself when the disk answers again.
+//
+// An engine that takes no batch is the same for its replicas, but for one thing: what they write to
+// the log becomes durable, so they go on voting and acknowledging.
 
 #include "base/coverage.h"
 #include "host/worker.h"
@@ -75,6 +78,42 @@ void Worker::watch_disk() {
                         " answers again: a write to " + options_.state_dir + "/log/" +
                         std::to_string(index_) + " took " + in_seconds(stall_.lasted_ns()));
   }
+}
+
+std::string Worker::engine_stall_text(const EngineLane& lane) const {
+  const auto since = lane.stall().since();
+  std::string text = "the engine of node " + to_string(options_.identity.node) + " stores nothing";
+  if (since) text += ", for " + in_seconds(now() - *since);
+  return text + ": " + lane.refusal().message();
+}
+
+void Worker::watch_engines() {
+  int64_t oldest_ns = 0;
+  for (const auto& lane : lanes_) {
+    watch(*lane);
+    const auto since = lane->stall().since();
+    if (since && (oldest_ns == 0 || since->ns < oldest_ns)) oldest_ns = since->ns;
+  }
+  engine_stalled_since_ns_.store(oldest_ns, std::memory_order_relaxed);
+}
+
+void Worker::watch(EngineLane& lane) {
+  const StallWatch::Change change = lane.watch(now());
+  if (change == StallWatch::Change::kNone || !options_.on_warning) return;
+  if (change == StallWatch::Change::kBegan) {
+    options_.on_warning(engine_stall_text(lane) + ". Worker " + std::to_string(index_) +
+                        " gives up the leaderships of its groups until then");
+  } else {
+    options_.on_warning("the engine of node " + to_string(options_.identity.node) +
+                        " stores again what worker " + std::to_string(index_) + " applies, after " +
+                        in_seconds(lane.stall().lasted_ns()));
+  }
+}
+
+std::optional<env::MonotonicTime> Worker::engine_stalled_since() const {
+  const int64_t ns = engine_stalled_since_ns_.load(std::memory_order_relaxed);
+  if (ns == 0) return std::nullopt;
+  return env::MonotonicTime{ns};
 }
 
 bool Worker::is_held_back(const raft::Message& message) {

@@ -1,5 +1,7 @@
 #include "host/write_queue.h"
 
+#include <algorithm>
+#include <iterator>
 #include <string>
 
 #include "base/coverage.h"
@@ -17,6 +19,22 @@ constexpr std::string_view kUnknownText =
     "the write was handed to replication, and its outcome is not known: read the key to find out";
 
 }  // namespace
+
+std::deque<PendingWrite> WriteQueue::take_waiting(size_t bytes_max, bool one_at_least) {
+  size_t bytes = 0;
+  auto end = waiting_.begin();
+  for (; end != waiting_.end(); ++end) {
+    const size_t more = end->command.size();
+    const bool fits = more <= bytes_max - bytes;
+    if (!fits && !(one_at_least && end == waiting_.begin())) break;
+    bytes += std::min(more, bytes_max - bytes);
+  }
+  if (end == waiting_.end()) return take_waiting();
+  std::deque<PendingWrite> taken(std::make_move_iterator(waiting_.begin()),
+                                 std::make_move_iterator(end));
+  waiting_.erase(waiting_.begin(), end);
+  return taken;
+}
 
 void WriteQueue::proposed(std::deque<PendingWrite> writes, LogIndex index, Term term) {
   for (PendingWrite& write : writes) {
@@ -68,15 +86,22 @@ void WriteQueue::give_up_proposed(std::string_view text) {
 }
 
 void WriteQueue::expire(env::MonotonicTime now, std::string_view no_leader_text) {
-  while (!waiting_.empty() && waiting_.front().deadline <= now) {
-    PendingWrite write = std::move(waiting_.front());
-    waiting_.pop_front();
+  // Not in the order of their deadlines: a write that comes back to wait again is older than those
+  // that came meanwhile.
+  auto take_late = [&](std::deque<PendingWrite>& writes) {
+    const auto late = [&](const PendingWrite& write) { return write.deadline <= now; };
+    std::deque<PendingWrite> taken;
+    if (std::none_of(writes.begin(), writes.end(), late)) return taken;
+    std::deque<PendingWrite> kept;
+    for (PendingWrite& write : writes) (late(write) ? taken : kept).push_back(std::move(write));
+    writes = std::move(kept);
+    return taken;
+  };
+  for (PendingWrite& write : take_late(waiting_)) {
     answer(write, write.forwarded ? StatusCode::kNotLeader : StatusCode::kUnavailable,
            no_leader_text);
   }
-  while (!proposed_.empty() && proposed_.front().deadline <= now) {
-    PendingWrite write = std::move(proposed_.front());
-    proposed_.pop_front();
+  for (PendingWrite& write : take_late(proposed_)) {
     answer(write, StatusCode::kUnknownOutcome, kUnknownText);
   }
 }

@@ -22,6 +22,8 @@ class WriteQueue {
   size_t size() const { return waiting_.size() + proposed_.size(); }
   /// Takes everything that waits, oldest first.
   std::deque<PendingWrite> take_waiting() { return std::exchange(waiting_, {}); }
+  /// As many as fit, oldest first; with `one_at_least` the oldest even if it does not fit.
+  std::deque<PendingWrite> take_waiting(size_t bytes_max, bool one_at_least);
 
   /// `writes` were appended to the leader's log from `index` on, in `term`.
   void proposed(std::deque<PendingWrite> writes, LogIndex index, Term term);

@@ -92,6 +92,23 @@ TEST_F(WriteQueueTest, Expire_Waiting_WasNotApplied_Proposed_IsUnknown) {
   EXPECT_EQ(applied(8, 1), "young");
 }
 
+TEST_F(WriteQueueTest, Expire_OneThatCameBackBehindYoungerOnes_IsAnsweredInTime) {
+  queue_.add(make("young", 200));
+  queue_.add(make("came back", 50));
+  std::deque<PendingWrite> writes;
+  writes.push_back(make("young proposed", 200));
+  writes.push_back(make("came back and proposed", 50));
+  writes.push_back(make("behind it", 200));
+  queue_.proposed(std::move(writes), LogIndex(7), Term(1));
+  queue_.expire({100}, "no leader");
+  EXPECT_EQ(answers_.at("came back"), StatusCode::kUnavailable);
+  EXPECT_EQ(answers_.at("came back and proposed"), StatusCode::kUnknownOutcome);
+  EXPECT_EQ(answers_.size(), 2u);
+  EXPECT_EQ(applied(7, 1), "young proposed");
+  EXPECT_EQ(applied(8, 1), "");
+  EXPECT_EQ(applied(9, 1), "behind it");
+}
+
 TEST_F(WriteQueueTest, FailAll_EveryWrite_IsAnsweredOnce) {
   queue_.add(make("waits"));
   propose({"proposed"}, 5, 2);

@@ -118,6 +118,30 @@ TEST_F(Inspect, AMissingSegment_IsDamage) {
 }
 
 /// Whatever single byte is hit: what recovery refuses is reported, with a file of this log.
+TEST_F(Inspect, AMissingActiveSegment_IsDamageAndNotAnEmptyLog) {
+  ASSERT_TRUE(h_.open());
+  h_.env().run_until_idle();  // The next segment is prepared.
+  h_.close();
+  const auto files = h_.segment_files();
+  ASSERT_TRUE(h_.env().disk().remove(file(files.size() - 2)));
+  const Report report = verify();
+  EXPECT_EQ(report.damages, 1u);
+  EXPECT_NE(to_text(report.value).find(files[files.size() - 2]), std::string::npos)
+      << to_text(report.value);
+}
+
+TEST_F(Inspect, AConfigurationChangeThatCannotBeDecoded_IsDamage) {
+  ASSERT_TRUE(h_.open());
+  const std::vector<raft::Entry> entries{
+      {Term(2), LogIndex(31), raft::EntryType::kConfChange, SharedBytes::copy_of("?")}};
+  h_.append(GroupId(1), log::GroupAppend{GroupId(1), {}, nullptr, entries, true});
+  h_.flush_and_run();
+  h_.close();
+  const Report report = verify();
+  EXPECT_EQ(report.damages, 1u);
+  EXPECT_NE(to_text(report.value).find("entry 31"), std::string::npos) << to_text(report.value);
+}
+
 TEST_F(Inspect, AnyFlippedByte_IsReportedWhereRecoveryRefuses) {
   for (uint64_t offset = 0; offset < 16 * 4096; offset += 509) {
     flip(file(1), offset);

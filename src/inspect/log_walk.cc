@@ -268,9 +268,14 @@ Result<std::optional<uint64_t>> Walk::next_intact(size_t at, uint64_t offset) {
 }
 
 Status Walk::check_missing() {
-  if (segments_.empty() || needed_segment_ == 0) return Status::ok();
-  if (report_.segments.front().id > needed_segment_) {
-    report_.damages.push_back({report_.directory + "/" + log::segment_file_name(needed_segment_),
+  if (segments_.empty()) return Status::ok();
+  // As in log/recovery.cc: only segment 1 can be the beginning of a log without any batch.
+  const uint64_t first = report_.segments.front().id;
+  const bool empty = std::all_of(report_.segments.begin(), report_.segments.end(),
+                                 [](const SegmentReport& s) { return s.state == "prepared"; });
+  const uint64_t missing = empty ? first - 1 : needed_segment_;
+  if (missing != 0 && missing < first) {
+    report_.damages.push_back({report_.directory + "/" + log::segment_file_name(missing),
                                0,
                                "this segment is missing",
                                {}});

@@ -10,6 +10,7 @@
 #include "inspect/values.h"
 #include "kv/snapshot_format.h"
 #include "log/recovery.h"
+#include "raft/conf_change.h"
 
 namespace multiraft::inspect {
 namespace {
@@ -46,6 +47,8 @@ class Reporter {
   Status snapshot_file(const std::string& path);
   Status add_log(Result<LogReport> log, bool whole);
   Status recover(const std::string& directory, object& out);
+  Status check_footers(const std::string& directory, const log::GroupMap& groups);
+  void check_configurations(const std::string& directory, log::GroupState& group);
 
   env::FileSystem& files_;
   const Depth depth_;
@@ -114,6 +117,39 @@ Status Reporter::snapshot_file(const std::string& path) {
   return Status::ok();
 }
 
+/// A start reads old segments by their footers: it has to come to the same as reading all records.
+Status Reporter::check_footers(const std::string& directory, const log::GroupMap& groups) {
+  log::GroupContext context;
+  log::GroupMap by_footers;
+  log::Recovery recovery(files_, directory, 0, context, by_footers);
+  auto recovered = recovery.run();
+  if (!recovered) return damaged_or(recovered.status(), directory, damages_);
+  const std::string what = log::difference(groups, by_footers);
+  if (!what.empty()) {
+    damages_.push_back({directory, 0, "footers and records disagree in " + what, {}});
+  }
+  by_footers.clear();
+  return Status::ok();
+}
+
+/// A start decodes every configuration change that the log holds.
+void Reporter::check_configurations(const std::string& directory, log::GroupState& group) {
+  for (LogIndex index : group.conf_change_indexes(group.first_index(), group.last_index() + 1)) {
+    auto read = group.entries(index, index + 1, 1);
+    if (!read) {
+      damages_.push_back({directory, 0, read.status().message(), {group.group()}});
+      continue;
+    }
+    auto change = raft::decode_conf_change(read->front().type, read->front().data);
+    if (change) continue;
+    damages_.push_back({directory,
+                        0,
+                        "entry " + to_string(index) +
+                            " is listed as a configuration change: " + change.status().message(),
+                        {group.group()}});
+  }
+}
+
 /// What a start would make of the log.
 Status Reporter::recover(const std::string& directory, object& out) {
   log::GroupContext context;
@@ -136,7 +172,8 @@ Status Reporter::recover(const std::string& directory, object& out) {
   for (const auto& [id, group] : groups) ids.push_back(id);
   std::sort(ids.begin(), ids.end());
   for (GroupId id : ids) {
-    const log::GroupState& group = *groups.at(id);
+    log::GroupState& group = *groups.at(id);
+    check_configurations(directory, group);
     object entry{{"group", id.value},
                  {"replica", to_string(group.replica())},
                  {"hard_state", to_json(group.hard_state())},
@@ -148,6 +185,7 @@ Status Reporter::recover(const std::string& directory, object& out) {
     list.push_back(std::move(entry));
   }
   out["groups"] = std::move(list);
+  MR_RETURN_IF_ERROR(check_footers(directory, groups));
   groups.clear();  // They give back what they hold in the segments.
   return Status::ok();
 }

@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "base/crc32c.h"
 #include "raft/encoding.h"
+#include "raft/entry_checksum.h"
 
 namespace multiraft::log {
 namespace {
@@ -209,11 +210,8 @@ bool decode_record(std::string_view body, size_t& position, RecordView& record) 
 }
 
 uint32_t entry_checksum(GroupId group, const EntryView& entry) {
-  char head[32];
-  char* p = put(put(put(head, group.value), entry.index.value), entry.term.value);
-  p = put(p, static_cast<uint32_t>(entry.type));
-  put(p, static_cast<uint32_t>(entry.data.size()));
-  return crc32c(entry.data, crc32c({head, sizeof head}));
+  return raft::entry_checksum(raft::payload_checksum(raft::group_checksum_seed(group), entry.data),
+                              entry.term, entry.index, entry.type, entry.data.size());
 }
 
 bool decode_entry(std::string_view in, LogIndex index, EntryView& entry) {

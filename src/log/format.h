@@ -114,8 +114,9 @@ struct RecordView {
 /// Decodes the record at `position` and moves it behind. Entries' checksums are not looked at.
 bool decode_record(std::string_view body, size_t& position, RecordView& record);
 
-/// Covers the group and index too: an entry that is read from the wrong place does not check. Made
-/// when the entry is staged and kept when it is rewritten (trap 38).
+/// What EntryView::checksum has to be (raft/entry_checksum.h). It covers the group and index too:
+/// an entry that is read from the wrong place fails it. Here it is only ever compared: the log
+/// writes the checksum that the entry came with.
 uint32_t entry_checksum(GroupId group, const EntryView& entry);
 /// The entry at the start of `in`, header and data; `index` is not in the bytes.
 bool decode_entry(std::string_view in, LogIndex index, EntryView& entry);

@@ -143,8 +143,8 @@ TEST(LogFormat, AppendRecord_IsAsDocumented) {
   EXPECT_EQ(hex(bytes),
             "61000000 01050000 05000000 00000000 01000000 01000000 03000000 00000000\n"
             "02000000 00000000 0b000000 00000000 0c000000 00000000 02000000 03000000\n"
-            "00000000 05000000 5f3947f8 68656c6c 6f030000 00000000 00000000 20e1a3a7\n"
-            "58");
+            "00000000 05000000 509fcd36 68656c6c 6f030000 00000000 00000000 2052e005\n"
+            "a5");
   RecordView record;
   size_t position = 0;
   ASSERT_TRUE(decode_record(bytes, position, record));

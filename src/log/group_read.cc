@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/coverage.h"
 #include "log/group_state.h"
+#include "raft/entry_checksum.h"
 
 namespace multiraft::log {
 namespace {
@@ -38,17 +39,43 @@ Result<std::vector<raft::Entry>> GroupState::entries(LogIndex low, LogIndex high
     const uint64_t span = read_span(next, std::min(until, cache_begin()));
     SharedBytes buffer;
     MR_RETURN_IF_ERROR(read_entries(next, span, buffer, views));
+    // Between small entries of a cold group the buffer holds mostly other groups' records.
+    uint64_t data_bytes = 0;
+    for (const EntryView& view : views) data_bytes += view.data.size();
+    const bool sparse = data_bytes < buffer.size() / 2;
     for (const EntryView& view : views) {
       const size_t at = view.offset + kEntryHeaderBytes;
-      entries.push_back({view.term, view.index, view.type, buffer.slice(at, view.data.size())});
+      SharedBytes data = buffer.slice(at, view.data.size());
+      if (sparse) data = std::move(data).trimmed();
+      entries.push_back({view.term, view.index, view.type, std::move(data), view.checksum});
     }
     next = span;
   }
-  for (; next < until; ++next) {
-    entries.push_back(
-        {Term(terms_.at(next)), LogIndex(next), ref(next).type(), cache_[next - cache_begin()]});
-  }
+  MR_RETURN_IF_ERROR(cached_entries(next, until, entries));
   return entries;
+}
+
+Status GroupState::cached_entries(uint64_t low, uint64_t high,
+                                  std::vector<raft::Entry>& entries) const {
+  for (uint64_t i = low; i < high; ++i) {
+    const Cached& cached = cache_[i - cache_begin()];
+    entries.push_back(
+        {Term(terms_.at(i)), LogIndex(i), ref(i).type(), cached.data, cached.checksum});
+    if (!raft::is_intact(checksum_seed_, entries.back())) {
+      MR_COVERAGE("log.cached_entry_changed");
+      return unreadable(changed_in_memory(LogIndex(i), "while it was cached"));
+    }
+  }
+  return Status::ok();
+}
+
+Status GroupState::changed_in_memory(LogIndex index, std::string_view when) const {
+  return {
+      StatusCode::kCorruption,
+      "entry " + to_string(index) + " of group " + to_string(group_) + " has changed in memory " +
+          std::string(when) +
+          ": the memory of this machine is faulty, or something writes where it should not. The "
+          "log on disk is not affected: test the memory, then start the node again"};
 }
 
 uint64_t GroupState::read_span(uint64_t low, uint64_t high) const {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "raft/entry_checksum.h"
 
 namespace multiraft::log {
 namespace {
@@ -11,9 +12,11 @@ namespace {
 constexpr uint64_t kCountedOverhead = 24;
 
 uint64_t live_size(uint32_t data_bytes) { return kEntryHeaderBytes + data_bytes; }
-uint64_t cached_size(const SharedBytes& data) { return data.size() + sizeof(SharedBytes); }
 
 }  // namespace
+
+GroupState::GroupState(GroupId group, GroupContext& context)
+    : context_(context), group_(group), checksum_seed_(raft::group_checksum_seed(group)) {}
 
 GroupState::~GroupState() {
   clear_entries();
@@ -81,19 +84,22 @@ void GroupState::place(const EntryMeta& entry, Location location) {
   terms_.append(entry.index.value, entry.term.value);
   segments_.append(entry.index.value, location.segment);
   if (entry.type != raft::EntryType::kNormal) conf_changes_.push_back(entry.index.value);
-  bytes_ += entry.data_bytes + kCountedOverhead;
+  count_entry(entry.data_bytes);
   context_.segments.add_live(location.segment, live_size(entry.data_bytes));
 }
 
-void GroupState::append(const EntryMeta& entry, Location location, const SharedBytes* data) {
+void GroupState::count_entry(uint32_t data_bytes) {
+  bytes_ += data_bytes + kCountedOverhead;
+  context_.bytes += data_bytes + kCountedOverhead;
+  ++context_.entries;
+}
+
+void GroupState::append(const raft::Entry& entry, Location location) {
   MR_ASSERT(entry.index.value == end());
-  place(entry, location);
-  if (data) {
-    cache_.push_back(*data);
-    context_.cache_bytes += cached_size(*data);
-  } else {
-    drop_cached_front(cache_.size());
-  }
+  place({entry.index, entry.term, entry.type, static_cast<uint32_t>(entry.data.size())}, location);
+  Cached cached{entry.data.trimmed(), entry.checksum};
+  context_.cache_bytes += cached.memory_bytes();
+  cache_.push_back(std::move(cached));
 }
 
 void GroupState::truncate_from(LogIndex index) {
@@ -172,8 +178,8 @@ bool GroupState::recover_entry(const EntryMeta& entry, Location location, uint64
   refs_[index - first_] = {location.offset, entry};
   terms_.assign(index, index + 1, end(), entry.term.value);
   segments_.assign(index, index + 1, end(), location.segment);
-  if (entry.type != raft::EntryType::kNormal) insert_conf_change(index);
-  bytes_ += entry.data_bytes + kCountedOverhead;
+  note_type(index, entry.type);
+  count_entry(entry.data_bytes);
   context_.segments.add_live(location.segment, live_size(entry.data_bytes));
   return true;
 }
@@ -230,7 +236,8 @@ void GroupState::evict_before(Location end_location) {
 }
 
 size_t GroupState::memory_bytes() const {
-  return sizeof *this + refs_.memory_bytes() + cache_.memory_bytes() +
+  return sizeof *this + refs_.memory_bytes() +
+         (cache_.memory_bytes() - cache_.size() * sizeof(Cached)) +
          terms_.runs().capacity() * sizeof(IndexRuns<uint64_t>::Run) +
          segments_.runs().capacity() * sizeof(IndexRuns<uint64_t>::Run) +
          conf_changes_.capacity() * sizeof(uint64_t);
@@ -245,18 +252,21 @@ void GroupState::drop_live(uint64_t low, uint64_t high) {
     for (; low < run_end; ++low) data_bytes += ref(low).data_bytes();
     if (runs[run].value == 0) continue;
     context_.segments.drop_live(runs[run].value, data_bytes + count * kEntryHeaderBytes);
-    bytes_ -= data_bytes + count * kCountedOverhead;
+    const uint64_t bytes = data_bytes + count * kCountedOverhead;
+    bytes_ -= bytes;
+    context_.bytes -= bytes;
+    context_.entries -= count;
   }
 }
 
 void GroupState::drop_cached_front(size_t n) {
-  for (size_t i = 0; i < n; ++i) context_.cache_bytes -= cached_size(cache_[i]);
+  for (size_t i = 0; i < n; ++i) context_.cache_bytes -= cache_[i].memory_bytes();
   cache_.pop_front(n);
 }
 
 void GroupState::drop_cached_back(size_t n) {
   const size_t size = cache_.size();
-  for (size_t i = size - n; i < size; ++i) context_.cache_bytes -= cached_size(cache_[i]);
+  for (size_t i = size - n; i < size; ++i) context_.cache_bytes -= cache_[i].memory_bytes();
   cache_.pop_back(n);
 }
 
@@ -269,9 +279,12 @@ void GroupState::clear_entries() {
   conf_changes_.clear();
 }
 
-void GroupState::insert_conf_change(uint64_t index) {
+void GroupState::note_type(uint64_t index, raft::EntryType type) {
   const auto at = std::lower_bound(conf_changes_.begin(), conf_changes_.end(), index);
-  if (at == conf_changes_.end() || *at != index) conf_changes_.insert(at, index);
+  const bool listed = at != conf_changes_.end() && *at == index;
+  const bool changes = type != raft::EntryType::kNormal;
+  if (changes && !listed) conf_changes_.insert(at, index);
+  if (!changes && listed) conf_changes_.erase(at);
 }
 
 }  // namespace multiraft::log

@@ -59,11 +59,13 @@ struct GroupContext {
   /// An entry of the log could not be read back: kCorruption, or the error of the disk. The reader
   /// gets the same status. May be null, for tools that only look.
   std::function<void(const Status&)> on_unreadable;
+  uint64_t entries = 0;  ///< In all groups.
+  uint64_t bytes = 0;    ///< Theirs, as GroupLog::bytes() counts.
 };
 
 class GroupState final : public GroupLog {
  public:
-  GroupState(GroupId group, GroupContext& context) : context_(context), group_(group) {}
+  GroupState(GroupId group, GroupContext& context);
   /// Gives up everything it holds in the segments.
   ~GroupState() override;
   GroupState(const GroupState&) = delete;
@@ -84,6 +86,11 @@ class GroupState final : public GroupLog {
   LogIndex last_index() const override { return LogIndex(end() - 1); }
   Result<std::shared_ptr<const raft::Snapshot>> snapshot() override;
 
+  /// Of its entries' checksums.
+  uint32_t checksum_seed() const { return checksum_seed_; }
+  /// kCorruption for an entry that is not what it was when its checksum was made.
+  Status changed_in_memory(LogIndex index, std::string_view when) const;
+
   // Changes. Each names the segment that holds the record which says so.
   void set_created(ReplicaId replica, uint64_t segment) {
     replica_ = replica;
@@ -95,8 +102,8 @@ class GroupState final : public GroupLog {
   void set_announced(std::shared_ptr<const raft::Snapshot> snapshot, uint64_t segment);
   /// All entries go; the log starts behind `mark`.
   void reset(std::shared_ptr<const raft::Snapshot> mark, uint64_t segment);
-  /// The entry behind the last one. `data` is null where the entry is not to be cached.
-  void append(const EntryMeta& entry, Location location, const SharedBytes* data);
+  /// The entry behind the last one, which is cached as well.
+  void append(const raft::Entry& entry, Location location);
   /// Entries from `index` on go.
   void truncate_from(LogIndex index);
   /// Entries up to and including `index` go.
@@ -136,6 +143,7 @@ class GroupState final : public GroupLog {
 
   /// Forgets cached entries that lie before `end`.
   void evict_before(Location end);
+  /// Besides what GroupContext::cache_bytes counts.
   size_t memory_bytes() const;
 
  private:
@@ -149,6 +157,12 @@ class GroupState final : public GroupLog {
     uint32_t data_bytes() const { return size_and_type & kEntrySizeMask; }
     raft::EntryType type() const { return static_cast<raft::EntryType>(size_and_type >> 28); }
   };
+  struct Cached {
+    SharedBytes data;
+    uint32_t checksum = 0;
+
+    uint64_t memory_bytes() const { return data.memory_bytes() + sizeof *this; }
+  };
   uint64_t end() const { return first_ + refs_.size(); }
   uint64_t cache_begin() const { return end() - cache_.size(); }
   const Ref& ref(uint64_t index) const { return refs_[index - first_]; }
@@ -156,8 +170,10 @@ class GroupState final : public GroupLog {
   void drop_cached_front(size_t n);
   void drop_cached_back(size_t n);
   void clear_entries();
-  void insert_conf_change(uint64_t index);
+  /// Another entry took the place of the one at `index`: its type decides whether that is listed.
+  void note_type(uint64_t index, raft::EntryType type);
   void place(const EntryMeta& entry, Location location);
+  void count_entry(uint32_t data_bytes);
   void add_to_footer(FooterGroup& footer, uint64_t index, uint32_t offset) const;
   /// The longest range from `low` that one read can fetch.
   uint64_t read_span(uint64_t low, uint64_t high) const;
@@ -168,9 +184,12 @@ class GroupState final : public GroupLog {
   std::string describe(std::string_view what, uint64_t index) const;
   /// Reports `why` to the log, which fails over it, and returns it.
   Status unreadable(Status why) const;
+  /// Appends [low, high) to `entries`, from the cache.
+  Status cached_entries(uint64_t low, uint64_t high, std::vector<raft::Entry>& entries) const;
 
   GroupContext& context_;
-  GroupId group_;
+  const GroupId group_;
+  const uint32_t checksum_seed_;
   ReplicaId replica_;
   raft::HardState hard_state_;
   std::shared_ptr<const raft::Snapshot> mark_;
@@ -184,7 +203,7 @@ class GroupState final : public GroupLog {
   IndexRuns<uint64_t> terms_;
   IndexRuns<uint64_t> segments_;  ///< 0: a hole, during recovery.
   std::vector<uint64_t> conf_changes_;
-  Tail<SharedBytes> cache_;
+  Tail<Cached> cache_;
   uint64_t bytes_ = 0;
 };
 

@@ -80,9 +80,11 @@ class GroupLog : public raft::Storage {
 struct LogStats {
   uint64_t batches = 0, records = 0, bytes_written = 0, syncs = 0;
   uint64_t segments = 0, segments_recycled = 0, entries_rewritten = 0;
-  uint64_t cache_bytes = 0, cache_misses = 0;
-  uint64_t torn_bytes_cut = 0;  ///< At the last open...
-  std::string torn_file;        ///< ... from this segment, from torn_offset on.
+  uint64_t entries = 0, entry_bytes = 0;       ///< Kept for all groups: GroupLog::bytes().
+  uint64_t cache_bytes = 0, cache_misses = 0;  ///< Memory that cached entries take.
+  uint64_t index_bytes = 0;                    ///< Memory that everything else about them takes.
+  uint64_t torn_bytes_cut = 0;                 ///< At the last open...
+  std::string torn_file;                       ///< ... from this segment, from torn_offset on.
   uint64_t torn_offset = 0;
   WriterKind writer = WriterKind::kPwrite;  ///< The one in use.
   std::string writer_note;                  ///< Why not io_uring, where that was to be tried.
@@ -90,6 +92,12 @@ struct LogStats {
   /// then wait; the log asks again every second and goes on by itself.
   bool no_space = false;
   int64_t sync_ns_total = 0, sync_ns_max = 0;
+};
+
+/// Entries kept for all groups, and their bytes as GroupLog::bytes() counts them.
+struct LogRetained {
+  uint64_t entries = 0;
+  uint64_t bytes = 0;
 };
 
 class Log {
@@ -146,6 +154,7 @@ class Log {
   /// disk has lost what it had promised, or the directory is an older copy.
   virtual uint64_t durable_sequence() const = 0;
   virtual LogStats stats() const = 0;
+  virtual LogRetained retained() const = 0;
   /// Writes out what is staged and waits for it. No callback comes afterwards.
   virtual void close() = 0;
 };

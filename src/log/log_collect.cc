@@ -14,6 +14,7 @@ namespace {
 constexpr uint64_t kStateBytes = 128;
 /// How much is written again before the disk gets a say.
 constexpr uint64_t kRewriteBytes = 256 * limits::kKiB;
+constexpr int64_t kRetireRetryNs = env::kSecond;
 
 }  // namespace
 
@@ -42,15 +43,29 @@ void LogImpl::drop_segments(uint64_t needed) {
     const uint64_t id = segments.first_id();
     segments.pop_front();
     ++stats_.segments_recycled;
-    prepare_thread_->post([maker = maker_.get(), id, owner = &owner_, self = self_] {
-      Status retired = maker->retire(id);
-      // Without descriptors the file stays until the next start; it is in nobody's way.
-      if (retired || retired.code() == StatusCode::kOverloaded) return;
-      owner->post([self, retired] {
-        if (*self) (*self)->fail(retired);
-      });
-    });
+    retire(id);
   }
+}
+
+void LogImpl::retire(uint64_t id) {
+  prepare_thread_->post([maker = maker_.get(), id, owner = &owner_, self = self_] {
+    Status retired = maker->retire(id);
+    if (retired) return;
+    owner->post([self, id, retired] {
+      if (*self) (*self)->on_not_retired(id, retired);
+    });
+  });
+}
+
+void LogImpl::on_not_retired(uint64_t id, const Status& why) {
+  if (failed_ || closed_) return;
+  // Without descriptors, or where even a new name needs room, the file keeps its name for now: a
+  // start would find in it an old segment that nothing needs.
+  if (why.code() != StatusCode::kNoSpace && why.code() != StatusCode::kOverloaded) return fail(why);
+  MR_COVERAGE("log.segment_retired_later");
+  owner_.run_at(env_.clock().now() + kRetireRetryNs, [self = self_, id] {
+    if (*self && !(*self)->failed_ && !(*self)->closed_) (*self)->retire(id);
+  });
 }
 
 bool LogImpl::worth_rewriting(uint64_t id) {

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/coverage.h"
+#include "base/limits.h"
 #include "log/footer.h"
 #include "log/log_impl.h"
 #include "log/verify.h"
@@ -14,6 +15,8 @@ namespace {
 
 /// Of one group's part of a footer, generously, without its entries.
 constexpr uint64_t kGroupBytes = 192;
+/// How fast old segments are read to be verified.
+constexpr double kVerifyBytesPerSecond = 64.0 * limits::kMiB;
 
 }  // namespace
 
@@ -71,19 +74,25 @@ FooterGroup LogImpl::footer_of(const GroupState& group) const {
 }
 
 void LogImpl::verify_next() {
-  // One segment at a time: preparing the next segment must not wait behind all of them.
+  // One segment at a time: preparing the next segment must not wait behind all of them. Nor may the
+  // disk be busy with this alone: there is a pause between two.
   while (!unverified_.empty() && !context_.segments.contains(unverified_.front())) {
     unverified_.pop_front();
   }
   if (unverified_.empty() || failed_ || closed_) return;
   auto file = context_.segments.at(unverified_.front()).file;
   unverified_.pop_front();
-  prepare_thread_->post([file, owner = &owner_, self = self_] {
+  const auto pause_ns =
+      static_cast<int64_t>(static_cast<double>(file->header.bytes) / kVerifyBytesPerSecond * 1e9);
+  const env::MonotonicTime next = env_.clock().now() + pause_ns;
+  prepare_thread_->post([file, next, owner = &owner_, self = self_] {
     Status verified = verify_segment(*file);
-    owner->post([self, verified = std::move(verified)] {
+    owner->post([self, next, verified = std::move(verified)] {
       if (!*self) return;
       if (!verified) return (*self)->fail(verified);
-      (*self)->verify_next();
+      (*self)->owner_.run_at(next, [self] {
+        if (*self) (*self)->verify_next();
+      });
     });
   });
 }

@@ -21,6 +21,8 @@ constexpr size_t kJobsUnderWayMax = 4;
 /// What is smaller than this waits for the job under way and gathers more meanwhile: a write costs
 /// much the same whatever its size.
 constexpr uint64_t kBytesBesideAnotherJob = 16 * limits::kKiB;
+/// Of a log that once had to wait for a segment: it fills one faster than the next is made.
+constexpr uint64_t kSegmentsAheadMax = 2;
 constexpr size_t kIdleBatchesMax = kJobsUnderWayMax + 2;
 
 }  // namespace
@@ -78,6 +80,8 @@ void LogImpl::pump() {
     std::shared_ptr<WriteJob> job = make_job();
     if (job->items.empty()) {
       MR_COVERAGE("log.waits_for_segment");
+      segments_ahead_ = kSegmentsAheadMax;
+      request_segment();
       if (!blocked_since_) blocked_since_ = job->submitted;
       return;
     }
@@ -179,7 +183,7 @@ void LogImpl::on_idle() {
 }
 
 void LogImpl::request_segment() {
-  while (context_.segments.last_id() <= active_segment_) {
+  while (context_.segments.last_id() < active_segment_ + segments_ahead_) {
     context_.segments.push_back(context_.segments.last_id() + 1);
   }
   prepare_next();
@@ -210,7 +214,8 @@ void LogImpl::on_prepared() {
     if (status.code() != StatusCode::kNoSpace && !no_descriptors) return fail(std::move(status));
     // Nothing is lost: what is staged waits in memory, and nothing is acknowledged meanwhile.
     MR_COVERAGE("log.no_space_for_segment");
-    stats_.no_space = !no_descriptors;
+    // One that is made ahead of its time is not missed yet.
+    stats_.no_space = !no_descriptors && done->id <= active_segment_ + 1;
     prepare_timer_ = owner_.run_at(env_.clock().now() + kPrepareRetryNs, [self = self_] {
       if (!*self) return;
       (*self)->prepare_timer_ = 0;
@@ -241,6 +246,9 @@ LogStats LogImpl::stats() const {
   stats.segments = context_.segments.size();
   stats.cache_bytes = context_.cache_bytes;
   stats.cache_misses = context_.cache_misses;
+  stats.entries = context_.entries;
+  stats.entry_bytes = context_.bytes;
+  for (const auto& [id, group] : groups_) stats.index_bytes += group->memory_bytes();
   return stats;
 }
 

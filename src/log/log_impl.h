@@ -41,6 +41,7 @@ class LogImpl final : public Log {
   std::optional<env::MonotonicTime> oldest_pending_write() const override;
   uint64_t durable_sequence() const override { return durable_sequence_; }
   LogStats stats() const override;
+  LogRetained retained() const override { return {context_.entries, context_.bytes}; }
   void close() override;
 
  private:
@@ -66,6 +67,8 @@ class LogImpl final : public Log {
   void stage_piece(GroupState& group, const raft::HardState* hard_state,
                    const std::shared_ptr<const raft::Snapshot>& snapshot,
                    std::span<const raft::Entry> entries);
+  /// An entry that is not what it was when it was made ends the log: nobody may acknowledge it.
+  void check_entries(const GroupState& group, std::span<const raft::Entry> entries);
   size_t piece_length(std::span<const raft::Entry> entries) const;
   void touch(GroupState& group, uint64_t segment);
 
@@ -96,6 +99,8 @@ class LogImpl final : public Log {
   void collect();
   void advance_needed();
   void drop_segments(uint64_t needed);
+  void retire(uint64_t id);
+  void on_not_retired(uint64_t id, const Status& why);
   bool worth_rewriting(uint64_t id);
   void rewrite_some();
   uint64_t rewrite_group(GroupState& group, uint64_t segment);
@@ -156,6 +161,7 @@ class LogImpl final : public Log {
 
   uint64_t next_sequence_ = 1;
   uint64_t active_segment_ = 0;  ///< Where the next batch goes.
+  uint64_t segments_ahead_ = 1;  ///< Made before they are needed.
   uint64_t next_offset_ = 0;
   size_t record_bytes_max_ = 0;
   /// Payloads from here on are written from where they are. Direct writes want one aligned piece.

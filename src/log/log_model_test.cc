@@ -68,8 +68,12 @@ class Driver {
     const uint64_t term = h_.model()[g].hard_state.term.value + random.below(2);
     if (kind < 7) {
       const uint64_t at = random.below(4) ? last + 1 : random.between(first, last + 1);
-      const auto entries =
+      auto entries =
           make_entries(at, random.between(1, 8), std::max<uint64_t>(term, 1), random.below(900));
+      // Not a matter of the index: an overwriting entry is of another type than the overwritten.
+      for (raft::Entry& entry : entries) {
+        entry.type = static_cast<raft::EntryType>(random.below(3));
+      }
       GroupAppend append{GroupId(g), {}, nullptr, entries, random.below(8) != 0};
       if (random.below(2))
         append.hard_state = {Term(term), ReplicaId(random.below(4)), LogIndex(0)};

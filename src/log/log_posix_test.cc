@@ -69,7 +69,8 @@ class LogPosix : public ::testing::TestWithParam<WriterKind> {
     for (uint64_t g = 1; g <= kGroups; ++g) {
       GroupLog& group = *log_->group(GroupId(g));
       const uint64_t next = group.last_index().value + 1;
-      const auto entries = make_entries(next, 1 + g % 3, 1 + round / 50, 10 * g);
+      const auto entries =
+          sealed(GroupId(g), make_entries(next, 1 + g % 3, 1 + round / 50, 10 * g));
       const GroupAppend append{GroupId(g), raft::HardState{Term(1 + round / 50), ReplicaId(g), {}},
                                nullptr, entries, true};
       model_append(model_[g], append);

@@ -4,7 +4,9 @@
 #include <cstring>
 
 #include "base/assert.h"
+#include "base/coverage.h"
 #include "log/log_impl.h"
+#include "raft/entry_checksum.h"
 
 namespace multiraft::log {
 namespace {
@@ -97,8 +99,7 @@ Batch& LogImpl::write_record(const RecordParts& parts, std::span<const raft::Ent
   entries_at = batch.offset() + batch.size() + static_cast<uint64_t>(out - start);
   char* committed = start;
   for (const raft::Entry& entry : entries) {
-    EntryView view{entry.index, entry.term, entry.type, 0, entry.data.view(), 0};
-    view.checksum = entry_checksum(parts.group, view);
+    const EntryView view{entry.index, entry.term, entry.type, entry.checksum, entry.data, 0};
     out = encode_entry_header(view, out);
     if (entry.data.size() >= splice_bytes_min_) {
       batch.commit(static_cast<size_t>(out - committed));
@@ -157,9 +158,20 @@ size_t LogImpl::piece_length(std::span<const raft::Entry> entries) const {
   return n;
 }
 
+void LogImpl::check_entries(const GroupState& group, std::span<const raft::Entry> entries) {
+  for (const raft::Entry& entry : entries) {
+    if (raft::is_intact(group.checksum_seed(), entry)) continue;
+    MR_COVERAGE("log.entry_changed_in_memory");
+    fail(group.changed_in_memory(entry.index, "before it was written to the log"));
+    return;
+  }
+}
+
 void LogImpl::stage(const GroupAppend& append, Callback<void()> durable) {
   GroupState& group = must_find(append.group);
   MR_ASSERT(!closed_);
+  // Nothing is written any more after a failure: what is staged below stays in memory.
+  check_entries(group, append.entries);
   std::span<const raft::Entry> entries = append.entries;
   if (!entries.empty()) {
     const uint64_t first =
@@ -209,10 +221,8 @@ void LogImpl::stage_piece(GroupState& group, const raft::HardState* hard_state,
   if (snapshot) group.reset(snapshot, segment);
   if (!entries.empty()) group.truncate_from(entries.front().index);
   for (const raft::Entry& entry : entries) {
-    const EntryMeta meta{entry.index, entry.term, entry.type,
-                         static_cast<uint32_t>(entry.data.size())};
     MR_ASSERT_MSG(entry.index == group.last_index() + 1, "entries are not in a row");
-    group.append(meta, {segment, static_cast<uint32_t>(at)}, &entry.data);
+    group.append(entry, {segment, static_cast<uint32_t>(at)});
     at += kEntryHeaderBytes + entry.data.size();
   }
 }

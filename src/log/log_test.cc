@@ -446,6 +446,80 @@ void write_long_log(LogHarness& h) {
   ASSERT_GT(h.segment_files().size(), 4u);
 }
 
+TEST(Log_Recovery, MissingActiveSegment_IsNotAnEmptyLog) {
+  LogHarness h;
+  ASSERT_TRUE(h.open());
+  h.create(1);
+  h.append(1, 1, 5, 1);
+  h.settle();
+  h.close();
+  // The segment in use is lost; the one prepared behind it is there.
+  ASSERT_EQ(h.segment_files().size(), 2u);
+  ASSERT_TRUE(h.env().disk().remove("/log/0000000000000001.seg"));
+  const Status status = h.open();
+  EXPECT_EQ(status.code(), StatusCode::kCorruption);
+  EXPECT_THAT(status.message(), HasSubstr("0000000000000001.seg: this segment is missing"));
+}
+
+TEST(Log_Recovery, MissingActiveSegment_DoesNotMakeTheOlderOnesObsolete) {
+  LogHarness h;
+  h.options.segments_kept = 100;
+  ASSERT_TRUE(h.open());
+  h.create(1);
+  for (uint64_t at = 1; h.log().stats().segments < 6; at += 20) {
+    h.append(1, at, 20, 1, 200);
+    h.settle();
+  }
+  h.settle();
+  h.close();
+  std::vector<std::string> files = h.segment_files();
+  const std::string active = files[files.size() - 2];
+  ASSERT_TRUE(h.env().disk().remove("/log/" + active));
+  files.erase(files.end() - 2);
+  const Status status = h.open();
+  EXPECT_EQ(status.code(), StatusCode::kCorruption);
+  EXPECT_THAT(status.message(), HasSubstr(active + ": this segment is missing"));
+  h.env().run_until_idle();
+  EXPECT_EQ(h.segment_files(), files);
+}
+
+TEST(Log_Recovery, OverwrittenConfChange_IsNotListedAfterAStartByFooters) {
+  LogHarness h;
+  h.options.segments_kept = 100;
+  ASSERT_TRUE(h.open());
+  h.create(1);
+  h.create(2);
+  auto append = [&](uint64_t first, uint64_t term, raft::EntryType type) {
+    const std::vector<raft::Entry> entries{
+        {Term(term), LogIndex(first), raft::EntryType::kNormal, SharedBytes::copy_of("x")},
+        {Term(term), LogIndex(first + 1), type, SharedBytes::copy_of("y")}};
+    h.append(GroupId(1), GroupAppend{GroupId(1), {}, nullptr, entries, true});
+    h.settle();
+  };
+  uint64_t next = 1;
+  auto fill_segments = [&](uint64_t count) {
+    for (const uint64_t from = h.log().stats().segments; h.log().stats().segments < from + count;
+         next += 20) {
+      h.append(2, next, 20, 1, 200);
+      h.settle();
+    }
+  };
+  // A leader's change that is never committed; the next leader's entries take its place in a later
+  // segment, and a change of its own that of an ordinary entry.
+  append(1, 1, raft::EntryType::kConfChangeV2);
+  fill_segments(1);
+  append(2, 2, raft::EntryType::kNormal);
+  append(4, 2, raft::EntryType::kNormal);
+  fill_segments(1);
+  append(4, 3, raft::EntryType::kConfChange);
+  fill_segments(3);
+  const std::vector<LogIndex> expected{LogIndex(5)};
+  EXPECT_EQ(h.group(1).conf_change_indexes(LogIndex(1), LogIndex(100)), expected);
+  ASSERT_TRUE(h.crash_and_open(env::CrashMode::kKeepNone));
+  EXPECT_EQ(h.group(1).conf_change_indexes(LogIndex(1), LogIndex(100)), expected);
+  EXPECT_EQ(h.check(), "");
+}
+
 TEST(Log_Recovery, OldSegments_AreOpenedByTheirFooters) {
   LogHarness h;
   write_long_log(h);
@@ -473,7 +547,7 @@ TEST(Log_Recovery, DamageThatAFooterHides_IsFoundInTheBackground) {
   ASSERT_TRUE(h.env().disk().flip_bit(path, 3 * kBlock + 200, 2));
   ASSERT_TRUE(h.open_unchecked());
   EXPECT_TRUE(h.fatal().is_ok());
-  h.env().run_until_idle();
+  h.env().advance(10 * env::kSecond);
   EXPECT_EQ(h.fatal().code(), StatusCode::kCorruption);
   EXPECT_THAT(h.fatal().message(), HasSubstr(path));
   EXPECT_THAT(h.fatal().message(), HasSubstr("group "));

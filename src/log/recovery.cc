@@ -106,7 +106,10 @@ Status Recovery::replay() {
   }
   note_end(end);
   MR_RETURN_IF_ERROR(judge_tail({log_.active_segment, log_.next_offset}));
-  if (segments.first_id() > log_.needed_segment) {
+  // A segment is prepared once the one before it is begun, and that one is needed at least until
+  // there is a batch here: without any batch only segment 1 can be the beginning of the log.
+  const bool lost_its_batches = !any_batch_ && segments.first_id() > 1;
+  if (lost_its_batches || segments.first_id() > log_.needed_segment) {
     return {StatusCode::kCorruption, segment_path(directory_, segments.first_id() - 1) +
                                          ": this segment is missing; " + std::string(kHowToHeal)};
   }

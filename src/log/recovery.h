@@ -21,6 +21,10 @@ namespace multiraft::log {
 
 using GroupMap = absl::flat_hash_map<GroupId, std::unique_ptr<GroupState>>;
 
+/// Two recoveries of one log, in full and by footers, come to the same. Empty if these did, else
+/// the first difference in words.
+std::string difference(const GroupMap& one, const GroupMap& other);
+
 /// What recovery found. Without segments the directory holds no log yet.
 struct RecoveredLog {
   uint64_t log_id = 0;

@@ -14,11 +14,23 @@ constexpr uint64_t kZeroBytes = 4 * 1024 * 1024;
 }  // namespace
 
 Result<std::shared_ptr<SegmentFile>> SegmentMaker::prepare(uint64_t id) {
-  env::FileSystem& files = env_.file_system();
   Result<std::string> source = recycled_file();
+  const bool recycled = source && !source->empty();
   if (source && source->empty()) source = zeroed_file(id);
   if (!source) return source.status();
-  auto file = files.open(path(*source), env::OpenMode::kReadWrite);
+  auto segment = name_segment(*source, id);
+  // Where blocks are copied on write even a spare needs room. It is still there for the next try.
+  if (!segment && segment.status().code() == StatusCode::kNoSpace && recycled) {
+    MR_COVERAGE("log.no_space_for_the_header_of_a_spare");
+    spares_.push_back(*source);
+  }
+  return segment;
+}
+
+Result<std::shared_ptr<SegmentFile>> SegmentMaker::name_segment(const std::string& source,
+                                                                uint64_t id) {
+  env::FileSystem& files = env_.file_system();
+  auto file = files.open(path(source), env::OpenMode::kReadWrite);
   if (!file) return file.status();
   const SegmentHeader header{id, log_id_, env_.random_u64(), segment_bytes_};
   std::string block(kBlockBytes, '\0');
@@ -29,7 +41,7 @@ Result<std::shared_ptr<SegmentFile>> SegmentMaker::prepare(uint64_t id) {
   file->reset();
   // Only now may the name say that this is a segment.
   const std::string name = segment_file_name(id);
-  MR_RETURN_IF_ERROR(files.rename(path(*source), path(name)));
+  MR_RETURN_IF_ERROR(files.rename(path(source), path(name)));
   MR_RETURN_IF_ERROR(files.sync_directory(directory_));
   auto segment = open(files, path(name));
   if (segment && direct_) MR_RETURN_IF_ERROR(open_directly(files, **segment));

@@ -43,6 +43,8 @@ class SegmentMaker {
   static Status open_directly(env::FileSystem& files, SegmentFile& segment);
 
  private:
+  /// Gives the file a header and the segment's name.
+  Result<std::shared_ptr<SegmentFile>> name_segment(const std::string& source, uint64_t id);
   Result<std::string> zeroed_file(uint64_t id);
   Result<std::string> recycled_file();
   std::string path(std::string_view name) const { return directory_ + "/" + std::string(name); }

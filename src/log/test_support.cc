@@ -5,6 +5,8 @@
 
 #include "base/assert.h"
 #include "log/recovery.h"
+#include "raft/conf_change.h"
+#include "raft/entry_checksum.h"
 
 namespace multiraft::log {
 namespace {
@@ -17,6 +19,19 @@ std::string describe(const ModelGroup& g) {
          to_string(g.mark.index) + "@" + to_string(g.mark.term) + ", announced " +
          (g.announced ? to_string(g.announced->index) : "none") + ", last " +
          std::to_string(g.last_index()) + ", entries " + std::to_string(g.entries.size());
+}
+
+/// A configuration change of `data`'s size, if that is large enough for one, with it as its
+/// context.
+SharedBytes conf_change_with(std::string_view data, raft::EntryType type) {
+  raft::ConfChange change;
+  change.v1 = type == raft::EntryType::kConfChange;
+  change.changes = {{raft::ConfChangeOp::kAddLearner, ReplicaId(77)}};
+  const size_t overhead = raft::encode_conf_change(change).size();
+  if (data.size() > overhead) {
+    change.context = SharedBytes::copy_of(data.substr(0, data.size() - overhead));
+  }
+  return raft::encode_conf_change(change);
 }
 
 }  // namespace
@@ -50,6 +65,7 @@ Status read_group(GroupLog& group, ModelGroup& read) {
   read.hard_state = group.initial_state().hard_state;
   read.mark = group.mark();
   if (group.announced_install()) read.announced = *group.announced_install();
+  std::vector<LogIndex> conf_changes;
   // In small portions, so that reads that begin and end anywhere are exercised.
   for (LogIndex at = group.first_index(); at <= group.last_index();) {
     auto entries = group.entries(at, group.last_index() + 1, 600);
@@ -57,10 +73,16 @@ Status read_group(GroupLog& group, ModelGroup& read) {
     for (raft::Entry& entry : *entries) {
       Result<Term> term = group.term(entry.index);
       MR_ASSERT(term.is_ok() && *term == entry.term);
+      MR_ASSERT(raft::is_intact(raft::group_checksum_seed(group.group()), entry));
       at = entry.index + 1;
+      if (entry.type != raft::EntryType::kNormal) conf_changes.push_back(entry.index);
       const uint64_t index = entry.index.value;
       read.entries.emplace(index, std::move(entry));
     }
+  }
+  if (group.conf_change_indexes(group.first_index(), group.last_index() + 1) != conf_changes) {
+    return {StatusCode::kInternal, "the listed configuration changes of group " +
+                                       to_string(group.group()) + " are not those in its log"};
   }
   return Status::ok();
 }
@@ -110,9 +132,17 @@ std::vector<raft::Entry> make_entries(uint64_t first, uint64_t count, uint64_t t
     raft::EntryType type = raft::EntryType::kNormal;
     if (i % 7 == 3) type = raft::EntryType::kConfChangeV2;
     if (i % 11 == 5) type = raft::EntryType::kConfChange;
-    entries.push_back({Term(term), LogIndex(i), type, SharedBytes::copy_of(data)});
+    SharedBytes bytes = SharedBytes::copy_of(data);
+    if (type != raft::EntryType::kNormal) bytes = conf_change_with(data, type);
+    entries.push_back({Term(term), LogIndex(i), type, std::move(bytes)});
   }
   return entries;
+}
+
+std::vector<raft::Entry> sealed(GroupId group, std::span<const raft::Entry> entries) {
+  std::vector<raft::Entry> out(entries.begin(), entries.end());
+  for (raft::Entry& entry : out) raft::seal(raft::group_checksum_seed(group), entry);
+  return out;
 }
 
 LogHarness::LogHarness(uint64_t seed) : env_(std::make_unique<env::SimEnvironment>(seed)) {
@@ -152,6 +182,14 @@ Status LogHarness::compare_with_full_scan() {
                     context, groups);
   Result<RecoveredLog> scanned = recovery.run();
   if (!scanned) return scanned.status();
+  GroupContext footer_context;
+  GroupMap by_footers;
+  Recovery by_footer(env_->file_system(), options.directory, 0, footer_context, by_footers);
+  Result<RecoveredLog> read_by_footer = by_footer.run();
+  if (!read_by_footer) return read_by_footer.status();
+  if (std::string what = log::difference(groups, by_footers); !what.empty()) {
+    return {StatusCode::kInternal, "footers and records disagree in " + what};
+  }
   Result<Model> read = read_model(*log_);
   if (!read) return read.status();
   Model full;
@@ -242,9 +280,12 @@ std::string LogHarness::differs_from_history(const Model& state) const {
 
 size_t LogHarness::append(GroupId group, const GroupAppend& append) {
   if (!alive()) return ++staged_;
-  model_append(model_[group.value], append);
+  const std::vector<raft::Entry> entries = sealed(group, append.entries);
+  GroupAppend record = append;
+  record.entries = entries;
+  model_append(model_[group.value], record);
   note();
-  log_->stage(append, count_durable());
+  log_->stage(record, count_durable());
   return staged_;
 }
 

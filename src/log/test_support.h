@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,9 @@ raft::Snapshot snapshot_at(uint64_t index, uint64_t term);
 /// Entries [first, first + count) with data that tells index and term.
 std::vector<raft::Entry> make_entries(uint64_t first, uint64_t count, uint64_t term,
                                       size_t data_bytes = 40);
+
+/// The same with their checksums, as the log wants them.
+std::vector<raft::Entry> sealed(GroupId group, std::span<const raft::Entry> entries);
 
 /// A log on a machine of its own. Operations on a log that is not open, has failed or whose machine
 /// has crashed have no effect, so that a scenario can be cut off anywhere.

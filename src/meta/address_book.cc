@@ -9,7 +9,7 @@ namespace multiraft::meta {
 namespace {
 
 constexpr uint64_t kMagic = 0x5245455054464d52;  // "RMFTPEER"
-constexpr uint32_t kVersion = 2;
+constexpr uint32_t kVersion = 3;
 
 }  // namespace
 
@@ -23,6 +23,8 @@ std::string encode_addresses(const AddressBook& book) {
   for (const NodeAddress& address : book.nodes) {
     out.u64(address.node.value);
     out.sized(address.raft_address);
+    out.u64(address.uuid.high);
+    out.u64(address.uuid.low);
   }
   out.u32(static_cast<uint32_t>(book.lives.size()));
   for (const wire::Life& life : book.lives) wire::encode(life, out);
@@ -42,6 +44,8 @@ Result<AddressBook> decode_addresses(std::string_view bytes) {
     NodeAddress address;
     address.node.value = in.u64();
     address.raft_address = in.sized();
+    address.uuid.high = in.u64();
+    address.uuid.low = in.u64();
     book.nodes.push_back(std::move(address));
   }
   const uint32_t lives = in.u32();

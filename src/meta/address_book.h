@@ -10,13 +10,15 @@
 
 #include "base/ids.h"
 #include "base/status.h"
+#include "meta/registry_types.h"
 #include "wire/life.h"
 
 namespace multiraft::meta {
 
 struct NodeAddress {
   NodeId node;
-  std::string raft_address;
+  std::string raft_address;  ///< The one heard of last.
+  NodeUuid uuid = {};        ///< Of its state directory. Empty: not known.
   friend bool operator==(const NodeAddress&, const NodeAddress&) = default;
 };
 

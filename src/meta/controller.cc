@@ -53,6 +53,19 @@ void Controller::create_group(GroupId group, std::vector<NodeId> nodes, env::Exe
       }));
 }
 
+void Controller::add_member(GroupId group, NodeId node, bool voter, env::Executor& reply_on,
+                            Callback<void(Status)> done) {
+  Work* work = live_.load(std::memory_order_acquire);
+  if (!work) {
+    return NodeContext::reply(reply_on, std::move(done),
+                              Status(StatusCode::kUnavailable, "this node starts or stops"));
+  }
+  work->context().executor.post(work->context().guard(
+      [work, group, node, voter, &reply_on, done = std::move(done)]() mutable {
+        work->operations().add_member(group, node, voter, reply_on, std::move(done));
+      }));
+}
+
 void Controller::remove_member(GroupId group, NodeId node, env::Executor& reply_on,
                                Callback<void(Status)> done) {
   Work* work = live_.load(std::memory_order_acquire);
@@ -69,8 +82,21 @@ void Controller::remove_member(GroupId group, NodeId node, env::Executor& reply_
 void Controller::on_leadership(GroupId group, const raft::SoftState& state, Term) {
   Work* work = live_.load(std::memory_order_acquire);
   if (!work) return;
-  work->context().executor.post(
-      work->context().guard([work, group, state] { work->leadership(group, state); }));
+  {
+    MutexLock lock(leadership_mutex_);
+    leadership_.emplace_back(group, state);
+    if (leadership_.size() > 1) return;  // A task that takes them all is on its way.
+  }
+  // A node that goes takes its leaderships of thousands of groups with it: one task for what has
+  // come together, not one for each.
+  work->context().executor.post(work->context().guard([this, work] {
+    for (const auto& [changed, now] : take_leadership()) work->leadership(changed, now);
+  }));
+}
+
+std::vector<std::pair<GroupId, raft::SoftState>> Controller::take_leadership() {
+  MutexLock lock(leadership_mutex_);
+  return std::exchange(leadership_, {});
 }
 
 void Controller::on_conf_state(GroupId group, const raft::ConfState& state) {
@@ -91,6 +117,14 @@ void Controller::on_lives_changed() {
 
 void Controller::on_older_state(const transport::OlderState& told) {
   if (Work* work = live_.load(std::memory_order_acquire)) work->older_state(told);
+}
+
+void Controller::on_address(NodeId node, const env::Address& address) {
+  if (Work* work = live_.load(std::memory_order_acquire)) work->address_heard(node, address);
+}
+
+void Controller::on_unknown_caller(const transport::UnknownCaller& caller) {
+  if (Work* work = live_.load(std::memory_order_acquire)) work->unknown_caller(caller);
 }
 
 void Controller::on_stray_message(GroupId group, NodeId from_node, ReplicaId from, ReplicaId) {

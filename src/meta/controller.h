@@ -9,8 +9,10 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "base/mutex.h"
 #include "host/node_host.h"
 #include "meta/node_identity.h"
 #include "meta/registry_machine.h"
@@ -20,8 +22,15 @@ namespace multiraft::meta {
 struct ControllerOptions {
   std::string raft_address;  ///< Under which others reach this node.
   std::string api_address;
-  std::optional<env::Address> join;  ///< Needed only until the node has joined.
-  GroupId initial_group{1};          ///< To make, or to enter.
+  /// Nodes of the cluster to join, tried in turn. A node with state takes them as hints where
+  /// others are, in case all have moved.
+  std::vector<env::Address> join;
+  bool replaces_lost_disk = false;  ///< JoinRequest.
+  /// How long a founder waits, before it makes its cluster, for a node of another cluster that
+  /// takes it for one of its members: then this is a node that has lost its disk. Negative: never
+  /// mind such nodes, also later.
+  int64_t founding_wait_ns = 0;
+  GroupId initial_group{1};  ///< To make, or to enter.
   int64_t heartbeat_ns = 100 * env::kMillisecond;
   int64_t election_ns = 1'000 * env::kMillisecond;
   /// create_group and remove_member give up waiting after this.
@@ -36,6 +45,11 @@ struct ControllerCallbacks {
   std::function<void()> on_ready;
   /// Once: the node is not part of the cluster any more, and its identity says so. Exit status 0.
   std::function<void()> on_removed;
+  /// As on_removed, but another state directory has taken over the node's id. Exit status 3.
+  std::function<void(const Status&)> on_replaced;
+  /// The node is in another cluster than it should be: its -join names members of another one, or
+  /// members of another one take it for one of them while it is alone. Exit status 3.
+  std::function<void(const Status&)> on_other_cluster;
   /// The cluster refused to let the node join, for good. Exit status 4.
   std::function<void(const Status&)> on_refused;
   /// Once: the state directory is an older copy, or its disk has lost writes, and the other members
@@ -74,7 +88,12 @@ class Controller final : public host::HostObserver {
   /// not, or without a leader for now.
   void create_group(GroupId group, std::vector<NodeId> nodes, env::Executor& reply_on,
                     Callback<void(Status)> done);
-  /// Done once the change is committed in the group. kNotFound: no such group or member; kConflict:
+  /// Done once the node has caught up and votes, or learns where `voter` is false. Calls a removal
+  /// off that is under way. kNotFound: no such group or node; kConflict: a member in another role.
+  void add_member(GroupId group, NodeId node, bool voter, env::Executor& reply_on,
+                  Callback<void(Status)> done);
+  /// Done once the change is committed in the group, and where it was the node's last one, the node
+  /// is out of group 0 too. kNotFound: no such group or member; kConflict:
   /// the last voter; the rest as above. Where it takes longer it goes on by itself.
   void remove_member(GroupId group, NodeId node, env::Executor& reply_on,
                      Callback<void(Status)> done);
@@ -82,6 +101,8 @@ class Controller final : public host::HostObserver {
   /// What the transport is told (host::HostOptions). Any thread.
   void on_lives_changed();
   void on_older_state(const transport::OlderState& told);
+  void on_address(NodeId node, const env::Address& address);
+  void on_unknown_caller(const transport::UnknownCaller& caller);
 
   // -- host::HostObserver
   void on_leadership(GroupId group, const raft::SoftState& state, Term term) override;
@@ -96,6 +117,8 @@ class Controller final : public host::HostObserver {
  private:
   class Work;
 
+  std::vector<std::pair<GroupId, raft::SoftState>> take_leadership();
+
   NodeIdentity& identity_;
   RegistryEngine& registry_;
   env::Environment& env_;
@@ -104,6 +127,9 @@ class Controller final : public host::HostObserver {
   std::unique_ptr<Work> work_;
   /// What callbacks from other threads see: null before attach() and after stop().
   std::atomic<Work*> live_{nullptr};
+  Mutex leadership_mutex_;
+  /// Changes that the work has not been told yet, oldest first.
+  std::vector<std::pair<GroupId, raft::SoftState>> leadership_ MR_GUARDED_BY(leadership_mutex_);
 };
 
 }  // namespace multiraft::meta

@@ -1,6 +1,7 @@
 #include "meta/controller_work.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "base/coverage.h"
@@ -28,7 +29,11 @@ Controller::Work::Work(host::NodeHost& host, env::Environment& env, NodeIdentity
       replicas_(context_, files_, [this] { check_ready(); }),
       keeper_(context_, options.registry_voter_patience_ns),
       operations_(context_, options.operation_timeout_ns),
-      departure_(context_, addresses_, [this] { removed(); }),
+      departure_(
+          context_, addresses_, [this](Verdict verdict) { removed(verdict); },
+          [this](GroupId group, ReplicaId replica) {
+            replicas_.removed(group, replica, *context_.view());
+          }),
       notices_(context_),
       join_server_(context_),
       older_state_(context_, addresses_, files_.facts().life,
@@ -36,7 +41,9 @@ Controller::Work::Work(host::NodeHost& host, env::Environment& env, NodeIdentity
                      if (callbacks_.on_older_state) callbacks_.on_older_state(why);
                    }),
       bootstrap_backoff_(options.heartbeat_ns / 5, options.election_ns),
-      publish_backoff_(options.heartbeat_ns, 10 * options.election_ns) {
+      publish_backoff_(options.heartbeat_ns, 10 * options.election_ns),
+      hints_(options.join),
+      hint_backoff_(options.heartbeat_ns, 5 * options.election_ns) {
   for (const auto& [group, replica] : recovered_) {
     if (group == kRegistryGroup) context_.registry_replica = replica;
   }
@@ -75,8 +82,11 @@ void Controller::Work::start() {
   replicas_.recovered(recovered_);
   if (context_.registry_replica) {
     if (facts.phase != NodePhase::kMember) registry_replica_created(Status::ok());
+    use_join_as_hint();
   } else if (facts.phase == NodePhase::kFounding) {
-    found_cluster();
+    context_.after(std::max<int64_t>(0, options_.founding_wait_ns), [this] {
+      if (!other_cluster_) found_cluster();
+    });
   } else {
     join();
   }
@@ -136,7 +146,7 @@ void Controller::Work::found_cluster() {
 /// gone.
 std::vector<env::Address> Controller::Work::join_targets() const {
   std::vector<env::Address> targets;
-  if (options_.join) targets.push_back(*options_.join);
+  for (const env::Address& address : options_.join) targets.push_back(address);
   if (!files_.facts().cluster) return targets;
   for (const NodeAddress& node : files_.addresses().nodes) {
     auto address = env::Address::parse(node.raft_address);
@@ -153,6 +163,7 @@ void Controller::Work::join() {
   request.raft_address = options_.raft_address;
   request.api_address = options_.api_address;
   request.initial_group = options_.initial_group;
+  request.replaces_lost_disk = options_.replaces_lost_disk;
   joiner_.emplace(context_, join_targets(), std::move(request));
   joiner_->start([this](const JoinAnswer& answer) { accepted(answer); },
                  [this](const Status& status) {
@@ -260,8 +271,9 @@ void Controller::Work::publish_addresses() {
   publishing_ = true;
   const UpdateNode command{context_.self, context_.uuid, options_.raft_address,
                            options_.api_address};
-  context_.propose(command, [this](const Result<RegistryOutcome>& outcome) {
-    if (!outcome) send_address_news();
+  // Others learn where this node is from the connections that it makes; so the leader is reached
+  // sooner or later, and can register it.
+  context_.propose(command, [this](const Result<RegistryOutcome>&) {
     context_.after(publish_backoff_.next(context_.random), [this] {
       publishing_ = false;
       publish_addresses();
@@ -269,20 +281,119 @@ void Controller::Work::publish_addresses() {
   });
 }
 
-/// Others still send to the old address, so no leader is known here; they can register the new one.
-void Controller::Work::send_address_news() {
-  MR_COVERAGE("meta: new address told to another node");
-  const AdminRequest news =
-      AddressNews{context_.self, context_.uuid, options_.raft_address, options_.api_address};
-  for (const auto& [node, text] : addresses_.others()) {
-    auto address = env::Address::parse(text);
-    if (!address) continue;
-    wire::Request request;
-    request.kind = wire::RequestKind::kAdmin;
-    request.payload = encode(news);
-    context_.host.transport().call(*address, std::move(request), context_.timing.election_ns,
-                                   context_.executor, [](const Result<wire::Response>&) {});
+void Controller::Work::address_heard(NodeId node, const env::Address& address) {
+  context_.executor.post(
+      context_.guard([this, node, address] { addresses_.heard(node, address.to_string()); }));
+}
+
+/// All nodes may have moved since they last heard of each other. Goes on until group 0 has a leader
+/// that is known here.
+void Controller::Work::use_join_as_hint() {
+  const bool in_contact =
+      context_.registry_state.leader != raft::kNoReplica && !addresses_.others().empty();
+  if (hints_.empty() || in_contact) return;
+  next_hint_ = (next_hint_ + 1) % hints_.size();
+  const env::Address& hint = hints_[next_hint_];
+  ask_for_members(hint, [this, text = hint.to_string()](const Status& status) {
+    if (transport::is_other_cluster(status)) {
+      MR_COVERAGE("meta: -join leads to another cluster than the state");
+      return other_cluster("-join " + text + " leads to another cluster than that of the state " +
+                           "directory (" + status.message() + "). To leave this cluster and join " +
+                           "that one, start with an empty state directory");
+    }
+    // The same list may be given to all nodes.
+    if (transport::leads_back(status)) {
+      hints_.erase(hints_.begin() + static_cast<std::ptrdiff_t>(next_hint_));
+      next_hint_ = 0;
+    }
+    context_.after(hint_backoff_.next(context_.random), [this] { use_join_as_hint(); });
+  });
+}
+
+void Controller::Work::ask_for_members(const transport::Callee& callee,
+                                       Callback<void(const Status&)> done) {
+  wire::Request request;
+  request.kind = wire::RequestKind::kAdmin;
+  request.payload = encode(AdminRequest(MembersQuery{}));
+  context_.host.transport().call(
+      callee, std::move(request), context_.timing.election_ns, context_.executor,
+      context_.guard_posted([this, address = callee.address, done = std::move(done)](
+                                const Result<wire::Response>& response) mutable {
+        if (!response) return done(response.status());
+        if (response->code != StatusCode::kOk) {
+          return done(Status(response->code, std::string(response->payload.view())));
+        }
+        Result<Members> members = decode_members(response->payload);
+        if (!members) return done(members.status());
+        // It may not know yet that it has moved.
+        for (NodeAddress& node : members->nodes) {
+          if (node.node == members->self) node.raft_address = address.to_string();
+        }
+        members_known(*members);
+        done(Status::ok());
+      }));
+}
+
+void Controller::Work::members_known(const Members& members) {
+  // Of third nodes it knows no better than this one, unless its registry is newer.
+  const bool newer = members.version > context_.view()->version();
+  for (const NodeAddress& node : members.nodes) {
+    if (newer || !addresses_.others().contains(node.node)) {
+      addresses_.learn({node});
+    } else if (node.node == members.self) {
+      addresses_.heard(node.node, node.raft_address);
+    }
   }
+}
+
+/// Somebody takes this node for a member of its cluster, whom this one does not know.
+void Controller::Work::unknown_caller(const transport::UnknownCaller& caller) {
+  context_.executor.post(context_.guard([this, caller] {
+    if (caller.other_cluster) return called_by_other_cluster(caller.node, caller.remote_address);
+    // It may have joined while this node was away.
+    const auto& others = addresses_.others();
+    if (asking_for_members_ || others.empty()) return;
+    auto chosen = others.begin();
+    std::advance(chosen, static_cast<std::ptrdiff_t>(context_.random.below(others.size())));
+    auto address = env::Address::parse(chosen->second);
+    if (!address) return;
+    MR_COVERAGE("meta: asks who a node is that it does not know");
+    asking_for_members_ = true;
+    ask_for_members({*address, chosen->first},
+                    [this](const Status&) { asking_for_members_ = false; });
+  }));
+}
+
+/// A node that has lost its disk and is started as before, without -join, must not serve a second,
+/// empty cluster under its old address.
+void Controller::Work::called_by_other_cluster(NodeId caller, const std::string& from) {
+  if (options_.founding_wait_ns < 0 || !addresses_.others().empty()) return;
+  if (context_.view()->nodes().size() > 1) return;
+  const NodePhase phase = files_.facts().phase;
+  const bool founded = context_.registry_replica != raft::kNoReplica;
+  if (phase == NodePhase::kRemoved || (phase == NodePhase::kJoining && !founded)) return;
+  MR_COVERAGE("meta: a founder is a member of another cluster");
+  other_cluster("node " + to_string(caller) + " (" + from + ") takes this node for node " +
+                to_string(context_.self) + " of a cluster that exists, but this node has " +
+                (founded ? "made another one" : "an empty state directory") +
+                ". If its disk was lost or emptied, start it with -join and -replace_lost_disk" +
+                (founded ? " on an empty state directory" : "") +
+                "; if a new cluster is really meant, start it once with -bootstrap");
+}
+
+void Controller::Work::other_cluster(const std::string& why) {
+  if (std::exchange(other_cluster_, true)) return;
+  auto report = [this, why] {
+    if (callbacks_.on_other_cluster) callbacks_.on_other_cluster({StatusCode::kConflict, why});
+  };
+  if (context_.registry_replica) return report();
+  // Nothing was founded yet: the next start may join.
+  files_.change(
+      [](NodeFacts& facts) {
+        facts.phase = NodePhase::kJoining;
+        facts.cluster = ClusterId();
+      },
+      report);
 }
 
 void Controller::Work::check_ready() {
@@ -294,12 +405,24 @@ void Controller::Work::check_ready() {
   if (callbacks_.on_ready) callbacks_.on_ready();
 }
 
-void Controller::Work::removed() {
-  files_.change([](NodeFacts& facts) { facts.phase = NodePhase::kRemoved; },
-                [this] {
-                  operations_.on_removed();
-                  if (callbacks_.on_removed) callbacks_.on_removed();
-                });
+void Controller::Work::removed(Verdict verdict) {
+  files_.change(
+      [](NodeFacts& facts) { facts.phase = NodePhase::kRemoved; },
+      [this, verdict] {
+        operations_.on_removed();
+        if (verdict != Verdict::kReplaced) {
+          if (callbacks_.on_removed) callbacks_.on_removed();
+        } else if (callbacks_.on_replaced) {
+          MR_COVERAGE("meta: node learns that it was replaced");
+          callbacks_.on_replaced(
+              {StatusCode::kConflict,
+               "another machine has taken over node id " + to_string(context_.self) +
+                   " with -replace_lost_disk while this node was away. Its state directory is left "
+                   "as it is; if the wrong id was given there, that machine must leave the "
+                   "cluster, "
+                   "and this one can join again with an empty directory"});
+        }
+      });
 }
 
 // -- What the host tells.
@@ -336,14 +459,16 @@ void Controller::Work::request(NodeId from, const wire::Request& request,
 
 void Controller::Work::admin(NodeId from, const AdminRequest& request,
                              JoinServer::Respond respond) {
+  if (!from && !std::holds_alternative<MembershipCheck>(request)) {
+    // Whoever was removed may ask about itself; nobody else has anything to ask here.
+    MR_COVERAGE("meta: request of an unknown node refused");
+    respond(StatusCode::kNotFound, text_bytes("only nodes of the cluster may ask that"));
+    return;
+  }
   if (const auto* check = std::get_if<MembershipCheck>(&request)) {
     respond(StatusCode::kOk, encode(verdict_on(*context_.view(), check->group, check->replica)));
   } else if (const auto* notice = std::get_if<RemovedNotice>(&request)) {
-    if (notice->group == kRegistryGroup) {
-      departure_.on_notice(notice->replica);
-    } else {
-      replicas_.removed(notice->group, notice->replica, *context_.view());
-    }
+    departure_.on_notice(notice->group, notice->replica);
     respond(StatusCode::kOk, {});
   } else if (const auto* query = std::get_if<LeaderQuery>(&request)) {
     // One that a quorum has just confirmed: a node may give up its replicas because of it, and
@@ -357,15 +482,13 @@ void Controller::Work::admin(NodeId from, const AdminRequest& request,
                        }));
   } else if (std::get_if<IdentityProbe>(&request)) {
     respond(StatusCode::kOk, encode(context_.uuid));
-  } else if (const auto* news = std::get_if<AddressNews>(&request)) {
-    if (news->node != from) {
-      respond(StatusCode::kInvalidArgument, text_bytes("these are the addresses of another node"));
-      return;
-    }
-    context_.propose(UpdateNode{news->node, news->uuid, news->raft_address, news->api_address},
-                     [respond = std::move(respond)](const Result<RegistryOutcome>& o) mutable {
-                       respond(o ? o->status().code() : o.status().code(), {});
-                     });
+  } else if (std::get_if<MembersQuery>(&request)) {
+    Members members;
+    members.version = std::max(context_.view()->version(), files_.addresses().version);
+    members.self = context_.self;
+    members.nodes = addresses_.all();
+    members.nodes.push_back({context_.self, options_.raft_address, context_.uuid});
+    respond(StatusCode::kOk, encode(members));
   }
 }
 

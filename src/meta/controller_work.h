@@ -38,10 +38,12 @@ class Controller::Work {
 
   void leadership(GroupId group, const raft::SoftState& state);
   void conf_state(GroupId group, const raft::ConfState& state);
-  /// Any thread, these three.
+  /// Any thread, these five.
   void applied();
   void lives_changed();
   void older_state(const transport::OlderState& told);
+  void address_heard(NodeId node, const env::Address& address);
+  void unknown_caller(const transport::UnknownCaller& caller);
   void request(NodeId from, const wire::Request& request, JoinServer::Respond respond);
 
  private:
@@ -56,9 +58,13 @@ class Controller::Work {
   void registry_changed();
   void bootstrap();
   void publish_addresses();
-  void send_address_news();
+  void use_join_as_hint();
+  void ask_for_members(const transport::Callee& callee, Callback<void(const Status&)> done);
+  void members_known(const Members& members);
+  void other_cluster(const std::string& why);
+  void called_by_other_cluster(NodeId caller, const std::string& from);
   void check_ready();
-  void removed();
+  void removed(Verdict verdict);
 
   void admin(NodeId from, const AdminRequest& request, JoinServer::Respond respond);
 
@@ -84,8 +90,13 @@ class Controller::Work {
   bool bootstrapping_ = false;
   bool publishing_ = false;
   bool ready_ = false;
+  bool other_cluster_ = false;
+  bool asking_for_members_ = false;
   Backoff bootstrap_backoff_;
   Backoff publish_backoff_;
+  std::vector<env::Address> hints_;  ///< Of -join, but for this node itself.
+  size_t next_hint_ = 0;
+  Backoff hint_backoff_;
 };
 
 }  // namespace multiraft::meta

@@ -1,7 +1,6 @@
 #include "meta/departure.h"
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 #include "base/coverage.h"
@@ -10,6 +9,9 @@ namespace multiraft::meta {
 namespace {
 
 constexpr int kStraysWaitingMax = 64;
+constexpr size_t kInquiriesMax = 64;
+/// So many nodes that say the same are enough in a cluster of any size.
+constexpr size_t kWitnesses = 2;
 constexpr size_t kToldMax = 4096;
 constexpr int64_t kTellAgainNs = env::kSecond;
 /// A learner does not notice by itself that nobody talks to it any more.
@@ -22,7 +24,11 @@ bool contains(const std::vector<ReplicaId>& ids, ReplicaId id) {
 }  // namespace
 
 Verdict verdict_on(const RegistryView& view, GroupId group, ReplicaId replica) {
-  if (view.is_removed(group, replica)) return Verdict::kRemoved;
+  if (view.is_removed(group, replica)) {
+    // The replicas of a registered node begin above its floor: this one was of another disk.
+    const NodeRecord* node = group == kRegistryGroup ? view.node(replica.node()) : nullptr;
+    return node && replica.serial() <= node->serial_floor ? Verdict::kReplaced : Verdict::kRemoved;
+  }
   const GroupRecord* record = view.group(group);
   return record && record->member(replica) ? Verdict::kMember : Verdict::kUnknown;
 }
@@ -54,7 +60,7 @@ bool Departure::wants_to_know() {
 void Departure::on_registry(const RegistryView& view) {
   const ReplicaId own = context_.registry_replica;
   if (!own || view.empty()) return;
-  if (view.is_removed(kRegistryGroup, own)) return gone();
+  if (view.is_removed(kRegistryGroup, own)) return gone(verdict_on(view, kRegistryGroup, own));
   const MemberRecord* member = view.group(kRegistryGroup)->member(own);
   learner_ = member && !member->voter;
   const bool leaving = member && member->leaving;
@@ -74,42 +80,79 @@ void Departure::on_registry_conf(const raft::ConfState& conf) {
   if (!is_in_conf_) ask();
 }
 
-void Departure::on_notice(ReplicaId replica) {
-  if (replica == context_.registry_replica && replica != raft::kNoReplica) gone();
+void Departure::on_notice(GroupId group, ReplicaId replica) {
+  if (group == kRegistryGroup && replica != context_.registry_replica) return;
+  MR_COVERAGE("meta: notice of a removal is verified");
+  inquire(group, replica);
 }
 
-void Departure::ask() {
-  const auto& others = addresses_.others();
-  if (gone_ || asking_ || others.empty()) return;
-  auto chosen = others.begin();
-  std::advance(chosen, static_cast<std::ptrdiff_t>(context_.random.below(others.size())));
-  auto address = env::Address::parse(chosen->second);
-  if (!address) return;
-  asking_ = true;
+void Departure::ask() { inquire(kRegistryGroup, context_.registry_replica); }
+
+void Departure::inquire(GroupId group, ReplicaId replica) {
+  if (gone_ || replica == raft::kNoReplica || asking_.size() >= kInquiriesMax) return;
+  auto inquiry = std::make_shared<Inquiry>();
+  inquiry->group = group;
+  inquiry->replica = replica;
+  for (const auto& [node, text] : addresses_.others()) {
+    if (auto address = env::Address::parse(text)) inquiry->nodes.emplace_back(node, *address);
+  }
+  if (inquiry->nodes.empty() || !asking_.insert(replica.value).second) return;
+  // Not always the same one first.
+  const auto first = inquiry->nodes.begin() +
+                     static_cast<std::ptrdiff_t>(context_.random.below(inquiry->nodes.size()));
+  std::rotate(inquiry->nodes.begin(), first, inquiry->nodes.end());
+  next_question(std::move(inquiry));
+}
+
+void Departure::next_question(std::shared_ptr<Inquiry> inquiry) {
+  const size_t nodes = inquiry->nodes.size();
+  const bool enough = inquiry->removed >= kWitnesses || inquiry->removed > nodes / 2;
+  // Those who do not answer cannot contradict. Those who say "member" may have an older registry,
+  // so that one who says "removed" against them is not believed yet, but asked again later.
+  if (inquiry->next == nodes || enough) {
+    asking_.erase(inquiry->replica.value);
+    if (enough || (inquiry->removed > 0 && inquiry->member == 0)) end(*inquiry);
+    return;
+  }
+  const auto& [node, address] = inquiry->nodes[inquiry->next++];
   // On a connection of its own: a node that does not know us any more could not answer otherwise.
   wire::Request request;
   request.kind = wire::RequestKind::kAdmin;
-  request.payload =
-      encode(AdminRequest(MembershipCheck{kRegistryGroup, context_.registry_replica}));
+  request.payload = encode(AdminRequest(MembershipCheck{inquiry->group, inquiry->replica}));
+  const transport::Callee callee(address, node);
   context_.host.transport().call(
-      *address, std::move(request), 2 * context_.timing.election_ns, context_.executor,
-      context_.guard_posted([this](const Result<wire::Response>& r) { answered(r); }));
+      callee, std::move(request), 2 * context_.timing.election_ns, context_.executor,
+      context_.guard_posted(
+          [this, inquiry = std::move(inquiry)](const Result<wire::Response>& response) mutable {
+            answered(std::move(inquiry), response);
+          }));
 }
 
-void Departure::answered(const Result<wire::Response>& response) {
-  asking_ = false;
-  if (!response || response->code != StatusCode::kOk) return;
-  const Result<Verdict> verdict = decode_verdict(response->payload);
-  if (verdict && *verdict == Verdict::kRemoved) {
-    MR_COVERAGE("meta: node asked and learnt that it was removed");
-    gone();
+void Departure::answered(std::shared_ptr<Inquiry> inquiry, const Result<wire::Response>& response) {
+  if (response && response->code == StatusCode::kOk) {
+    const Result<Verdict> verdict = decode_verdict(response->payload);
+    if (verdict && *verdict >= Verdict::kRemoved) {
+      ++inquiry->removed;
+      inquiry->verdict = std::max(inquiry->verdict, *verdict);
+    } else if (verdict && *verdict == Verdict::kMember) {
+      ++inquiry->member;
+    }
   }
+  next_question(std::move(inquiry));
 }
 
-void Departure::gone() {
+void Departure::end(const Inquiry& inquiry) {
+  if (inquiry.group != kRegistryGroup) return replica_removed_(inquiry.group, inquiry.replica);
+  MR_COVERAGE("meta: node asked and learnt that it was removed");
+  gone(inquiry.verdict);
+}
+
+void Departure::gone(Verdict verdict) {
   if (std::exchange(gone_, true)) return;
-  context_.log(raft::LogLevel::kInfo, "this node was removed from the cluster");
-  removed_();
+  if (verdict != Verdict::kReplaced) {
+    context_.log(raft::LogLevel::kInfo, "this node was removed from the cluster");
+  }
+  removed_(verdict);
 }
 
 // -- Others.
@@ -130,7 +173,7 @@ void RemovalNotices::on_stray(GroupId group, NodeId node, ReplicaId from) {
 
 void RemovalNotices::consider(GroupId group, NodeId node, ReplicaId replica) {
   if (replica.node() != node) return;
-  if (verdict_on(*context_.view(), group, replica) == Verdict::kRemoved) {
+  if (verdict_on(*context_.view(), group, replica) >= Verdict::kRemoved) {
     send(group, node, replica);
   }
 }

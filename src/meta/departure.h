@@ -2,9 +2,13 @@
 // How a node finds out that it, or one of its replicas, was removed, and how it tells others.
 
 #include <absl/container/flat_hash_map.h>
+#include <absl/container/flat_hash_set.h>
 
 #include <atomic>
+#include <functional>
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include "meta/messages.h"
 #include "meta/node_context.h"
@@ -12,38 +16,61 @@
 
 namespace multiraft::meta {
 
-/// What a registry says about a replica. Never wrong, also on an old view.
+/// What a registry says about a replica. Removed is never wrong, also on an old view.
 Verdict verdict_on(const RegistryView& view, GroupId group, ReplicaId replica);
 
 /// Watches whether this node is still part of group 0. A member that was removed hears nothing any
 /// more, so it has to ask. On the controller's executor.
 class Departure {
  public:
-  Departure(NodeContext& context, const NodeAddresses& addresses, Task removed)
-      : context_(context), addresses_(addresses), removed_(std::move(removed)) {}
+  /// `removed`: the node is out of the cluster. `replica_removed`: one of its replicas is out of
+  /// its group.
+  Departure(NodeContext& context, const NodeAddresses& addresses,
+            std::function<void(Verdict)> removed,
+            std::function<void(GroupId, ReplicaId)> replica_removed)
+      : context_(context),
+        addresses_(addresses),
+        removed_(std::move(removed)),
+        replica_removed_(std::move(replica_removed)) {}
 
   void start();
   void on_registry(const RegistryView& view);
   /// The configuration of group 0 as applied here, in the order of its changes.
   void on_registry_conf(const raft::ConfState& conf);
-  /// Somebody says that this replica of ours was removed from group 0.
-  void on_notice(ReplicaId replica);
+  /// Somebody says that this replica of ours was removed from its group. That may be a mistake, or
+  /// a lie: the nodes of the cluster are asked.
+  void on_notice(GroupId group, ReplicaId replica);
 
  private:
   void tick();
   bool wants_to_know();
+  /// One round of questions, node after node, until enough say the same.
+  struct Inquiry {
+    GroupId group;
+    ReplicaId replica;
+    std::vector<std::pair<NodeId, env::Address>> nodes;
+    size_t next = 0;
+    size_t removed = 0;  ///< Answers, so many.
+    size_t member = 0;
+    Verdict verdict = Verdict::kUnknown;
+  };
+
   void ask();
-  void answered(const Result<wire::Response>& response);
-  void gone();
+  void inquire(GroupId group, ReplicaId replica);
+  void next_question(std::shared_ptr<Inquiry> inquiry);
+  void answered(std::shared_ptr<Inquiry> inquiry, const Result<wire::Response>& response);
+  void end(const Inquiry& inquiry);
+  void gone(Verdict verdict);
 
   NodeContext& context_;
   const NodeAddresses& addresses_;
-  Task removed_;
+  const std::function<void(Verdict)> removed_;
+  const std::function<void(GroupId, ReplicaId)> replica_removed_;
   env::MonotonicTime leader_seen_;
   bool is_in_conf_ = true;
   bool leaving_ = false;
   bool learner_ = false;
-  bool asking_ = false;
+  absl::flat_hash_set<uint64_t> asking_;  ///< About these replicas.
   bool gone_ = false;
   uint64_t ticks_ = 0;
 };

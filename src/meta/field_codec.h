@@ -35,6 +35,7 @@ struct FieldEncoder {
     for (const NodeAddress& address : addresses) {
       out.u64(address.node.value);
       out.sized(address.raft_address);
+      (*this)(address.uuid);
     }
   }
 
@@ -69,10 +70,11 @@ struct FieldDecoder {
   void operator()(std::vector<NodeId>& ids) { list(ids); }
   void operator()(std::vector<ReplicaId>& ids) { list(ids); }
   void operator()(std::vector<NodeAddress>& addresses) {
-    addresses.resize(count(sizeof(uint64_t) + sizeof(uint32_t)));
+    addresses.resize(count(3 * sizeof(uint64_t) + sizeof(uint32_t)));
     for (NodeAddress& address : addresses) {
       address.node.value = in.u64();
       address.raft_address = in.sized();
+      (*this)(address.uuid);
     }
   }
 

@@ -50,7 +50,9 @@ void Joiner::attempt() {
 
 void Joiner::answered(Result<wire::Response> response) {
   if (!response) {
-    if (is_final(response.status().code())) {
+    // The same list may be given to all nodes.
+    const bool own_address = targets_.size() > 1 && transport::leads_back(response.status());
+    if (is_final(response.status().code()) && !own_address) {
       return refused(response.status().code(), response.status().message());
     }
     return try_again(response.status().message());
@@ -146,6 +148,16 @@ void JoinServer::decide(const JoinRequest& request, Answer answer) {
   }
   const NodeRecord* registered = view->node(request.node);
   if (registered && registered->uuid != request.uuid) {
+    // One that remembers the cluster was a member of it under this id, and has given up its
+    // replicas by itself. Anybody else may have a mistyped id.
+    if (!request.replaces_lost_disk && !request.cluster) {
+      MR_COVERAGE("meta: takeover of a registered id without a word refused");
+      return answer(refusal("node id " + to_string(request.node) +
+                            " is registered for another state directory, at " +
+                            registered->raft_address +
+                            ". If that disk is lost for good, start once with "
+                            "-replace_lost_disk; otherwise start with an id that is free"));
+    }
     return judge_predecessor(request, *registered, std::move(answer));
   }
   enter(request, {}, std::move(answer));
@@ -192,6 +204,10 @@ void JoinServer::check_silence(const JoinRequest& request, const NodeRecord& reg
               try_again_later("node " + to_string(request.node) + " was alive a moment ago"));
         }
         MR_COVERAGE("meta: wiped node registers anew");
+        context_.log(raft::LogLevel::kWarn,
+                     "node " + to_string(request.node) + " at " + request.raft_address +
+                         " takes the place of the one that was registered at " +
+                         registered.raft_address + ", whose disk is lost");
         enter(request, registered.uuid, std::move(answer));
       }));
 }
@@ -221,7 +237,9 @@ JoinAnswer JoinServer::accepted(const RegistryOutcome& outcome) const {
   answer.cluster = view->cluster();
   answer.registry_replica = outcome.replica;
   answer.serial_floor = outcome.serial_floor;
-  for (const NodeRecord& node : view->nodes()) answer.nodes.push_back({node.id, node.raft_address});
+  for (const NodeRecord& node : view->nodes()) {
+    answer.nodes.push_back({node.id, node.raft_address, node.uuid});
+  }
   return answer;
 }
 

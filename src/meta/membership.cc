@@ -216,6 +216,8 @@ void MembershipKeeper::take(GroupId group, Term term, const Step& step) {
       return finish(group, Next::kWait);
     case StepKind::kConfirmRemoved:
       return confirm_removed(group, step.replica);
+    case StepKind::kSettle:
+      return settle(group, step.replica);
     case StepKind::kTransfer:
       context_.log(raft::LogLevel::kInfo, text_of(group, step));
       context_.host.transfer_leadership(group, step.replica);
@@ -251,6 +253,18 @@ void MembershipKeeper::confirm_removed(GroupId group, ReplicaId replica) {
                           if (!status) return finish(group, Next::kRetry);
                           propose_removed(group, replica);
                         }));
+}
+
+void MembershipKeeper::settle(GroupId group, ReplicaId replica) {
+  const std::shared_ptr<const RegistryView> view = context_.view();
+  const GroupRecord* record = view->group(group);
+  const MemberRecord* member = record ? record->member(replica) : nullptr;
+  if (!member) return finish(group, Next::kRetry);
+  context_.propose(MemberSettled{group, replica, member->voter},
+                   [this, group](const Result<RegistryOutcome>& outcome) {
+                     const bool done = outcome && outcome->code == RegistryCode::kOk;
+                     finish(group, done ? Next::kAtOnce : Next::kRetry);
+                   });
 }
 
 void MembershipKeeper::propose_removed(GroupId group, ReplicaId replica) {

@@ -57,6 +57,7 @@ class MembershipKeeper {
   void set_registry_voters(std::vector<ReplicaId> voters);
   void take(GroupId group, Term term, const Step& step);
   void change(GroupId group, Term term, const Step& step);
+  void settle(GroupId group, ReplicaId replica);
   void confirm_removed(GroupId group, ReplicaId replica);
   void propose_removed(GroupId group, ReplicaId replica);
 

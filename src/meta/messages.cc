@@ -19,6 +19,7 @@ void join_request_fields(Io& io, M& m) {
   io(m.raft_address);
   io(m.api_address);
   io(m.initial_group);
+  io(m.replaces_lost_disk);
 }
 template <class Io, class M>
 void join_answer_fields(Io& io, M& m) {
@@ -27,6 +28,13 @@ void join_answer_fields(Io& io, M& m) {
   io(m.cluster);
   io(m.registry_replica);
   io(m.serial_floor);
+  io(m.nodes);
+}
+
+template <class Io, class M>
+void members_fields(Io& io, M& m) {
+  io(m.version);
+  io(m.self);
   io(m.nodes);
 }
 
@@ -42,12 +50,7 @@ struct AdminFields {
   void operator()(RemovedNotice& m) { group_and_replica(m); }
   void operator()(LeaderQuery& m) { io(m.group); }
   void operator()(IdentityProbe&) {}
-  void operator()(AddressNews& m) {
-    io(m.node);
-    io(m.uuid);
-    io(m.raft_address);
-    io(m.api_address);
-  }
+  void operator()(MembersQuery&) {}
 };
 
 template <size_t I = 0>
@@ -145,10 +148,29 @@ SharedBytes encode(Verdict verdict) {
 }
 
 Result<Verdict> decode_verdict(std::string_view bytes) {
-  if (bytes.size() != 1 || bytes[0] < 0 || bytes[0] > static_cast<char>(Verdict::kRemoved)) {
+  if (bytes.size() != 1 || bytes[0] < 0 || bytes[0] > static_cast<char>(Verdict::kReplaced)) {
     return malformed("verdict");
   }
   return static_cast<Verdict>(bytes[0]);
+}
+
+SharedBytes encode(const Members& members) {
+  std::string bytes;
+  ByteWriter out(bytes);
+  out.u8(kVersion);
+  FieldEncoder io{out};
+  members_fields(io, members);
+  return SharedBytes::copy_of(bytes);
+}
+
+Result<Members> decode_members(std::string_view bytes) {
+  ByteReader in(bytes);
+  MR_RETURN_IF_ERROR(check_version(in));
+  Members members;
+  FieldDecoder io{in};
+  members_fields(io, members);
+  if (!in.complete()) return malformed("list of members");
+  return members;
 }
 
 SharedBytes encode_leader_known(bool known) {

@@ -24,6 +24,9 @@ struct JoinRequest {
   std::string raft_address;
   std::string api_address;
   GroupId initial_group;
+  /// The operator says that the disk of the node that is registered under this id is lost for good:
+  /// this one takes its place.
+  bool replaces_lost_disk = false;
   friend bool operator==(const JoinRequest&, const JoinRequest&) = default;
 };
 
@@ -58,7 +61,8 @@ struct MembershipCheck {
   ReplicaId replica;
   friend bool operator==(const MembershipCheck&, const MembershipCheck&) = default;
 };
-/// -> nothing. The receiver's replica is not a member any more.
+/// -> nothing. The receiver's replica may not be a member any more: it had better ask. A hint,
+/// which nothing is given up for.
 struct RemovedNotice {
   GroupId group;
   ReplicaId replica;
@@ -74,25 +78,35 @@ struct LeaderQuery {
 struct IdentityProbe {
   friend bool operator==(const IdentityProbe&, const IdentityProbe&) = default;
 };
-/// -> nothing. Please register these addresses: the sender may not reach the leader by itself,
-/// because the others still answer to its old address.
-struct AddressNews {
-  NodeId node;
-  NodeUuid uuid;
-  std::string raft_address;
-  std::string api_address;
-  friend bool operator==(const AddressNews&, const AddressNews&) = default;
+/// -> Members. Which nodes are in the cluster, and where were they heard of last?
+struct MembersQuery {
+  friend bool operator==(const MembersQuery&, const MembersQuery&) = default;
 };
 using AdminRequest =
-    std::variant<MembershipCheck, RemovedNotice, LeaderQuery, IdentityProbe, AddressNews>;
+    std::variant<MembershipCheck, RemovedNotice, LeaderQuery, IdentityProbe, MembersQuery>;
 
-enum class Verdict : uint8_t { kUnknown = 0, kMember = 1, kRemoved = 2 };
+enum class Verdict : uint8_t {
+  kUnknown = 0,
+  kMember = 1,
+  kRemoved = 2,
+  kReplaced = 3,  ///< Removed, because another state directory has taken over the node's id.
+};
+
+/// What a node knows of the cluster.
+struct Members {
+  LogIndex version;  ///< Of its registry.
+  NodeId self;
+  std::vector<NodeAddress> nodes;  ///< Itself included.
+  friend bool operator==(const Members&, const Members&) = default;
+};
 
 SharedBytes encode(const AdminRequest& request);
 Result<AdminRequest> decode_admin_request(std::string_view bytes);
 
 SharedBytes encode(Verdict verdict);
 Result<Verdict> decode_verdict(std::string_view bytes);
+SharedBytes encode(const Members& members);
+Result<Members> decode_members(std::string_view bytes);
 SharedBytes encode_leader_known(bool known);
 Result<bool> decode_leader_known(std::string_view bytes);
 SharedBytes encode(const NodeUuid& uuid);

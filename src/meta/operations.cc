@@ -31,6 +31,11 @@ void Operations::remove_member(GroupId group, NodeId node, env::Executor& reply_
   begin(RemoveMember{group, node}, group, For::kRemoval, reply_on, std::move(done));
 }
 
+void Operations::add_member(GroupId group, NodeId node, bool voter, env::Executor& reply_on,
+                            Callback<void(Status)> done) {
+  begin(AddMember{group, node, voter}, group, For::kAddition, reply_on, std::move(done));
+}
+
 void Operations::begin(const RegistryCommand& command, GroupId group, For what,
                        env::Executor& reply_on, Callback<void(Status)> done) {
   if (waiting_.size() >= kWaitingMax) {
@@ -56,8 +61,8 @@ void Operations::registered(uint64_t id, For what, const Result<RegistryOutcome>
   const Status status = outcome ? outcome->status() : outcome.status();
   if (!status) return finish(id, status);
   waiting->what = what;
-  if (what == For::kRemoval) {
-    waiting->removed = outcome->replica;
+  if (what == For::kRemoval || what == For::kAddition) {
+    waiting->member = outcome->replica;
     on_registry(*context_.view());
   } else {
     look_for_leader(id);
@@ -93,26 +98,48 @@ void Operations::expire(uint64_t id) {
     case For::kRemoval:
       why =
           "the removal is registered and goes on, but the group could not complete it in time: not "
-          "enough of its members are reachable, or the one that takes over has not caught up";
+          "enough of its members are reachable, or the one that takes over has not caught up. POST "
+          "/v1/groups/{group}/members with the node calls it off";
+      break;
+    case For::kAddition:
+      why = "the member is registered and goes on learning, but it has not caught up in time";
       break;
   }
   finish(id, Status(StatusCode::kUnknownOutcome, why));
 }
 
 void Operations::on_registry(const RegistryView& view) {
-  std::vector<uint64_t> complete;
-  for (const auto& waiting : waiting_) {
-    if (waiting->what == For::kRemoval && is_complete(view, waiting->group, waiting->removed)) {
-      complete.push_back(waiting->id);
-    }
+  std::vector<uint64_t> done;
+  std::vector<uint64_t> undone;
+  for (const auto& waiting : waiting_) watch(*waiting, view, done, undone);
+  for (uint64_t id : done) finish(id, Status::ok());
+  for (uint64_t id : undone) {
+    finish(id, Status(StatusCode::kConflict, "a later request asked for the opposite"));
   }
-  for (uint64_t id : complete) finish(id, Status::ok());
+}
+
+/// The view may be older than the command that is waited for.
+void Operations::watch(Waiting& waiting, const RegistryView& view, std::vector<uint64_t>& done,
+                       std::vector<uint64_t>& undone) {
+  const GroupRecord* group = view.group(waiting.group);
+  if (waiting.what == For::kRemoval) {
+    if (is_complete(view, waiting.group, waiting.member)) return done.push_back(waiting.id);
+    const MemberRecord* member = group ? group->member(waiting.member) : nullptr;
+    if (member && member->leaving) waiting.seen_leaving = true;
+    if (member && !member->leaving && waiting.seen_leaving) undone.push_back(waiting.id);
+  } else if (waiting.what == For::kAddition) {
+    const MemberRecord* member = group ? group->member_on(waiting.member.node()) : nullptr;
+    if (member && member->settled && member->replica >= waiting.member) {
+      return done.push_back(waiting.id);
+    }
+    if (!member && view.is_removed(waiting.group, waiting.member)) undone.push_back(waiting.id);
+  }
 }
 
 void Operations::on_removed() {
   std::vector<uint64_t> complete;
   for (const auto& waiting : waiting_) {
-    if (waiting->what == For::kRemoval && waiting->removed.node() == context_.self) {
+    if (waiting->what == For::kRemoval && waiting->member.node() == context_.self) {
       complete.push_back(waiting->id);
     }
   }

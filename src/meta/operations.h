@@ -18,6 +18,8 @@ class Operations {
 
   void create_group(GroupId group, std::vector<NodeId> nodes, env::Executor& reply_on,
                     Callback<void(Status)> done);
+  void add_member(GroupId group, NodeId node, bool voter, env::Executor& reply_on,
+                  Callback<void(Status)> done);
   void remove_member(GroupId group, NodeId node, env::Executor& reply_on,
                      Callback<void(Status)> done);
 
@@ -28,18 +30,21 @@ class Operations {
   void fail_all(const Status& status);
 
  private:
-  enum class For : uint8_t { kRegistry, kLeader, kRemoval };
+  enum class For : uint8_t { kRegistry, kLeader, kRemoval, kAddition };
   struct Waiting {
     uint64_t id = 0;
     For what = For::kRegistry;
     GroupId group;
-    ReplicaId removed;
+    ReplicaId member;
+    bool seen_leaving = false;  ///< kRemoval.
     env::Executor* reply_on = nullptr;
     Callback<void(Status)> done;
     size_t next_member = 0;
     bool looking = false;
   };
 
+  void watch(Waiting& waiting, const RegistryView& view, std::vector<uint64_t>& done,
+             std::vector<uint64_t>& undone);
   void begin(const RegistryCommand& command, GroupId group, For what, env::Executor& reply_on,
              Callback<void(Status)> done);
   void registered(uint64_t id, For what, const Result<RegistryOutcome>& outcome);

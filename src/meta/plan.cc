@@ -17,8 +17,8 @@ class Planner {
   Step next() {
     // A joint configuration leaves itself; until then nothing else may change.
     if (!conf_.voters_outgoing.empty()) return {StepKind::kWait, {}, {}};
-    for (auto choose :
-         {&Planner::confirm, &Planner::add, &Planner::change_voters, &Planner::remove_learner}) {
+    for (auto choose : {&Planner::confirm, &Planner::add, &Planner::change_voters,
+                        &Planner::remove_learner, &Planner::settle}) {
       if (Step step = (this->*choose)(); step.kind != StepKind::kNothing) return step;
     }
     return {as_wanted() ? StepKind::kNothing : StepKind::kWait, {}, {}};
@@ -124,7 +124,8 @@ class Planner {
 
   Step confirm() {
     for (const MemberRecord& m : wanted_) {
-      if (m.leaving && !in_conf(m.replica)) return {StepKind::kConfirmRemoved, m.replica, {}};
+      if ((m.leaving || m.settled) && !in_conf(m.replica))
+        return {StepKind::kConfirmRemoved, m.replica, {}};
     }
     return nothing();
   }
@@ -176,6 +177,15 @@ class Planner {
     }
     return nothing();
   }
+  Step settle() {
+    for (const MemberRecord& m : wanted_) {
+      if (m.leaving || m.settled) continue;
+      if (contains(m.voter ? conf_.voters : conf_.learners, m.replica)) {
+        return {StepKind::kSettle, m.replica, {}};
+      }
+    }
+    return nothing();
+  }
   bool as_wanted() const {
     return std::all_of(conf_.voters.begin(), conf_.voters.end(),
                        [&](ReplicaId id) { return wanted_voter(id); }) &&
@@ -198,6 +208,8 @@ std::string_view step_name(StepKind kind) {
       return "wait";
     case StepKind::kConfirmRemoved:
       return "confirm removal";
+    case StepKind::kSettle:
+      return "settle";
     case StepKind::kAddLearner:
       return "add learner";
     case StepKind::kPromote:
@@ -243,6 +255,7 @@ raft::ConfChange change_for(const Step& step) {
     case StepKind::kNothing:
     case StepKind::kWait:
     case StepKind::kConfirmRemoved:
+    case StepKind::kSettle:
     case StepKind::kTransfer:
       break;
   }

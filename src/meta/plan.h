@@ -23,6 +23,7 @@ enum class StepKind : uint8_t {
   kNothing,         ///< The configuration is as wanted and all removals are confirmed.
   kWait,            ///< It is not, but nothing can be done before something else changes.
   kConfirmRemoved,  ///< Tell the registry that the configuration is without this replica.
+  kSettle,          ///< Tell the registry that this member is what it is to be.
   kAddLearner,
   kPromote,
   kRemove,

@@ -22,9 +22,10 @@ std::vector<ReplicaId> rs(std::initializer_list<uint32_t> ns) {
   for (uint32_t n : ns) out.push_back(r(n));
   return out;
 }
-MemberRecord voter(uint32_t n) { return {r(n), true, false}; }
-MemberRecord learner(uint32_t n) { return {r(n), false, false}; }
-MemberRecord leaving(uint32_t n) { return {r(n), true, true}; }
+MemberRecord voter(uint32_t n) { return {r(n), true, false, true}; }
+MemberRecord newcomer(uint32_t n) { return {r(n), true, false, false}; }
+MemberRecord learner(uint32_t n) { return {r(n), false, false, true}; }
+MemberRecord leaving(uint32_t n) { return {r(n), true, true, true}; }
 
 /// A group as its leader sees it: all members live and caught up, unless said otherwise.
 class View {
@@ -100,7 +101,7 @@ TEST(Plan, AsWanted_IsNothing) {
 }
 
 TEST(Plan, NewMember_IsALearnerFirst) {  // trap 25
-  EXPECT_EQ(View(1, {1}).next({voter(1), voter(2)}), (Step{StepKind::kAddLearner, r(2), {}}));
+  EXPECT_EQ(View(1, {1}).next({voter(1), newcomer(2)}), (Step{StepKind::kAddLearner, r(2), {}}));
 }
 
 TEST(Plan, Learner_IsPromotedOnlyOnceCaughtUpAndLive) {
@@ -119,6 +120,16 @@ TEST(Plan, LeavingReplica_IsRemovedAndThenConfirmed) {
   const std::vector<MemberRecord> wanted{voter(1), voter(2), leaving(3)};
   EXPECT_EQ(View(1, {1, 2, 3}).next(wanted), (Step{StepKind::kRemove, r(3), {}}));
   EXPECT_EQ(View(1, {1, 2}).next(wanted), (Step{StepKind::kConfirmRemoved, r(3), {}}));
+}
+
+TEST(Plan, MemberInItsRole_IsReportedOnce) {
+  const MemberRecord unsettled{r(2), true, false, false};
+  EXPECT_EQ(View(1, {1, 2}).next({voter(1), unsettled}), (Step{StepKind::kSettle, r(2), {}}));
+  EXPECT_EQ(View(1, {1}, {2}).behind(2).next({voter(1), unsettled}).kind, StepKind::kWait);
+}
+
+TEST(Plan, RemovalCalledOffTooLate_IsConfirmedAndNotUndone) {  // trap 27
+  EXPECT_EQ(View(1, {1}).next({voter(1), voter(2)}), (Step{StepKind::kConfirmRemoved, r(2), {}}));
 }
 
 TEST(Plan, LeavingReplica_IsNeverAdded) {  // trap 27
@@ -174,7 +185,7 @@ TEST(Plan, LiveVoterWhoseLossStopsTheGroup_Stays) {
 }
 
 TEST(Plan, DeadVoters_GoFirst) {
-  EXPECT_EQ(View(1, {1, 2, 3, 4}).dead(4).next({voter(1), voter(2), leaving(3), voter(5)}).kind,
+  EXPECT_EQ(View(1, {1, 2, 3, 4}).dead(4).next({voter(1), voter(2), leaving(3), newcomer(5)}).kind,
             StepKind::kAddLearner);
   EXPECT_EQ(View(1, {1, 2, 3, 4}, {5})
                 .dead(4)
@@ -320,6 +331,13 @@ bool take_step(World& w) {
     case StepKind::kNothing:
     case StepKind::kWait:
       return false;
+    case StepKind::kSettle:
+      for (MemberRecord& m : w.wanted) {
+        if (m.replica != step.replica) continue;
+        RC_ASSERT(!m.settled && !m.leaving);
+        m.settled = true;
+      }
+      return true;
     case StepKind::kConfirmRemoved:
       RC_ASSERT(std::erase_if(w.wanted, [&](const MemberRecord& m) {
                   return m.replica == step.replica && m.leaving;

@@ -208,21 +208,58 @@ void LocalReplicas::destroy(GroupId group) {
 void NodeAddresses::start() { learn(files_.addresses().nodes); }
 
 void NodeAddresses::learn(const std::vector<NodeAddress>& nodes) {
-  for (const NodeAddress& node : nodes) set(node.node, node.raft_address);
+  for (const NodeAddress& node : nodes) set(node.node, node.raft_address, node.uuid);
 }
 
-void NodeAddresses::set(NodeId node, const std::string& address) {
-  if (node == context_.self) return;
-  std::string& known = known_[node];
-  if (known == address) return;
-  known = address;
-  auto parsed = env::Address::parse(address);
-  if (parsed) {
-    context_.host.transport().set_address(node, *parsed);
-  } else {
-    context_.log(raft::LogLevel::kError,
-                 "node " + to_string(node) + ": " + parsed.status().message());
+void NodeAddresses::heard(NodeId node, const std::string& address) {
+  const auto known = known_.find(node);
+  if (known == known_.end() || known->second == address) return;
+  MR_COVERAGE("meta: a node says that it has moved");
+  context_.log(raft::LogLevel::kInfo, "node " + to_string(node) + " is at " + address +
+                                          " now, and not at " + known->second + " any more");
+  set(node, address, {});
+  AddressBook book = files_.addresses();
+  for (NodeAddress& saved : book.nodes) {
+    if (saved.node == node) saved.raft_address = address;
   }
+  files_.save_addresses(std::move(book));
+}
+
+void NodeAddresses::set(NodeId node, const std::string& address, const NodeUuid& uuid) {
+  if (node == context_.self) return;
+  Details& details = details_[node];
+  std::string& known = known_[node];
+  const bool moved = known != address;
+  const bool replaced = !uuid.empty() && uuid != details.uuid;
+  if (!moved && !replaced) return;
+  if (moved) details.earlier = std::exchange(known, address);
+  if (replaced) details.uuid = uuid;
+  announce(node);
+}
+
+void NodeAddresses::announce(NodeId node) {
+  const Details& details = details_[node];
+  transport::NodeLocation location;
+  location.state = {details.uuid.high, details.uuid.low};
+  for (const std::string& text : {known_[node], details.earlier}) {
+    if (text.empty()) continue;
+    auto parsed = env::Address::parse(text);
+    if (parsed) {
+      location.addresses.push_back(*parsed);
+    } else {
+      context_.log(raft::LogLevel::kError,
+                   "node " + to_string(node) + ": " + parsed.status().message());
+    }
+  }
+  if (!location.addresses.empty()) context_.host.transport().set_node(node, location);
+}
+
+std::vector<NodeAddress> NodeAddresses::all() const {
+  std::vector<NodeAddress> nodes;
+  for (const auto& [node, address] : known_) {
+    nodes.push_back({node, address, details_.at(node).uuid});
+  }
+  return nodes;
 }
 
 void NodeAddresses::update(const RegistryView& view) {
@@ -232,14 +269,26 @@ void NodeAddresses::update(const RegistryView& view) {
   book.version = view.version();
   for (const NodeRecord& node : view.nodes()) {
     if (node.id == context_.self) continue;
-    set(node.id, node.raft_address);
-    book.nodes.push_back({node.id, node.raft_address});
+    // What the registry has said for a while may be older than what the node itself said, also
+    // before the last restart. Both are tried.
+    Details& details = details_[node.id];
+    const bool first = details.registered.empty();
+    const bool news =
+        !known_.contains(node.id) || (!first && details.registered != node.raft_address);
+    details.registered = node.raft_address;
+    set(node.id, news ? node.raft_address : known_[node.id], node.uuid);
+    if (first && details.earlier.empty() && known_[node.id] != node.raft_address) {
+      details.earlier = node.raft_address;
+      announce(node.id);
+    }
+    book.nodes.push_back({node.id, known_[node.id], node.uuid});
   }
   for (auto known = known_.begin(); known != known_.end();) {
     if (view.node(known->first)) {
       ++known;
     } else {
       forget_later(known->first);
+      details_.erase(known->first);
       known = known_.erase(known);
     }
   }

@@ -72,17 +72,33 @@ class NodeAddresses {
   NodeAddresses(NodeContext& context, NodeFiles& files) : context_(context), files_(files) {}
 
   void start();
+  /// What another node of the cluster knows, as of its version of the registry. Adds and changes,
+  /// never forgets.
   void learn(const std::vector<NodeAddress>& nodes);
   void update(const RegistryView& view);
+  /// The node itself has said so, just now: it may have moved since it was registered.
+  void heard(NodeId node, const std::string& address);
+  /// Where each was heard of last.
   const std::map<NodeId, std::string>& others() const { return known_; }
+  /// For the answer to a MembersQuery.
+  std::vector<NodeAddress> all() const;
 
  private:
-  void set(NodeId node, const std::string& address);
+  /// What is known beside the address in known_.
+  struct Details {
+    NodeUuid uuid;
+    std::string registered;  ///< As the registry said last.
+    std::string earlier;     ///< The address before: also tried.
+  };
+
+  void set(NodeId node, const std::string& address, const NodeUuid& uuid);
+  void announce(NodeId node);
   void forget_later(NodeId node);
 
   NodeContext& context_;
   NodeFiles& files_;
   std::map<NodeId, std::string> known_;
+  std::map<NodeId, Details> details_;
 };
 
 }  // namespace multiraft::meta

@@ -72,18 +72,19 @@ void add_member(GroupRecord& group, ReplicaId replica, bool voter) {
   const auto at =
       std::lower_bound(group.members.begin(), group.members.end(), replica,
                        [](const MemberRecord& m, ReplicaId wanted) { return m.replica < wanted; });
-  group.members.insert(at, MemberRecord{replica, voter, false});
+  group.members.insert(at, MemberRecord{replica, voter, false, false});
 }
 
 MemberRecord* find_member(GroupRecord& group, ReplicaId replica) {
   return const_cast<MemberRecord*>(std::as_const(group).member(replica));
 }
 
-/// Voters that stay if `without` goes.
+/// Voters that stay if `without` goes, those aside that never voted yet.
 size_t voters_without(const GroupRecord& group, ReplicaId without) {
-  return static_cast<size_t>(std::count_if(
-      group.members.begin(), group.members.end(),
-      [&](const MemberRecord& m) { return m.voter && !m.leaving && m.replica != without; }));
+  return static_cast<size_t>(
+      std::count_if(group.members.begin(), group.members.end(), [&](const MemberRecord& m) {
+        return m.voter && m.settled && !m.leaving && m.replica != without;
+      }));
 }
 
 bool has_replica_on(const GroupRecord& group, NodeId node) {
@@ -95,7 +96,7 @@ GroupRecord founded(GroupId id, std::vector<ReplicaId> founders) {
   GroupRecord group;
   group.id = id;
   std::sort(founders.begin(), founders.end());
-  for (ReplicaId replica : founders) group.members.push_back({replica, true, false});
+  for (ReplicaId replica : founders) group.members.push_back({replica, true, false, true});
   group.founders = std::move(founders);
   return group;
 }
@@ -172,6 +173,12 @@ RegistryOutcome Registry::run(const RegisterNode& c) {
   }
   if (!before && view_->nodes().size() >= limits::kNodesMax) {
     return exhausted("the cluster has " + std::to_string(limits::kNodesMax) + " nodes, its limit");
+  }
+  const GroupRecord& entered = *view_->group(c.initial_group);
+  if (!has_replica_on(entered, c.node) && entered.members.size() >= limits::kGroupMembersMax) {
+    return exhausted(group_text(c.initial_group) + " has " +
+                     std::to_string(limits::kGroupMembersMax) +
+                     " members, its limit: join with another -initial_group_id");
   }
   if (!serials_left(view_->groups_of(c.node).size() + 2)) return serials_used_up();
 
@@ -312,11 +319,28 @@ RegistryOutcome Registry::run(const SetRegistryVoters& c) {
   for (MemberRecord& m : registry.members) {
     if (m.leaving) continue;
     const bool voter = std::binary_search(c.voters.begin(), c.voters.end(), m.replica);
-    changed |= m.voter != voter;
+    if (m.voter == voter) continue;
+    changed = true;
     m.voter = voter;
+    m.settled = false;
   }
   if (!changed) return nothing_to_do();
   edit().put_group(std::move(registry));
+  return done();
+}
+
+RegistryOutcome Registry::run(const MemberSettled& c) {
+  const GroupRecord* found = view_->group(c.group);
+  if (!found) return no_such_group(c.group);
+  const MemberRecord* member = found->member(c.replica);
+  if (!member || member->leaving) return nothing_to_do();
+  if (member->voter != c.voter) {
+    return refuse(RegistryCode::kJudgeAgain, "the replica is wanted in another role by now");
+  }
+  if (member->settled) return nothing_to_do();
+  GroupRecord group = *found;
+  find_member(group, c.replica)->settled = true;
+  edit().put_group(std::move(group));
   return done();
 }
 
@@ -366,6 +390,18 @@ RegistryOutcome Registry::run(const AddMember& c) {
     return conflict(node_text(c.node) + " is a member of " + group_text(c.group) +
                     " in another role");
   }
+  for (const MemberRecord& m : found->members) {
+    // A replica that never was what it should become may have left before it arrived.
+    if (m.replica.node() != c.node || !m.leaving || !m.settled) continue;
+    GroupRecord group = *found;
+    MemberRecord* kept = find_member(group, m.replica);
+    kept->leaving = false;
+    kept->settled = kept->voter == c.voter;
+    kept->voter = c.voter;
+    const ReplicaId replica = m.replica;
+    edit().put_group(std::move(group));
+    return done(replica);
+  }
   if (found->members.size() >= limits::kGroupMembersMax) {
     return exhausted(group_text(c.group) + " has " + std::to_string(limits::kGroupMembersMax) +
                      " members, its limit");
@@ -406,9 +442,13 @@ RegistryOutcome Registry::run(const ReplicaRemoved& c) {
   if (!found) return no_such_group(c.group);
   const MemberRecord* member = found->member(c.replica);
   if (!member) return nothing_to_do();
-  if (!member->leaving) return conflict("the replica is not on its way out");
+  if (!member->leaving && !member->settled) return conflict("the replica is on its way in");
+  const bool wanted_again = !member->leaving;
+  const bool voter = member->voter;
+  if (wanted_again && !serials_left(1)) return serials_used_up();
   GroupRecord group = *found;
   std::erase_if(group.members, [&](const MemberRecord& m) { return m.replica == c.replica; });
+  if (wanted_again) add_member(group, take_serial(c.replica.node()), voter);
   edit().put_group(std::move(group));
   finish_departure(c.replica.node());
   return done();
@@ -428,6 +468,7 @@ RegistryOutcome Registry::run(const SetRole& c) {
   }
   GroupRecord group = *found;
   find_member(group, c.replica)->voter = c.voter;
+  find_member(group, c.replica)->settled = false;
   edit().put_group(std::move(group));
   return done(c.replica);
 }

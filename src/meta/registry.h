@@ -39,6 +39,7 @@ class Registry {
   RegistryOutcome run(const UpdateNode& command);
   RegistryOutcome run(const MarkNodeLeaving& command);
   RegistryOutcome run(const SetRegistryVoters& command);
+  RegistryOutcome run(const MemberSettled& command);
 
   RegistryOutcome register_again(const NodeRecord& node, const RegisterNode& command);
   void replace_replicas(NodeId node);

@@ -10,9 +10,10 @@
 namespace multiraft::meta {
 namespace {
 
-constexpr uint32_t kSnapshotVersion = 1;
+constexpr uint32_t kSnapshotVersion = 2;
 constexpr uint8_t kVoterFlag = 1;
 constexpr uint8_t kLeavingFlag = 2;
+constexpr uint8_t kSettledFlag = 4;
 
 void encode(const NodeRecord& node, ByteWriter& out) {
   out.u64(node.id.value);
@@ -29,7 +30,8 @@ void encode(const GroupRecord& group, ByteWriter& out) {
   out.u32(static_cast<uint32_t>(group.members.size()));
   for (const MemberRecord& m : group.members) {
     out.u64(m.replica.value);
-    out.u8(static_cast<uint8_t>((m.voter ? kVoterFlag : 0) | (m.leaving ? kLeavingFlag : 0)));
+    out.u8(static_cast<uint8_t>((m.voter ? kVoterFlag : 0) | (m.leaving ? kLeavingFlag : 0) |
+                                (m.settled ? kSettledFlag : 0)));
   }
   out.u32(static_cast<uint32_t>(group.founders.size()));
   for (ReplicaId founder : group.founders) out.u64(founder.value);
@@ -62,9 +64,10 @@ bool decode(ByteReader& in, GroupRecord& group) {
   for (MemberRecord& m : group.members) {
     m.replica.value = in.u64();
     const uint8_t flags = in.u8();
-    if (flags > (kVoterFlag | kLeavingFlag)) in.fail();
+    if (flags > (kVoterFlag | kLeavingFlag | kSettledFlag)) in.fail();
     m.voter = flags & kVoterFlag;
     m.leaving = flags & kLeavingFlag;
+    m.settled = flags & kSettledFlag;
   }
   group.founders.resize(decode_count(in, 8));
   for (ReplicaId& founder : group.founders) founder.value = in.u64();

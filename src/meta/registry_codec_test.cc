@@ -21,7 +21,8 @@ std::vector<RegistryCommand> one_of_each() {
           SetRole{GroupId(1), ReplicaId::make(NodeId(2), 7), true},
           UpdateNode{NodeId(2), uuid_of(2), "a:1", "b:2"},
           MarkNodeLeaving{NodeId(5)},
-          SetRegistryVoters{{ReplicaId::make(NodeId(2), 7)}}};
+          SetRegistryVoters{{ReplicaId::make(NodeId(2), 7)}},
+          MemberSettled{GroupId(1), ReplicaId::make(NodeId(2), 7), true}};
 }
 
 std::string encoded_state() {
@@ -108,6 +109,11 @@ TEST(RegistryCommandCodec, Bytes_AreTheDocumentedOnes) {
   EXPECT_EQ(hex(encode_command(MarkNodeLeaving{NodeId(5)})),
             "0109"
             "0500000000000000");
+  EXPECT_EQ(hex(encode_command(MemberSettled{GroupId(1), replica, true})),
+            "010b"
+            "0100000000000000"
+            "0900000002000000"
+            "01");
   EXPECT_EQ(hex(encode_command(SetRegistryVoters{{replica}})),
             "010a"
             "01000000"
@@ -147,7 +153,7 @@ TEST(RegistryCommandCodec, RandomBytes_NeverCrash) {
   Prng random(1);
   for (int i = 0; i < 20'000; ++i) {
     std::string bytes = "\1";
-    bytes += static_cast<char>(random.below(12));
+    bytes += static_cast<char>(random.below(14));
     for (uint64_t n = random.below(80); n > 0; --n) {
       bytes += static_cast<char>(random.chance(0.6) ? 0 : random.below(256));
     }
@@ -199,7 +205,7 @@ TEST(RegistrySnapshot, Bytes_AreTheDocumentedOnes) {
   std::string bytes;
   writer.next(1000, bytes);
   EXPECT_EQ(hex(bytes),
-            "01000000"
+            "02000000"
             "4d00000000000000"
             "03000000"
             "0200000000000000"
@@ -216,14 +222,14 @@ TEST(RegistrySnapshot, Bytes_AreTheDocumentedOnes) {
             "0000000000000000"
             "01000000"
             "0100000001000000"
-            "01"
+            "05"
             "01000000"
             "0100000001000000"
             // Group 2.
             "0200000000000000"
             "01000000"
             "0200000001000000"
-            "01"
+            "05"
             "01000000"
             "0200000001000000");
 }

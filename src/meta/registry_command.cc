@@ -60,6 +60,11 @@ struct CommandFields {
   }
   void operator()(MarkNodeLeaving& c) { io(c.node); }
   void operator()(SetRegistryVoters& c) { io(c.voters); }
+  void operator()(MemberSettled& c) {
+    io(c.group);
+    io(c.replica);
+    io(c.voter);
+  }
 };
 
 /// An empty command of that number. The variant lists them in the order of their numbers, from 1.

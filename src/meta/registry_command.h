@@ -46,6 +46,7 @@ struct CreateGroup {
   friend bool operator==(const CreateGroup&, const CreateGroup&) = default;
 };
 
+/// A node becomes a member of a group. If its removal is under way, that is called off.
 struct AddMember {
   GroupId group;
   NodeId node;
@@ -59,7 +60,8 @@ struct RemoveMember {
   friend bool operator==(const RemoveMember&, const RemoveMember&) = default;
 };
 
-/// The group's leader confirms that its configuration no longer has the replica.
+/// The group's leader confirms that its configuration no longer has the replica. If the removal was
+/// called off after that, the node gets a new replica: ids do not come back.
 struct ReplicaRemoved {
   GroupId group;
   ReplicaId replica;
@@ -94,10 +96,18 @@ struct SetRegistryVoters {
   friend bool operator==(const SetRegistryVoters&, const SetRegistryVoters&) = default;
 };
 
+/// The group's leader reports that its configuration has the replica in the role that is wanted.
+struct MemberSettled {
+  GroupId group;
+  ReplicaId replica;
+  bool voter = true;
+  friend bool operator==(const MemberSettled&, const MemberSettled&) = default;
+};
+
 /// The place in this list is the command's number in the log, from 1: append only.
 using RegistryCommand =
     std::variant<Bootstrap, RegisterNode, CreateGroup, AddMember, RemoveMember, ReplicaRemoved,
-                 SetRole, UpdateNode, MarkNodeLeaving, SetRegistryVoters>;
+                 SetRole, UpdateNode, MarkNodeLeaving, SetRegistryVoters, MemberSettled>;
 
 /// How a command ended; ApplyResult::code. Part of the replicated outcome: values stay.
 enum class RegistryCode : uint64_t {

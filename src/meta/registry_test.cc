@@ -19,6 +19,7 @@ Applied cluster_of(uint64_t nodes) {
   Applied apply;
   apply(bootstrap());
   for (uint64_t node = 2; node <= nodes; ++node) apply(join(node));
+  apply.settle_all();
   return apply;
 }
 
@@ -301,7 +302,9 @@ TEST(Registry_Departure, SameDiskWhileLeaving_IsRefused) {
 }
 
 TEST(Registry_ReplicaRemoved, NotLeavingOrUnknown_ChangesNothing) {
-  Applied apply = cluster_of(2);
+  Applied apply;
+  apply(bootstrap());
+  apply(join(2));  // On its way in.
   const uint64_t before = hash_of(apply.registry.share());
   EXPECT_EQ(apply(ReplicaRemoved{GroupId(1), apply.replica(1, 2)}).code, RegistryCode::kConflict);
   EXPECT_EQ(apply(ReplicaRemoved{GroupId(1), ReplicaId::make(NodeId(9), 1)}).code,
@@ -339,6 +342,55 @@ TEST(Registry_MarkNodeLeaving, LastVoterSomewhere_IsRefused) {
   EXPECT_EQ(outcome.code, RegistryCode::kConflict);
   EXPECT_THAT(outcome.text, HasSubstr("group 2"));
   EXPECT_NE(apply.replica(1, 2), ReplicaId{});
+}
+
+TEST(Registry_Remove, OtherVotersNeverVotedYet_IsRefused) {
+  Applied apply;
+  apply(bootstrap());
+  apply(join(2));
+  EXPECT_EQ(apply(remove(1, 1)).code, RegistryCode::kConflict);
+  EXPECT_EQ(apply(MarkNodeLeaving{NodeId(1)}).code, RegistryCode::kConflict);
+  apply.settle_all();
+  EXPECT_EQ(apply(remove(1, 1)).code, RegistryCode::kOk);
+}
+
+TEST(Registry_Add, WhileItLeaves_CallsTheRemovalOff) {
+  Applied apply = cluster_of(3);
+  const ReplicaId kept = apply.replica(1, 3);
+  apply(remove(1, 3));
+  EXPECT_EQ(apply(AddMember{GroupId(1), NodeId(3), true}).replica, kept);
+  EXPECT_THAT(apply.voters(1), ElementsAre(1, 2, 3));
+  EXPECT_EQ(apply.replica(1, 3), kept);
+}
+
+TEST(Registry_Add, AfterTheGroupLetItGo_TheNodeGetsANewReplica) {  // trap 27
+  Applied apply = cluster_of(3);
+  const ReplicaId gone = apply.replica(1, 3);
+  apply(remove(1, 3));
+  apply(AddMember{GroupId(1), NodeId(3), true});
+  // The leader had removed it by then.
+  ASSERT_EQ(apply(ReplicaRemoved{GroupId(1), gone}).code, RegistryCode::kOk);
+  EXPECT_TRUE(apply.view().is_removed(GroupId(1), gone));
+  EXPECT_GT(apply.replica(1, 3), gone);
+  EXPECT_FALSE(apply.group(1).member_on(NodeId(3))->settled);
+  EXPECT_EQ(apply.view().node(NodeId(3))->state, NodeState::kMember);
+}
+
+TEST(Registry_Settled, RoleThatIsWantedNoMore_IsJudgedAgain) {
+  Applied apply = cluster_of(2);
+  const ReplicaId replica = apply.replica(1, 2);
+  apply(SetRole{GroupId(1), replica, false});
+  EXPECT_FALSE(apply.group(1).member(replica)->settled);
+  EXPECT_EQ(apply(MemberSettled{GroupId(1), replica, true}).code, RegistryCode::kJudgeAgain);
+  EXPECT_EQ(apply(MemberSettled{GroupId(1), replica, false}).code, RegistryCode::kOk);
+  EXPECT_TRUE(apply.group(1).member(replica)->settled);
+}
+
+TEST(Registry_Register, InitialGroupIsFull_IsRefusedWithWhatToDo) {
+  Applied apply = cluster_of(limits::kGroupMembersMax);
+  const RegistryOutcome outcome = apply(join(limits::kGroupMembersMax + 1));
+  EXPECT_EQ(outcome.code, RegistryCode::kExhausted);
+  EXPECT_THAT(outcome.text, ::testing::HasSubstr("-initial_group_id"));
 }
 
 TEST(Registry_SetRole, LastVoter_StaysOne) {

@@ -42,9 +42,12 @@ struct NodeRecord {
 struct MemberRecord {
   ReplicaId replica;
   bool voter = true;
-  /// On its way out, for good: a replica id never comes back. The record goes once the group's
-  /// leader has confirmed that the configuration is without it.
+  /// On its way out. The record goes once the group's leader has confirmed that the configuration
+  /// is without it; after that the replica id never comes back.
   bool leaving = false;
+  /// The group's leader has reported that the configuration has it in this role. Until then nobody
+  /// may rely on it.
+  bool settled = false;
   friend bool operator==(const MemberRecord&, const MemberRecord&) = default;
 };
 

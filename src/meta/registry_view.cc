@@ -57,6 +57,34 @@ std::vector<const GroupRecord*> RegistryView::groups() const {
   return all;
 }
 
+std::vector<const GroupRecord*> RegistryView::groups_from(GroupId from, size_t limit) const {
+  using At = Bucket::const_iterator;
+  struct Source {
+    At next, end;
+  };
+  const auto later = [](const Source& a, const Source& b) { return (*b.next)->id < (*a.next)->id; };
+  std::vector<Source> heap;
+  heap.reserve(kBuckets);
+  for (const auto& bucket : buckets_) {
+    const At next = std::lower_bound(bucket->begin(), bucket->end(), from,
+                                     [](const auto& g, GroupId wanted) { return g->id < wanted; });
+    if (next != bucket->end()) heap.push_back({next, bucket->end()});
+  }
+  std::make_heap(heap.begin(), heap.end(), later);
+  std::vector<const GroupRecord*> found;
+  while (!heap.empty() && found.size() < limit) {
+    std::pop_heap(heap.begin(), heap.end(), later);
+    Source& source = heap.back();
+    found.push_back(source.next->get());
+    if (++source.next == source.end) {
+      heap.pop_back();
+    } else {
+      std::push_heap(heap.begin(), heap.end(), later);
+    }
+  }
+  return found;
+}
+
 std::vector<GroupId> RegistryView::groups_of(NodeId node) const {
   std::vector<GroupId> ids;
   for_each_group([&](const GroupRecord& group) {

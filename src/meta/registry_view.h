@@ -32,6 +32,8 @@ class RegistryView {
   size_t group_count() const { return group_count_; }
   /// All groups with group 0, ids ascending.
   std::vector<const GroupRecord*> groups() const;
+  /// The first `limit` of them from `from` on. Costs as much as it returns.
+  std::vector<const GroupRecord*> groups_from(GroupId from, size_t limit) const;
   /// The user groups in which the node has a replica, leaving ones included, ids ascending.
   std::vector<GroupId> groups_of(NodeId node) const;
 

@@ -86,6 +86,16 @@ Status Raft::check_start(const Config& config, const Storage& storage) {
   if (start_commit(config, storage) > storage.last_index()) {
     return Status(StatusCode::kCorruption, "the log ends before what is known to be committed");
   }
+  if (storage.last_index() >= storage.first_index()) {
+    // A term is saved with its first entry at the latest; without it the replica could vote once
+    // more in a term that it has taken part in. (A log of no entries may start at a snapshot of a
+    // younger term.)
+    const Result<Term> last = storage.term(storage.last_index());
+    if (last && *last > initial.hard_state.term) {
+      return Status(StatusCode::kCorruption,
+                    "the saved term is older than that of the last entry of the log");
+    }
+  }
   if (start_applied(config, storage) > start_commit(config, storage)) {
     return Status(StatusCode::kCorruption, "applied beyond the commit index");
   }
@@ -445,7 +455,7 @@ void Core::become_leader() {
 
   // Entries of earlier terms are committed by one of this term on top of them (thesis 3.6.2).
   if (MR_MUTANT(no_empty_entry)) return;
-  const auto appended = append_own(*leading(), std::vector<Entry>(1));
+  const auto appended = append_own(*leading(), {make_entry(EntryType::kNormal, {})});
   MR_ASSERT(appended.is_ok());
 }
 

@@ -33,6 +33,8 @@ class Core {
   void tick();
   void campaign();
   Result<ProposalPosition> propose(std::vector<Entry> entries);
+  /// An entry without a place in the log yet, with the checksum of its payload.
+  Entry make_entry(EntryType type, SharedBytes data) const;
   Result<ProposalPosition> propose_conf_change(const ConfChange& change);
   ConfState apply_conf_change(const ConfChange& change);
   void read_index(ReadId id, ReadMode mode);
@@ -40,6 +42,7 @@ class Core {
   void forget_leader();
   void step_down();
   void set_electable(bool electable) { electable_ = electable; }
+  void hold_applying(bool hold) { log_.hold_applying(hold); }
   void report_unreachable(ReplicaId member);
   void report_snapshot(ReplicaId member, bool ok);
   bool has_ready() const;

@@ -11,14 +11,14 @@ void Inflights::add(LogIndex last, size_t bytes) {
   if (count_ == ring_.size()) grow();
   ring_[(start_ + count_) & (ring_.size() - 1)] = {last, bytes};
   ++count_;
-  bytes_ += bytes;
+  bytes_.add(bytes);
 }
 
 void Inflights::free_up_to(LogIndex index) {
   while (count_ > 0) {
     const Slot& slot = ring_[start_];
     if (slot.last > index) return;
-    bytes_ -= slot.bytes;
+    bytes_.remove(slot.bytes);
     start_ = static_cast<uint32_t>((start_ + 1) & (ring_.size() - 1));
     --count_;
   }
@@ -27,7 +27,7 @@ void Inflights::free_up_to(LogIndex index) {
 void Inflights::reset() {
   start_ = 0;
   count_ = 0;
-  bytes_ = 0;
+  bytes_.remove(bytes_.bytes());
 }
 
 void Inflights::shrink() {

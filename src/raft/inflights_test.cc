@@ -5,6 +5,7 @@
 
 #include <deque>
 #include <utility>
+#include <vector>
 
 namespace multiraft::raft {
 namespace {
@@ -19,6 +20,38 @@ TEST(Inflights, Full_AtTheMessageLimit_UntilTheOldestIsFreed) {
   EXPECT_FALSE(window.full());
   EXPECT_EQ(window.count(), 1u);
   EXPECT_EQ(window.bytes(), 10u);
+}
+
+TEST(Inflights, SharedWindow_CountsAllAndLeavesEachOneMessage) {
+  SharedWindow shared{.bytes_max = 100};
+  Inflights first(10, SIZE_MAX, &shared);
+  Inflights second(10, SIZE_MAX, &shared);
+  first.add(LogIndex(1), 60);
+  EXPECT_FALSE(first.full());
+  first.add(LogIndex(2), 60);
+  EXPECT_TRUE(first.full());
+  EXPECT_FALSE(second.full());  // Nothing is under way to it.
+  second.add(LogIndex(1), 10);
+  EXPECT_TRUE(second.full());
+  EXPECT_EQ(shared.bytes, 130u);
+  first.free_up_to(LogIndex(1));
+  EXPECT_FALSE(second.full());
+  EXPECT_EQ(shared.bytes, 70u);
+  first.reset();
+  EXPECT_EQ(shared.bytes, 10u);
+}
+
+TEST(Inflights, SharedWindow_ForgetsWindowsThatGo) {
+  SharedWindow shared{.bytes_max = 100};
+  {
+    std::vector<Inflights> windows(3, Inflights(10, SIZE_MAX, &shared));
+    for (Inflights& window : windows) window.add(LogIndex(1), 10);
+    windows.erase(windows.begin());
+    EXPECT_EQ(shared.bytes, 20u);
+    const Inflights copy = windows.front();  // NOLINT(performance-unnecessary-copy-initialization)
+    EXPECT_EQ(shared.bytes, 30u);
+  }
+  EXPECT_EQ(shared.bytes, 0u);
 }
 
 TEST(Inflights, Full_AtTheByteLimit_AfterAMessageThatOvershoots) {

@@ -181,6 +181,7 @@ LogIndex LogView::max_appliable(bool allow_unstable) const {
 }
 
 bool LogView::has_next_committed(bool allow_unstable) const {
+  if (applying_held_ && !MR_MUTANT(held_entries_applied)) return false;
   // Until a snapshot is installed the state machine is behind the log's beginning.
   if (unreadable_ || (applying_paused_ && !MR_MUTANT(applying_never_pauses)) ||
       (has_snapshot() && !MR_MUTANT(applied_before_snapshot)))

@@ -82,6 +82,8 @@ class LogView {
   size_t applied_to(LogIndex index);
   /// The limit of what may be handed out is reached: nothing more until some of it is applied.
   bool applying_paused() const { return applying_paused_; }
+  /// See Raft::hold_applying().
+  void hold_applying(bool hold) { applying_held_ = hold; }
 
   const Unstable& unstable() const { return unstable_; }
   void accept_unstable() { unstable_.accept_in_progress(); }
@@ -110,7 +112,8 @@ class LogView {
   size_t applying_bytes_max_;
   size_t applying_bytes_ = 0;
   bool applying_paused_ = false;
-  bool unreadable_ = false;        ///< Storage could not read the next committed entries.
+  bool unreadable_ = false;  ///< Storage could not read the next committed entries.
+  bool applying_held_ = false;
   std::vector<Applying> batches_;  ///< Oldest first.
 };
 

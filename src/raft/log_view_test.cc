@@ -92,6 +92,16 @@ TEST_F(LogViewTest, MaybeAppend_ReplacesFromTheFirstDifferenceOn) {
   EXPECT_EQ(log.committed(), LogIndex(4));
 }
 
+TEST_F(LogViewTest, Committed_AreNotHandedOutWhileTheyAreHeld) {
+  log.commit_to(LogIndex(7));
+  ASSERT_TRUE(log.has_next_committed(true));
+  log.hold_applying(true);
+  EXPECT_FALSE(log.has_next_committed(true));
+  EXPECT_TRUE(log.next_committed(true).empty());
+  log.hold_applying(false);
+  EXPECT_FALSE(log.next_committed(true).empty());
+}
+
 TEST_F(LogViewTest, Committed_AreHandedOutOnceAndOnlyIfStableWhereThatIsAsked) {
   log.commit_to(LogIndex(7));
   auto batch = log.next_committed(false);

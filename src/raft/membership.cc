@@ -16,9 +16,8 @@ bool Core::pending_conf_change() const {
 }
 
 Result<ProposalPosition> Core::propose_conf_change(const ConfChange& change) {
-  std::vector<Entry> entries(1);
-  entries[0].type = change.v1 ? EntryType::kConfChange : EntryType::kConfChangeV2;
-  entries[0].data = encode_conf_change(change);
+  std::vector<Entry> entries{make_entry(
+      change.v1 ? EntryType::kConfChange : EntryType::kConfChangeV2, encode_conf_change(change))};
   if (!leader_role()) return propose(std::move(entries));
   bool replaced = false;
   Result<ProposalPosition> position = propose_at_leader(std::move(entries), &replaced);
@@ -50,8 +49,7 @@ bool Core::screen_conf_changes(const LeaderRole& leader, std::vector<Entry>& ent
       continue;
     }
     log_info(id(), " replaces a configuration change at ", index, ", not allowed in ", conf_);
-    entry.type = EntryType::kNormal;
-    entry.data = SharedBytes();
+    entry = make_entry(EntryType::kNormal, {});
     all_kept = false;
   }
   return all_kept;
@@ -109,9 +107,7 @@ void Core::maybe_leave_joint() {
   if (log_.applied() < leader->pending_conf_index && !MR_MUTANT(auto_leave_early)) return;
   if (!committed_in_term() && !MR_MUTANT(auto_leave_before_own_commit)) return;
   MR_COVERAGE("raft: joint configuration left by itself");
-  std::vector<Entry> entries(1);
-  entries[0].type = EntryType::kConfChangeV2;
-  const auto position = propose_at_leader(std::move(entries), nullptr);
+  const auto position = propose_at_leader({make_entry(EntryType::kConfChangeV2, {})}, nullptr);
   if (!position.is_ok()) {
     log_debug(id(), " does not leave ", conf_, " now: ", position.status().message());
   }

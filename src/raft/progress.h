@@ -24,7 +24,7 @@ class Progress {
   Progress(ReplicaId member, LogIndex first_next, const Config& config)
       : id(member),
         next(first_next),
-        inflights(config.inflight_messages_max, config.inflight_bytes_max) {}
+        inflights(config.inflight_messages_max, config.inflight_bytes_max, config.shared_window) {}
 
   void become_probe();
   void become_replicate();

@@ -53,11 +53,29 @@ Status Raft::step(Message message) { return core_->step(std::move(message)); }
 void Raft::tick() { core_->tick(); }
 void Raft::campaign() { core_->campaign(); }
 
-Result<ProposalPosition> Raft::propose(std::vector<SharedBytes> payloads) {
+Result<ProposalPosition> Raft::propose(std::vector<Payload> payloads) {
   MR_ASSERT_MSG(!payloads.empty(), "a proposal of nothing");
   std::vector<Entry> entries(payloads.size());
-  for (size_t i = 0; i < payloads.size(); ++i) entries[i].data = std::move(payloads[i]);
+  for (size_t i = 0; i < payloads.size(); ++i) {
+    entries[i].data = std::move(payloads[i].data);
+    entries[i].checksum = payloads[i].checksum;
+  }
   return core_->propose(std::move(entries));
+}
+
+Result<ProposalPosition> Raft::propose(std::vector<SharedBytes> payloads) {
+  MR_ASSERT_MSG(!payloads.empty(), "a proposal of nothing");
+  std::vector<Entry> entries;
+  entries.reserve(payloads.size());
+  for (SharedBytes& payload : payloads) {
+    entries.push_back(core_->make_entry(EntryType::kNormal, std::move(payload)));
+  }
+  return core_->propose(std::move(entries));
+}
+
+size_t Raft::uncommitted_bytes() const {
+  const LeaderRole* leader = core_->leader_role();
+  return leader ? leader->uncommitted_bytes : 0;
 }
 
 Result<ProposalPosition> Raft::propose_conf_change(const ConfChange& change) {
@@ -75,6 +93,7 @@ void Raft::transfer_leadership(ReplicaId to) { core_->transfer_leadership(to); }
 void Raft::forget_leader() { core_->forget_leader(); }
 void Raft::step_down() { core_->step_down(); }
 void Raft::set_electable(bool electable) { core_->set_electable(electable); }
+void Raft::hold_applying(bool hold) { core_->hold_applying(hold); }
 void Raft::report_unreachable(ReplicaId member) { core_->report_unreachable(member); }
 void Raft::report_snapshot(ReplicaId member, bool ok) { core_->report_snapshot(member, ok); }
 

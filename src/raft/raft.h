@@ -54,6 +54,15 @@ class Logger {
   virtual void log(LogLevel level, std::string_view line) = 0;
 };
 
+/// The part of the windows of all members of all groups of a thread that is in use: bytes that were
+/// sent and not acknowledged. Where it is full a member is sent nothing beyond one message.
+struct SharedWindow {
+  size_t bytes_max = SIZE_MAX;
+  size_t bytes = 0;
+
+  bool full() const { return bytes >= bytes_max; }
+};
+
 struct Config {
   ReplicaId id;
   uint32_t election_ticks = 10;
@@ -83,11 +92,21 @@ struct Config {
   size_t uncommitted_bytes_max = SIZE_MAX;
   size_t inflight_messages_max = 256;
   size_t inflight_bytes_max = SIZE_MAX;
+  /// Beside the limits per member; outlives the core. May be null.
+  SharedWindow* shared_window = nullptr;
   /// Reads that wait here for an answer; more are refused.
   size_t pending_reads_max = limits::kPendingReadsPerGroupMax;
+  /// What the checksums of this group's payloads start from (entry_checksum.h).
+  uint32_t checksum_seed = 0;
   /// Seeds this replica's own generator of election timeouts.
   uint64_t random_seed = 0;
   Logger* logger = nullptr;
+};
+
+/// A command with the checksum that it got where it entered the system: payload_checksum().
+struct Payload {
+  SharedBytes data;
+  uint32_t checksum = 0;
 };
 
 struct SoftState {
@@ -190,6 +209,8 @@ class Raft {
   /// kUnavailable: no leader or not here, a transfer is under way, or this replica left the group;
   /// kOverloaded: too much is uncommitted. Nothing is kept on error.
   /// On a follower with forwarding on, sends kProp to the leader and returns position {0, 0}.
+  Result<ProposalPosition> propose(std::vector<Payload> payloads);
+  /// The same for payloads that were just made: this makes their checksums.
   Result<ProposalPosition> propose(std::vector<SharedBytes> payloads);
   /// As propose(), one entry. Where the change is not allowed now, or could not be applied, an
   /// empty entry takes its place and kConflict is returned.
@@ -213,6 +234,9 @@ class Raft {
   /// False: it does not campaign, by itself or when told to, until this is called with true. It
   /// follows and votes as before, and a leader stays one. True at the start.
   void set_electable(bool electable);
+  /// True: no Ready has entries to apply until this is called with false, because the state machine
+  /// takes no more for now. Committed entries wait in the log. False at the start.
+  void hold_applying(bool hold);
   /// The transport lost the connection to a member: messages in flight may be lost.
   void report_unreachable(ReplicaId member);
   /// A snapshot stream ended. The member's own answer to MsgSnap may still follow.
@@ -239,6 +263,8 @@ class Raft {
   /// stay with this one: no transfer is under way and none came so far in this term as to tell its
   /// target. No lease holds otherwise (trap 18).
   bool lease_possible() const;
+  /// Payloads that were proposed here in this term and are not committed; 0 where it does not lead.
+  size_t uncommitted_bytes() const;
   bool pending_conf_change() const;  ///< One may be unapplied; another would be refused.
   const ConfState& conf_state() const;
   RaftStatus status() const;

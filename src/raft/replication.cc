@@ -5,6 +5,7 @@
 #include "base/coverage.h"
 #include "base/mutation.h"
 #include "raft/core.h"
+#include "raft/entry_checksum.h"
 
 namespace multiraft::raft {
 namespace {
@@ -58,6 +59,14 @@ Result<ProposalPosition> Core::propose_at_leader(std::vector<Entry> entries, boo
   return first;
 }
 
+Entry Core::make_entry(EntryType type, SharedBytes data) const {
+  Entry entry;
+  entry.type = type;
+  entry.checksum = payload_checksum(config_.checksum_seed, data);
+  entry.data = std::move(data);
+  return entry;
+}
+
 Result<ProposalPosition> Core::append_own(LeaderRole& leader, std::vector<Entry> entries) {
   // One oversized proposal may enter an empty tail, or it never could. Entries without payload
   // always may: a new leader's first entry, and the way out of a joint configuration.
@@ -77,6 +86,8 @@ Result<ProposalPosition> Core::append_own(LeaderRole& leader, std::vector<Entry>
   for (Entry& entry : entries) {
     entry.term = term_;
     entry.index = ++index;
+    entry.checksum =
+        entry_checksum(entry.checksum, entry.term, entry.index, entry.type, entry.data.size());
   }
   log_.append(std::move(entries));
   // The leader's own copy counts once it is durable, which may be later than the others' (thesis

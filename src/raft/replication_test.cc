@@ -486,6 +486,16 @@ TEST(Restart, CheckStart_ALogThatEndsBeforeItsCommit_IsCorruption) {
   EXPECT_EQ(Raft::check_start(lease, storage).code(), StatusCode::kInvalidArgument);
 }
 
+TEST(Restart, CheckStart_EntriesOfATermThatWasNeverSaved_IsCorruption) {
+  testing::MemoryStorage storage;
+  storage.set_conf_state(conf_of({1}));
+  storage.append({{Term(4), LogIndex(1), EntryType::kNormal, {}}});
+  storage.set_hard_state({Term(3), ReplicaId(1), LogIndex(1)});
+  EXPECT_EQ(Raft::check_start(test_config(1), storage).code(), StatusCode::kCorruption);
+  storage.set_hard_state({Term(4), ReplicaId(1), LogIndex(1)});
+  EXPECT_TRUE(Raft::check_start(test_config(1), storage));
+}
+
 // FORMAT 5.1: a heartbeat tells less than the append that was lost, and that is remembered.
 TEST(Replication35, Commit_LostWithAnAppend_IsToldWithTheNextAcknowledgement) {
   Group group(3);

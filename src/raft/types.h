@@ -30,8 +30,13 @@ struct Entry {
   LogIndex index;
   EntryType type = EntryType::kNormal;
   SharedBytes data;
+  /// entry_checksum.h. Of the payload alone as long as the entry has no place in a log (kProp).
+  uint32_t checksum = 0;
 
-  friend bool operator==(const Entry&, const Entry&) = default;
+  /// The checksum follows from the rest.
+  friend bool operator==(const Entry& a, const Entry& b) {
+    return a.term == b.term && a.index == b.index && a.type == b.type && a.data == b.data;
+  }
 };
 
 /// What must be durable before a message that depends on it leaves (thesis 3.8). `commit` need not

@@ -8,8 +8,8 @@ namespace {
 
 /// Those that are sent; anything else is counted in the last slot.
 constexpr std::array<uint16_t, AccessStats::kStatusSlots - 1> kStatuses = {
-    200, 204, 304, 307, 400, 404, 405, 408, 409, 412, 413, 414,
-    417, 421, 429, 431, 500, 503, 504, 507, 100, 501, 505};
+    200, 204, 304, 307, 400, 403, 404, 405, 408, 409, 412, 413,
+    414, 417, 421, 429, 431, 500, 503, 504, 507, 100, 501, 505};
 
 constexpr std::array<const char*, kRouteClasses> kRouteNames = {
     "kv", "kv_v1", "management", "listing", "probe", "metrics", "other"};

@@ -37,7 +37,7 @@ class Counter {
 
 class AccessStats {
  public:
-  static constexpr size_t kStatusSlots = 24;
+  static constexpr size_t kStatusSlots = 25;
   /// Upper ends of the buckets of durations; what is longer is in one more.
   static constexpr std::array<int64_t, 14> kBucketEndsUs = {
       100,    250,    500,     1'000,   2'500,     5'000,     10'000,

@@ -5,7 +5,9 @@
 // There is one Backend a worker. Every call is made on that worker's thread and every callback
 // arrives there, exactly once, possibly before the call returns. The backend owns all deadlines.
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -14,6 +16,7 @@
 #include "base/ids.h"
 #include "base/shared_bytes.h"
 #include "base/task.h"
+#include "rest/memory_budget.h"
 
 namespace multiraft::rest {
 
@@ -69,6 +72,7 @@ struct WriteAnswer {
 struct ReadAnswer {
   std::optional<SharedBytes> value;  ///< Nothing: no such key.
   LogIndex modified_index;
+  std::shared_ptr<const MemoryCharge> charge;  ///< For a large value, while it is held.
 };
 
 enum class Consistency : uint8_t { kLinearizable, kLease, kLocal };
@@ -80,6 +84,7 @@ struct MemberInfo {
   std::string api_address;
   bool voter = false;
   bool leader = false;
+  bool leaving = false;  ///< Its removal is under way.
   // As the leader sees it; nothing on other members.
   std::optional<uint64_t> match;
   std::optional<uint64_t> next;
@@ -96,6 +101,12 @@ struct GroupInfo {
   Term term;
   LogIndex commit, applied, first, last;
   std::vector<MemberInfo> members;  ///< Ids ascend.
+};
+
+/// Groups in a row, ids ascending.
+struct GroupPage {
+  std::vector<GroupInfo> groups;
+  bool more = false;  ///< There are groups behind the last one.
 };
 
 struct NodeInfo {
@@ -119,6 +130,9 @@ class Backend {
   virtual ~Backend() = default;
 
   virtual NodeId node() const = 0;
+  /// Before the first call: what values that are read are to be charged to, so that a read beyond
+  /// it is kOverloaded.
+  virtual void set_budget(std::shared_ptr<MemoryBudget> budget) = 0;
 
   /// Replicates a command (kv/command.h) and answers once it is applied.
   virtual void write(GroupId group, SharedBytes command,
@@ -126,14 +140,19 @@ class Backend {
   virtual void read(GroupId group, std::string key, Consistency consistency,
                     Callback<void(Reply<ReadAnswer>)> done) = 0;
 
-  virtual void list_groups(Callback<void(Reply<std::vector<GroupInfo>>)> done) = 0;
+  /// Groups from `from` on, group 0 included, at most `limit` of them. The work grows with `limit`,
+  /// not with how many there are.
+  virtual void list_groups(GroupId from, size_t limit, Callback<void(Reply<GroupPage>)> done) = 0;
   virtual void group_info(GroupId group, Callback<void(Reply<GroupInfo>)> done) = 0;
   virtual void list_nodes(Callback<void(Reply<std::vector<NodeInfo>>)> done) = 0;
 
   /// Idempotent; done once the group has a leader. Conflict: exists with other members.
   virtual void create_group(GroupId group, std::vector<NodeId> nodes,
                             Callback<void(Reply<Done>)> done) = 0;
-  /// Done once the change is committed in the group.
+  /// Done once the node has caught up and votes, or learns; calls off a removal that is under way.
+  virtual void add_member(GroupId group, NodeId node, bool voter,
+                          Callback<void(Reply<GroupInfo>)> done) = 0;
+  /// Done once the change is committed in the group, and in group 0 where the node has no other.
   virtual void remove_member(GroupId group, NodeId node, Callback<void(Reply<Done>)> done) = 0;
 
   /// This node can serve: state recovered, registry known, not draining.

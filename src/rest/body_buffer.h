@@ -10,27 +10,9 @@
 #include <string_view>
 #include <utility>
 
+#include "rest/memory_budget.h"
+
 namespace multiraft::rest {
-
-/// Bytes that all connections of a worker hold for requests and answers together. What is above the
-/// limit is for the handlers to refuse (429).
-class MemoryBudget {
- public:
-  explicit MemoryBudget(size_t bytes_max) : bytes_max_(bytes_max) {}
-  [[nodiscard]] bool take(size_t bytes) {
-    if (bytes > bytes_max_ - std::min(used_, bytes_max_)) return false;
-    used_ += bytes;
-    return true;
-  }
-  /// For what is there already and cannot be refused any more.
-  void take_anyway(size_t bytes) { used_ += bytes; }
-  void give_back(size_t bytes) { used_ -= bytes; }
-  bool exhausted() const { return used_ >= bytes_max_; }
-
- private:
-  const size_t bytes_max_;
-  size_t used_ = 0;
-};
 
 /// Grows with what has arrived, not with what was announced: memory costs the client bandwidth.
 class BodyBuffer {

@@ -1,9 +1,22 @@
 // The part of RestHandler that speaks about the node and the cluster.
 
+#include <algorithm>
+#include <utility>
+
+#include "base/coverage.h"
 #include "rest/listing.h"
 #include "rest/rest_handler.h"
 
 namespace multiraft::rest {
+namespace {
+
+constexpr size_t kPageDefault = 100;
+constexpr size_t kPageMax = 10'000;
+/// Between two slices the worker does everything else that is ready.
+constexpr size_t kSliceItems = 128;
+constexpr size_t kListingsMax = 4;
+
+}  // namespace
 
 void RestHandler::new_group(ExchangePtr exchange, std::string_view body) {
   NewGroupBody request;
@@ -19,6 +32,16 @@ void RestHandler::new_group(ExchangePtr exchange, std::string_view body) {
   }
   fill_problem(*exchange, bad_request(std::move(wrong)));
   exchange->finish();
+}
+
+void RestHandler::add_member(ExchangePtr exchange, const Route& route, std::string_view body) {
+  MemberBody request;
+  if (std::string wrong = parse_member_body(body, request); !wrong.empty()) {
+    fill_problem(*exchange, bad_request(std::move(wrong)));
+    return exchange->finish();
+  }
+  backend_.add_member(route.group, request.node, request.voter,
+                      answer<&RestHandler::on_v1_members, GroupInfo>(std::move(exchange)));
 }
 
 void RestHandler::remove_member(ExchangePtr exchange, const Route& route) {
@@ -43,16 +66,121 @@ void RestHandler::on_members(Exchange& exchange, const GroupInfo& group) {
   fill_text(exchange, kJsonType, members_text(group.members));
 }
 
+void RestHandler::on_v1_members(Exchange& exchange, const GroupInfo& group) {
+  fill_text(exchange, kJsonType, v1_members_text(group.members));
+}
+
 void RestHandler::on_group(Exchange& exchange, const GroupInfo& group) {
   fill_text(exchange, kJsonType, group_text(group));
 }
 
-void RestHandler::on_groups(Exchange& exchange, const std::vector<GroupInfo>& groups) {
-  fill_text(exchange, kJsonType, groups_text(groups));
+bool RestHandler::take_list_query(Exchange& exchange, std::string_view query, size_t& limit,
+                                  uint64_t& after) {
+  const auto refuse_with = [&](std::string detail) {
+    fill_problem(exchange, bad_request(std::move(detail)));
+    return false;
+  };
+  limit = kPageDefault;
+  after = 0;
+  QueryParameter parameter;
+  while (next_parameter(query, parameter)) {
+    uint64_t number = 0;
+    const bool is_number = parse_number(parameter.value, number);
+    if (parameter.name == "limit") {
+      if (!is_number || number == 0 || number > kPageMax) {
+        return refuse_with("\"limit\" is a number from 1 to " + std::to_string(kPageMax));
+      }
+      limit = static_cast<size_t>(number);
+    } else if (parameter.name == "page_token") {
+      if (!is_number || number == 0) return refuse_with("this is no \"page_token\" of a list");
+      after = number;
+    } else {
+      return refuse_with("the only query parameters here are \"limit\" and \"page_token\"");
+    }
+  }
+  if (listings_ >= kListingsMax) {
+    MR_COVERAGE("list refused: others are under way");
+    fill_problem(exchange, overloaded("other lists are under way"));
+    return false;
+  }
+  return true;
 }
 
-void RestHandler::on_nodes(Exchange& exchange, const std::vector<NodeInfo>& nodes) {
-  fill_text(exchange, kJsonType, nodes_text(nodes));
+/// A token is the id at which the next page begins: it works on every node, at any time.
+void RestHandler::list_groups(ExchangePtr exchange, const Route& route) {
+  auto listing = std::make_unique<Listing>();
+  uint64_t from = 0;
+  if (!take_list_query(*exchange, route.query, listing->left, from)) return exchange->finish();
+  ++listings_;
+  listing->exchange = std::move(exchange);
+  listing->text = "{\"groups\":[";
+  next_groups(std::move(listing), GroupId(from));
+}
+
+void RestHandler::next_groups(std::unique_ptr<Listing> listing, GroupId from) {
+  const size_t slice = std::min(listing->left, kSliceItems);
+  backend_.list_groups(from, slice,
+                       [this, listing = std::move(listing)](Reply<GroupPage> reply) mutable {
+                         on_groups(std::move(listing), std::move(reply));
+                       });
+}
+
+void RestHandler::on_groups(std::unique_ptr<Listing> listing, Reply<GroupPage> reply) {
+  Exchange& exchange = *listing->exchange;
+  if (exchange.is_abandoned() || !reply.is_ok()) {
+    --listings_;
+    if (exchange.is_abandoned()) return;
+    add_position(exchange, reply.position);
+    fail(exchange, reply.error(), reply.position.leader);
+    return exchange.finish();
+  }
+  const GroupPage& page = reply.value();
+  for (const GroupInfo& group : page.groups) {
+    if (std::exchange(listing->any, true)) listing->text += ',';
+    listing->text += group_text(group);
+    listing->text.pop_back();  // Its newline.
+  }
+  listing->left -= std::min(listing->left, page.groups.size());
+  const GroupId next(page.groups.empty() ? 0 : page.groups.back().id.value + 1);
+  if (page.more && listing->left > 0) return next_groups(std::move(listing), next);
+  --listings_;
+  listing->text += ']';
+  if (page.more) listing->text += ",\"next_page_token\":\"" + to_string(next) + "\"";
+  listing->text += "}\n";
+  fill_text(exchange, kJsonType, std::move(listing->text));
+  exchange.finish();
+}
+
+void RestHandler::list_nodes(ExchangePtr exchange, const Route& route) {
+  size_t limit = 0;
+  uint64_t from = 0;
+  if (!take_list_query(*exchange, route.query, limit, from)) return exchange->finish();
+  backend_.list_nodes([this, limit, from,
+                       exchange = std::move(exchange)](Reply<std::vector<NodeInfo>> reply) mutable {
+    if (exchange->is_abandoned()) return;
+    if (!reply.is_ok()) {
+      fail(*exchange, reply.error(), reply.position.leader);
+      return exchange->finish();
+    }
+    std::string text = "{\"nodes\":[";
+    size_t taken = 0;
+    std::string next;
+    for (const NodeInfo& node : reply.value()) {
+      if (node.id.value < from) continue;
+      if (taken == limit) {
+        next = to_string(node.id);
+        break;
+      }
+      if (taken++ > 0) text += ',';
+      text += node_text(node);
+      text.pop_back();  // Its newline.
+    }
+    text += ']';
+    if (!next.empty()) text += ",\"next_page_token\":\"" + next + "\"";
+    text += "}\n";
+    fill_text(*exchange, kJsonType, std::move(text));
+    exchange->finish();
+  });
 }
 
 /// "?verbose" has a line a check, whatever the result.

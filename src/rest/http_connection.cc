@@ -64,6 +64,17 @@ Connection::~Connection() { MR_ASSERT(state_ == State::kDead); }
 
 bool Connection::is_server_overloaded() const { return worker_.is_overloaded(); }
 
+const std::shared_ptr<MemoryBudget>& Connection::budget() const { return worker_.shared_budget(); }
+
+/// A client that does not take its answers is not asked for more requests: bytes of requests are
+/// small, those of answers need not be.
+bool Connection::may_take_another() const {
+  const HttpLimits& limits = worker_.limits();
+  if (unsafe_in_flight_ || queued_ >= limits.pipeline_max) return false;
+  if (queued_ == 0) return unsent_bytes_ < limits.unsent_bytes_max;
+  return unsent_bytes_ + (in_flight_ + 1) * expected_answer_bytes_ <= limits.unsent_bytes_max;
+}
+
 void Connection::start() { read_more(); }
 
 void Connection::refuse_connection() {
@@ -88,8 +99,7 @@ std::span<char> Connection::read_target() {
     return in_.room();
   }
   // What the client sends while an answer is awaited stays in the socket: it is slowed down there.
-  if (input_closed_ || state_ == State::kComplete || unsafe_in_flight_ ||
-      queued_ >= worker_.limits().pipeline_max) {
+  if (input_closed_ || state_ == State::kComplete || !may_take_another()) {
     return {};
   }
   if (state_ == State::kBody) {
@@ -172,7 +182,7 @@ bool Connection::need_more(bool within_request) {
 }
 
 bool Connection::step_head() {
-  if (unsafe_in_flight_ || queued_ >= worker_.limits().pipeline_max) return false;
+  if (!may_take_another()) return false;
   // RFC 9112 2.2: an empty line before the request is somebody's old habit.
   while (in_.view().substr(0, 2) == "\r\n") {
     in_.consume(2);
@@ -215,6 +225,9 @@ bool Connection::head_incomplete() {
   if (head.empty()) return need_more(false);
   if (head != "\r" && !may_begin_request(head)) {
     refuse(ProtocolError::kMalformed, "this is not an HTTP request");
+  } else if (has_bare_line_feed(head)) {
+    // Its empty line may have come already, and would be waited for until the timeout.
+    refuse(ProtocolError::kMalformed, "a line does not end in CRLF");
   } else if (head.size() >= limits::kHttpHeaderBytesMax) {
     return refuse_large_head(head.find('\n') == std::string_view::npos);
   } else if (!head_began_) {
@@ -239,6 +252,11 @@ bool Connection::begin_body() {
     state_ = State::kComplete;
     return true;
   }
+  if (head_.expects_continue && !worker_.handler().wants_body(head_)) {
+    MR_COVERAGE("request refused before its body");
+    refuse(ProtocolError::kMalformed, "the body is not wanted");
+    return false;
+  }
   if (arrived == 0) send_continue();
   if (!body_.append(in_.view().substr(head_bytes_))) {
     refuse(ProtocolError::kOverloaded, "the server holds too many bodies");
@@ -260,6 +278,10 @@ bool Connection::begin_chunks() {
   state_ = State::kChunks;
   body_is_inline_ = false;
   chunks_ = ChunkDecoder();
+  if (head_.expects_continue && !worker_.handler().wants_body(head_)) {
+    refuse(ProtocolError::kMalformed, "the body is not wanted");
+    return false;
+  }
   if (in_.size() == head_bytes_) send_continue();
   // The head stays where it is until the request is handled, so the room behind it has to do. The
   // views into it move along by parsing it once more.
@@ -303,7 +325,10 @@ bool Connection::may_dispatch() const {
 void Connection::dispatch() {
   ExchangePtr exchange = enqueue(is_safe(head_.method));
   describe(*exchange);
-  if (!head_.keep_alive) input_closed_ = true;
+  if (!head_.keep_alive) {
+    input_closed_ = true;
+    linger_ = true;  // It may have sent more than it should, and closing would reset the answer.
+  }
   const std::string_view body =
       body_is_inline_ ? in_.view().substr(head_bytes_, body_bytes_) : body_.view();
   worker_.handler().handle(std::move(exchange), head_, body);
@@ -372,7 +397,9 @@ void Connection::describe(Exchange& exchange) const {
 void Connection::exchange_finished(Exchange& exchange) {
   --in_flight_;
   if (!exchange.safe_) unsafe_in_flight_ = false;
-  worker_.budget().take_anyway(exchange.response.value.size());
+  const size_t bytes = exchange.response.body_bytes();
+  unsent_bytes_ += bytes;
+  expected_answer_bytes_ = std::max(bytes, expected_answer_bytes_ / 2);
   since_ = worker_.now();
   worker_.stats().record(exchange.route, exchange.response.status, since_ - exchange.started_);
   if (advancing_) return;

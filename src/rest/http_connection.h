@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/limits.h"
 #include "base/shared_bytes.h"
 #include "env/network.h"
 #include "rest/body_buffer.h"
@@ -91,6 +92,7 @@ class Connection {
   void abort() { die(); }
   std::string local_address() const { return stream_->local_address(); }
   bool is_server_overloaded() const;
+  const std::shared_ptr<MemoryBudget>& budget() const;
 
   // The worker's.
   size_t place = 0;  ///< In its list.
@@ -103,11 +105,12 @@ class Connection {
     size_t offset = 0;
     size_t size = 0;
     SharedBytes value;
+    std::shared_ptr<const MemoryCharge> charge;
   };
   struct Batch {
     std::string text;
     std::vector<Part> parts;
-    size_t value_bytes = 0;  ///< Of all values, charged to the worker's budget.
+    size_t bytes = 0;
   };
 
   // Reading (http_connection.cc).
@@ -126,6 +129,7 @@ class Connection {
   bool begin_chunks();
   bool step_chunks();
   bool may_dispatch() const;
+  bool may_take_another() const;
   void dispatch();
   void refuse(ProtocolError error, std::string_view detail);
   void refuse_connection();
@@ -138,7 +142,7 @@ class Connection {
   void render(Exchange& exchange, bool last);
   void render_head(const Exchange& exchange, bool last);
   void append_text(std::string_view text);
-  void append_value(SharedBytes value);
+  void append_value(Response& response);
   void write_batch();
   void on_written(const Status& status);
   void pop_front();
@@ -175,6 +179,9 @@ class Connection {
   size_t queued_ = 0;
   size_t in_flight_ = 0;  ///< Not finished.
   bool unsafe_in_flight_ = false;
+  size_t unsent_bytes_ = 0;  ///< Of answers that are finished and not written.
+  /// What a further answer may have, judged by those before.
+  size_t expected_answer_bytes_ = 64 * limits::kKiB;
 
   // Being written.
   Batch batch_;

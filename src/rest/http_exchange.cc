@@ -22,6 +22,7 @@ void reset(std::string& text) {
 void Exchange::finish() {
   MR_ASSERT_MSG(!finished_, "an exchange is answered once");
   finished_ = true;
+  held_.reset();
   if (connection_ != nullptr) connection_->exchange_finished(*this);
 }
 
@@ -33,6 +34,13 @@ std::string Exchange::local_address() const {
 bool Exchange::is_server_overloaded() const {
   MR_ASSERT(connection_ != nullptr);
   return connection_->is_server_overloaded();
+}
+
+bool Exchange::hold(size_t bytes) {
+  MR_ASSERT(connection_ != nullptr);
+  if (bytes < kChargedBytesMin) return true;
+  held_ = MemoryCharge::take(connection_->budget(), bytes);
+  return held_ != nullptr;
 }
 
 void ExchangePtr::reset() {
@@ -70,6 +78,7 @@ void ExchangePool::give_back(Exchange* exchange) {
   reset(exchange->if_none_match);
   exchange->wants_etag = false;
   exchange->response.clear();
+  exchange->held_.reset();
   exchange->connection_ = nullptr;
   exchange->next_ = nullptr;
   exchange->finished_ = false;

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "env/clock.h"
 #include "rest/access_stats.h"
 #include "rest/http_message.h"
+#include "rest/memory_budget.h"
 
 namespace multiraft::rest {
 
@@ -47,6 +49,9 @@ class Exchange {
   std::string local_address() const;
   /// Too many requests wait on this worker, or too many bytes are held. Not when abandoned.
   bool is_server_overloaded() const;
+  /// Charges what the request makes others hold until it is answered, such as a command that waits
+  /// for its group. False where there is too much already. Not when abandoned.
+  [[nodiscard]] bool hold(size_t bytes);
 
  private:
   friend class Connection;
@@ -63,6 +68,7 @@ class Exchange {
   bool interim_ = false;  ///< "100 Continue": not an answer.
   bool http11_ = true;
   env::MonotonicTime started_;
+  std::shared_ptr<const MemoryCharge> held_;
 };
 
 /// A reference, not shared among threads. One pointer, so that it fits into a Callback.

@@ -39,6 +39,7 @@ void Response::clear() {
   reset(headers);
   reset(text);
   value = SharedBytes();
+  charge.reset();
   tail = {};
 }
 
@@ -56,6 +57,8 @@ std::string_view reason_phrase(uint16_t status) {
       return "Temporary Redirect";
     case 400:
       return "Bad Request";
+    case 403:
+      return "Forbidden";
     case 404:
       return "Not Found";
     case 405:

@@ -2,15 +2,19 @@
 // Requests as views into the connection's read buffer, responses as parts to be written.
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/shared_bytes.h"
+#include "rest/memory_budget.h"
 
 namespace multiraft::rest {
 
-enum class Method : uint8_t { kGet, kHead, kPut, kPost, kDelete, kOther };
+/// kOther: known to HTTP, taken by no resource here. kUnknown: no method that HTTP knows.
+enum class Method : uint8_t { kGet, kHead, kPut, kPost, kDelete, kOther, kUnknown };
 
 /// Changes nothing (RFC 9110 9.2.1). An OPTIONS counts as kOther and waits its turn.
 constexpr bool is_safe(Method method) { return method == Method::kGet || method == Method::kHead; }
@@ -27,8 +31,11 @@ struct RequestHead {
   std::string_view target;  ///< As sent: neither split nor decoded.
   std::string_view host;    ///< Checked; with its port. Empty where the client sent none.
   std::string_view request_id;
-  std::string_view if_match;
-  std::string_view if_none_match;
+  // Lists; a field may come in several lines (RFC 9110 5.3).
+  std::vector<std::string_view> if_match;
+  std::vector<std::string_view> if_none_match;
+  std::string_view origin;          ///< What page made the browser ask; empty: not said.
+  std::string_view sec_fetch_site;  ///< "cross-site", ...: the same in the browser's own words.
 };
 
 /// Why a request is not handed to its handler. The connection is closed after the answer.
@@ -50,7 +57,8 @@ struct Response {
   std::string headers;            ///< Further lines, each with its CRLF: add_header().
   std::string text;
   SharedBytes value;
-  std::string_view tail;  ///< Of static storage.
+  std::shared_ptr<const MemoryCharge> charge;  ///< For `value`, until it is sent. May be null.
+  std::string_view tail;                       ///< Of static storage.
 
   size_t body_bytes() const { return text.size() + value.size() + tail.size(); }
   /// Bytes that would end or split the line (all control characters) become '?'.

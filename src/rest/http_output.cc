@@ -40,8 +40,8 @@ void Connection::gather() {
       input_closed_ = true;
       linger_ = true;
     }
+    if (!exchange.interim_) batch_.bytes += exchange.response.body_bytes();
     render(exchange, youngest && input_closed_);
-    batch_.value_bytes += exchange.response.value.size();
     pop_front();
   }
 }
@@ -49,13 +49,13 @@ void Connection::gather() {
 void Connection::render(Exchange& exchange, bool last) {
   if (exchange.interim_) return append_text("HTTP/1.1 100 Continue\r\n\r\n");
   render_head(exchange, last);
-  const Response& response = exchange.response;
+  Response& response = exchange.response;
   if (exchange.method == Method::kHead || has_no_body(response.status)) return;
   append_text(response.text);
   if (response.value.size() <= kCopiedValueBytesMax) {
     append_text(response.value);
   } else {
-    append_value(response.value);
+    append_value(response);
   }
   append_text(response.tail);
 }
@@ -87,21 +87,21 @@ void Connection::render_head(const Exchange& exchange, bool last) {
   if (!batch_.parts.empty() && batch_.parts.back().value.empty()) {
     batch_.parts.back().size += out.size() - begin;
   } else {
-    batch_.parts.push_back({begin, out.size() - begin, {}});
+    batch_.parts.push_back({begin, out.size() - begin, {}, {}});
   }
 }
 
 void Connection::append_text(std::string_view text) {
   if (text.empty()) return;
   if (batch_.parts.empty() || !batch_.parts.back().value.empty()) {
-    batch_.parts.push_back({batch_.text.size(), 0, {}});
+    batch_.parts.push_back({batch_.text.size(), 0, {}, {}});
   }
   batch_.text.append(text);
   batch_.parts.back().size += text.size();
 }
 
-void Connection::append_value(SharedBytes value) {
-  batch_.parts.push_back({0, 0, std::move(value)});
+void Connection::append_value(Response& response) {
+  batch_.parts.push_back({0, 0, std::move(response.value), std::move(response.charge)});
 }
 
 void Connection::write_batch() {
@@ -123,8 +123,7 @@ void Connection::write_batch() {
 
 void Connection::on_written(const Status& status) {
   writing_ = false;
-  worker_.budget().give_back(batch_.value_bytes);
-  batch_.value_bytes = 0;
+  unsent_bytes_ -= std::exchange(batch_.bytes, 0);
   batch_.parts.clear();
   if (batch_.text.capacity() > kKeptBatchBytesMax) {
     batch_.text = std::string();
@@ -166,12 +165,8 @@ void Connection::die() {
   if (state_ == State::kDead) return;
   state_ = State::kDead;
   stream_->close();
-  worker_.budget().give_back(batch_.value_bytes);
-  batch_.value_bytes = 0;
-  while (first_ != nullptr) {
-    if (first_->finished_) worker_.budget().give_back(first_->response.value.size());
-    pop_front();
-  }
+  // What the batch holds may be in the kernel's hands until the connection is destroyed.
+  while (first_ != nullptr) pop_front();
   worker_.stats().connections_closed.add();
   worker_.bury(*this);
 }

@@ -32,6 +32,8 @@ Method method_of(http::verb verb) {
       return Method::kPost;
     case http::verb::delete_:
       return Method::kDelete;
+    case http::verb::unknown:
+      return Method::kUnknown;
     default:
       return Method::kOther;
   }
@@ -154,11 +156,17 @@ class Parser final : public http::basic_parser<true> {
         return take_coding(value, error);
       case http::field::expect:
         return take_expectation(value, error);
+      case http::field::origin:
+        head_.origin = view(value);
+        return;
+      case http::field::sec_fetch_site:
+        head_.sec_fetch_site = view(value);
+        return;
       case http::field::if_match:
-        head_.if_match = view(value);
+        head_.if_match.push_back(view(value));
         return;
       case http::field::if_none_match:
-        head_.if_none_match = view(value);
+        head_.if_none_match.push_back(view(value));
         return;
       case http::field::unknown:
         return take_other(name, view(value));
@@ -206,6 +214,13 @@ size_t find_head_end(std::string_view bytes, size_t& searched) {
   if (end != std::string_view::npos) return end + kHeadEnd.size();
   searched = bytes.size() < kHeadEnd.size() ? 0 : bytes.size() - kHeadEnd.size() + 1;
   return 0;
+}
+
+bool has_bare_line_feed(std::string_view bytes) {
+  for (size_t at = bytes.find('\n'); at != std::string_view::npos; at = bytes.find('\n', at + 1)) {
+    if (at == 0 || bytes[at - 1] != '\r') return true;
+  }
+  return false;
 }
 
 bool may_begin_request(std::string_view bytes) {

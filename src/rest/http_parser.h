@@ -23,6 +23,9 @@ HeadOutcome parse_head(std::string_view bytes, RequestHead& head);
 /// where the last search ended: kept by the caller, 0 for a new request.
 size_t find_head_end(std::string_view bytes, size_t& searched);
 
+/// Whether a line of `bytes` ends without a CR.
+bool has_bare_line_feed(std::string_view bytes);
+
 /// False when `bytes`, the beginning of a head, can be no HTTP request whatever follows, so that
 /// clients that speak something else need not wait for a timeout.
 bool may_begin_request(std::string_view bytes);

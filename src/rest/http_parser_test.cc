@@ -28,8 +28,8 @@ TEST(Head_Complete, GivesWhatMatters) {
   EXPECT_EQ(head.host, "h:1");
   EXPECT_EQ(head.content_length, 12U);
   EXPECT_EQ(head.request_id, "id");
-  EXPECT_EQ(head.if_match, "\"1\"");
-  EXPECT_EQ(head.if_none_match, "*");
+  EXPECT_THAT(head.if_match, testing::ElementsAre("\"1\""));
+  EXPECT_THAT(head.if_none_match, testing::ElementsAre("*"));
   EXPECT_TRUE(head.expects_continue);
   EXPECT_TRUE(head.http11);
   EXPECT_TRUE(head.keep_alive);

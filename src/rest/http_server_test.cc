@@ -406,12 +406,74 @@ TEST(HttpServer_TooManyPendingRequests_Are429, ButProbesAnswer) {
 
 TEST(HttpServer_BodiesBeyondTheBudget_Are429, AndSmallRequestsPass) {
   RestOptions options;
-  options.limits.held_bytes_per_worker_max = 200'000;
+  options.limits.held_bytes_per_worker_max = 300'000;
   TestServer s(options, 1);
   const Answer refused = s.request("PUT", "/1", put_body("k", std::string(400'000, 'x')));
   EXPECT_EQ(refused.status, 429);
   EXPECT_EQ(s.request("PUT", "/1", put_body("k", std::string(100'000, 'x'))).status, 204);
   EXPECT_EQ(s.request("GET", "/1/k").status, 200);
+}
+
+TEST(HttpServer_CommandsThatWait_AreCharged, UntilTheyAreAnswered) {
+  RestOptions options;
+  options.limits.held_bytes_per_worker_max = 300'000;
+  TestServer s(options, 1);
+  s.cluster.hold();
+  auto one = s.connect();
+  one->send(put("a", std::string(100'000, 'x')));
+  s.cluster.wait_held(1);
+  // Its body takes as much again while it is read.
+  EXPECT_EQ(s.request("PUT", "/1", put_body("b", std::string(150'000, 'x'))).status, 429);
+  s.cluster.release();
+  EXPECT_EQ(one->receive().status, 204);
+  EXPECT_EQ(s.request("PUT", "/1", put_body("b", std::string(100'000, 'x'))).status, 204);
+}
+
+TEST(HttpServer_PipelineOfLargeAnswers, IsReadNoFasterThanTheClientTakesThem) {
+  RestOptions options;
+  options.limits.unsent_bytes_max = 128 * 1024;  // Two answers of the size expected at first.
+  TestServer s(options, 1);
+  s.request("PUT", "/1", put_body("k", std::string(100'000, 'x')));
+  s.cluster.hold();
+  auto client = s.connect();
+  std::string requests;
+  for (int i = 0; i < 8; ++i) requests += get("/1/k");
+  client->send(requests);
+  s.cluster.wait_held(2);
+  const size_t before = s.cluster.calls().size();
+  s.request("GET", "/livez");
+  EXPECT_EQ(s.cluster.calls().size(), before);
+  s.cluster.release();
+  for (int i = 0; i < 8; ++i) EXPECT_EQ(client->receive().body.size(), 100'001u);
+}
+
+TEST(HttpServer_BareLineFeeds, AreRefusedAtOnce) {
+  TestServer s;
+  for (const std::string text :
+       {"GET /livez HTTP/1.1\nHost: h\n\n", "GET /livez HTTP/1.1\r\nHost: h\n\r\n",
+        "GET /livez HTTP/1.1\nHost: h\r\n", "GET /livez HTTP/1.1\r\nHost: h\r\n\n"}) {
+    const Answer answer = s.connect()->exchange(text);
+    EXPECT_EQ(answer.status, 400) << text;
+    EXPECT_THAT(answer.body, HasSubstr("CRLF")) << text;
+  }
+}
+
+TEST(HttpServer_ExpectContinue_OfARefusedRequest, GetsTheRefusalInsteadOf100) {
+  TestServer s;
+  for (const std::string line : {"PUT /no/such/path", "PATCH /1", "PUT /livez"}) {
+    auto client = s.connect();
+    const Answer answer = client->exchange(line + " HTTP/1.1\r\n" + kHost +
+                                           "Expect: 100-continue\r\nContent-Length: 5\r\n\r\n");
+    EXPECT_GE(answer.status, 400) << line;
+  }
+}
+
+TEST(HttpServer_ConnectionCloseWithMoreBytesBehind, DeliversTheAnswer) {
+  TestServer s;
+  auto client = s.connect();
+  client->send("GET /livez HTTP/1.1\r\n" + kHost + "Connection: close\r\n\r\n" +
+               std::string(1'000'000, 'x'));
+  EXPECT_THAT(client->receive_all(), StartsWith("HTTP/1.1 200 OK\r\n"));
 }
 
 TEST(HttpServer_ClientGone_BeforeTheAnswer, HarmsNobody) {

@@ -47,7 +47,9 @@ HttpWorker::HttpWorker(Config config, env::Executor& executor, env::Clock& clock
       clock_(clock),
       handler_(handler),
       stats_(stats),
-      budget_(config_.limits.held_bytes_per_worker_max),
+      budget_(config_.budget
+                  ? config_.budget
+                  : std::make_shared<MemoryBudget>(config_.limits.held_bytes_per_worker_max)),
       now_(clock.now()) {}
 
 HttpWorker::~HttpWorker() { MR_ASSERT(connections_.empty() && graveyard_.empty()); }

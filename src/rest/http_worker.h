@@ -29,6 +29,8 @@ class HttpHandler {
   virtual size_t body_bytes_max(const RequestHead& head) = 0;
   /// Whether the request is to be answered even where there are too many connections.
   virtual bool is_probe(const RequestHead& head) = 0;
+  /// False where the request will be refused whatever its body is: refuse() says why.
+  virtual bool wants_body(const RequestHead& head) = 0;
   /// Answers by exchange->finish(), now or later. `head` and `body` are valid during the call.
   /// Requests that may change something come one at a time and alone (RFC 9112 9.3.2), safe ones of
   /// a connection may be under way together.
@@ -48,6 +50,9 @@ struct HttpLimits {
   int64_t write_grace_ns = 10 * env::kSecond;             ///< that.
   int64_t linger_ns = 2 * env::kSecond;  ///< For what a refused client is still sending.
   size_t pipeline_max = 64;              ///< Requests under way on one connection.
+  /// Of answers that one connection has, or will have at the size of those before, and that its
+  /// client has not taken; beyond it no further request is read.
+  size_t unsent_bytes_max = limits::kMiB;
   size_t connections_max = limits::kHttpConnectionsMax;
   /// Connections beyond those, on which only probes and metrics are answered, so that a crowd of
   /// clients does not make the node look dead. Further ones are closed at once.
@@ -65,6 +70,8 @@ class HttpWorker {
     HttpLimits limits;
     std::string request_id_prefix;  ///< Followed by a counter: unique in the cluster.
     std::string common_headers;     ///< Lines of every answer, each with its CRLF.
+    /// Shared with the backend, which charges values. Null: one of the worker's own.
+    std::shared_ptr<MemoryBudget> budget;
   };
 
   HttpWorker(Config config, env::Executor& executor, env::Clock& clock, HttpHandler& handler,
@@ -85,9 +92,11 @@ class HttpWorker {
   HttpHandler& handler() { return handler_; }
   AccessStats& stats() { return stats_; }
   ExchangePool& exchanges() { return *exchanges_; }
-  MemoryBudget& budget() { return budget_; }
+  MemoryBudget& budget() { return *budget_; }
+  const std::shared_ptr<MemoryBudget>& shared_budget() { return budget_; }
   bool is_overloaded() const {
-    return exchanges_->outstanding() > config_.limits.pending_per_worker_max || budget_.exhausted();
+    return exchanges_->outstanding() > config_.limits.pending_per_worker_max ||
+           budget_->exhausted();
   }
   bool draining() const { return draining_; }
   bool stopping() const { return stopping_; }
@@ -113,7 +122,7 @@ class HttpWorker {
   env::Clock& clock_;
   HttpHandler& handler_;
   AccessStats& stats_;
-  MemoryBudget budget_;
+  const std::shared_ptr<MemoryBudget> budget_;
   std::unique_ptr<ExchangePool, ExchangePool::Leave> exchanges_{new ExchangePool()};
 
   std::vector<std::unique_ptr<Connection>> connections_;  ///< Each knows its place.

@@ -191,6 +191,16 @@ struct NewGroupFields : FieldList<3> {
   }
 };
 
+struct MemberFields : FieldList<2> {
+  uint64_t node = 0;
+
+  bool take_number(Field& field, uint64_t number, bool in_array) {
+    if (&field != &fields[0] || in_array) return false;
+    node = number;
+    return true;
+  }
+};
+
 template <class Fields>
 std::string parse_object(std::string_view text, Fields& fields) {
   if (text.empty()) return "the body is empty; it has to be a JSON object";
@@ -242,6 +252,24 @@ std::string parse_new_group_body(std::string_view text, NewGroupBody& out) {
   if (std::adjacent_find(out.nodes.begin(), out.nodes.end()) != out.nodes.end()) {
     return "the field \"IDs\" has a node twice";
   }
+  return {};
+}
+
+std::string parse_member_body(std::string_view text, MemberBody& out) {
+  std::string type;
+  MemberFields fields;
+  fields.fields[0] = {"id", "a node id"};
+  fields.fields[1] = {"type", "\"voter\" or \"learner\"", &type, false};
+  std::string wrong = parse_object(text, fields);
+  if (!wrong.empty()) return wrong;
+  if (fields.node == 0 || fields.node > limits::kNodeIdMax) {
+    return "the field \"id\" is not from 1 to " + std::to_string(limits::kNodeIdMax);
+  }
+  if (fields.fields[1].seen && type != "voter" && type != "learner") {
+    return "the field \"type\" is neither \"voter\" nor \"learner\"";
+  }
+  out.node = NodeId(fields.node);
+  out.voter = type != "learner";
   return {};
 }
 

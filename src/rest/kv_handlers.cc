@@ -1,5 +1,6 @@
 // The part of RestHandler that reads and writes keys.
 
+#include "base/coverage.h"
 #include "kv/command.h"
 #include "rest/rest_handler.h"
 
@@ -30,6 +31,16 @@ bool lists_etag(std::string_view list, std::string_view etag, bool weak) {
   return false;
 }
 
+/// One list of all lines of a field.
+std::string joined(const std::vector<std::string_view>& lines) {
+  std::string list;
+  for (const std::string_view line : lines) {
+    if (!list.empty()) list += ',';
+    list += line;
+  }
+  return list;
+}
+
 /// Result codes that a client sees as an error. Nothing was applied.
 bool code_problem(uint64_t code, Problem& problem) {
   switch (static_cast<kv::ResultCode>(code)) {
@@ -53,6 +64,17 @@ bool code_problem(uint64_t code, Problem& problem) {
 
 }  // namespace
 
+/// The command waits in its group, perhaps for a leader, and is charged until it is answered.
+void RestHandler::write(ExchangePtr exchange, GroupId group, SharedBytes command) {
+  if (!exchange->hold(command.size())) {
+    MR_COVERAGE("write refused for the bytes that wait");
+    fill_problem(*exchange, overloaded("too many bytes of writes and answers are held"));
+    return exchange->finish();
+  }
+  backend_.write(group, std::move(command),
+                 answer<&RestHandler::on_written, WriteAnswer>(std::move(exchange)));
+}
+
 void RestHandler::put_json(ExchangePtr exchange, const Route& route, std::string_view body) {
   std::string wrong = parse_put_body(body, put_);
   const auto refuse_with = [&](const Problem& problem) {
@@ -68,8 +90,7 @@ void RestHandler::put_json(ExchangePtr exchange, const Route& route, std::string
   } else if (!kv::valid_value(put_.value)) {
     refuse_with(value_too_large());
   } else {
-    backend_.write(route.group, kv::encode_put(put_.key, put_.value),
-                   answer<&RestHandler::on_written, WriteAnswer>(std::move(exchange)));
+    write(std::move(exchange), route.group, kv::encode_put(put_.key, put_.value));
   }
   trim(put_.key);
   trim(put_.value);
@@ -96,8 +117,7 @@ bool RestHandler::take_key(Exchange& exchange, std::string_view encoded, std::st
 void RestHandler::key(ExchangePtr exchange, const Route& route, const RequestHead& head) {
   if (!take_key(*exchange, route.name, key_)) return exchange->finish();
   if (head.method == Method::kDelete) {
-    return backend_.write(route.group, kv::encode_delete(key_),
-                          answer<&RestHandler::on_written, WriteAnswer>(std::move(exchange)));
+    return write(std::move(exchange), route.group, kv::encode_delete(key_));
   }
   backend_.read(route.group, key_, config_.reads,
                 answer<&RestHandler::on_read, ReadAnswer>(std::move(exchange)));
@@ -114,8 +134,8 @@ void RestHandler::v1_key(ExchangePtr exchange, const Route& route, const Request
   if (!take_read_query(*exchange, route.query, consistency)) return exchange->finish();
   if (is_safe(head.method)) {
     // Its answer decides by them; the request's head is gone then.
-    exchange->if_match.assign(head.if_match);
-    exchange->if_none_match.assign(head.if_none_match);
+    exchange->if_match = joined(head.if_match);
+    exchange->if_none_match = joined(head.if_none_match);
     return backend_.read(route.group, key_, consistency,
                          answer<&RestHandler::on_read_v1, ReadAnswer>(std::move(exchange)));
   }
@@ -126,13 +146,11 @@ void RestHandler::v1_key(ExchangePtr exchange, const Route& route, const Request
                     "nothing changed"));
   }
   if (head.method == Method::kDelete) {
-    return backend_.write(route.group, kv::encode_delete(key_),
-                          answer<&RestHandler::on_written, WriteAnswer>(std::move(exchange)));
+    return write(std::move(exchange), route.group, kv::encode_delete(key_));
   }
   if (!kv::valid_value(body)) return refuse_with(value_too_large());
   exchange->wants_etag = true;
-  backend_.write(route.group, kv::encode_put(key_, body),
-                 answer<&RestHandler::on_written, WriteAnswer>(std::move(exchange)));
+  write(std::move(exchange), route.group, kv::encode_put(key_, body));
 }
 
 /// Strict: an unknown word would otherwise silently weaken or strengthen what was asked for.
@@ -177,6 +195,7 @@ void RestHandler::on_read(Exchange& exchange, const ReadAnswer& answer) {
   // A value that looks like a page must not become one.
   response.headers.append("X-Content-Type-Options: nosniff\r\n");
   response.value = *answer.value;
+  response.charge = answer.charge;
   response.tail = "\n";
 }
 
@@ -204,6 +223,7 @@ void RestHandler::on_read_v1(Exchange& exchange, const ReadAnswer& answer) {
   response.headers.append(
       "X-Content-Type-Options: nosniff\r\nContent-Security-Policy: sandbox\r\n");
   response.value = *answer.value;
+  response.charge = answer.charge;
 }
 
 }  // namespace multiraft::rest

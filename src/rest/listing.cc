@@ -30,6 +30,7 @@ json::object member_json(const MemberInfo& member) {
   out["api_address"] = member.api_address;
   out["type"] = type_of(member);
   out["leader"] = member.leader;
+  if (member.leaving) out["leaving"] = true;
   add_progress(member, out);
   return out;
 }
@@ -67,11 +68,18 @@ std::string members_text(const std::vector<MemberInfo>& members) {
     out["addr"] = member.raft_address;
     out["type"] = type_of(member);
     if (member.leader) out["leader"] = true;
+    if (member.leaving) out["leaving"] = true;
     out["api_addr"] = member.api_address;
     add_progress(member, out);
     list.push_back(std::move(out));
   }
   return text_of(list);
+}
+
+std::string v1_members_text(const std::vector<MemberInfo>& members) {
+  json::array list;
+  for (const MemberInfo& member : members) list.push_back(member_json(member));
+  return text_of(json::object{{"members", std::move(list)}});
 }
 
 std::string new_group_text(GroupId group, const std::vector<NodeId>& nodes) {
@@ -86,25 +94,15 @@ std::string removed_member_text(GroupId group, NodeId node) {
 
 std::string group_text(const GroupInfo& group) { return text_of(group_json(group)); }
 
-std::string groups_text(const std::vector<GroupInfo>& groups) {
-  json::array list;
-  for (const GroupInfo& group : groups) list.push_back(group_json(group));
-  return text_of(json::object{{"groups", std::move(list)}});
-}
-
-std::string nodes_text(const std::vector<NodeInfo>& nodes) {
-  json::array list;
-  for (const NodeInfo& node : nodes) {
-    json::array groups;
-    for (const GroupId group : node.groups) groups.push_back(group.value);
-    list.push_back(json::object{{"id", node.id.value},
-                                {"raft_address", node.raft_address},
-                                {"api_address", node.api_address},
-                                {"state", node.state},
-                                {"self", node.self},
-                                {"groups", std::move(groups)}});
-  }
-  return text_of(json::object{{"nodes", std::move(list)}});
+std::string node_text(const NodeInfo& node) {
+  json::array groups;
+  for (const GroupId group : node.groups) groups.push_back(group.value);
+  return text_of(json::object{{"id", node.id.value},
+                              {"raft_address", node.raft_address},
+                              {"api_address", node.api_address},
+                              {"state", node.state},
+                              {"self", node.self},
+                              {"groups", std::move(groups)}});
 }
 
 }  // namespace multiraft::rest

@@ -12,12 +12,12 @@ namespace multiraft::rest {
 /// there only where it is true.
 std::string members_text(const std::vector<MemberInfo>& members);
 /// {"GroupID":2,"IDs":[1,2]}
+std::string v1_members_text(const std::vector<MemberInfo>& members);
 std::string new_group_text(GroupId group, const std::vector<NodeId>& nodes);
 /// {"GroupID":2,"ID":1}
 std::string removed_member_text(GroupId group, NodeId node);
 /// /v1: fields that this node does not know are left out.
 std::string group_text(const GroupInfo& group);
-std::string groups_text(const std::vector<GroupInfo>& groups);
-std::string nodes_text(const std::vector<NodeInfo>& nodes);
+std::string node_text(const NodeInfo& node);
 
 }  // namespace multiraft::rest

@@ -51,6 +51,12 @@ Problem method_not_allowed(std::string_view allowed) {
               "allowed here: " + std::string(allowed));
 }
 
+Problem cross_site() {
+  return make(403, "cross_site", "A page of another site asks",
+              "requests that change something are not taken from pages of other sites; the Origin "
+              "or Sec-Fetch-Site field names one");
+}
+
 Problem no_such_key() {
   return make(404, "no_such_key", "There is no such key", "the group holds no value for this key");
 }

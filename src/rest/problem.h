@@ -27,6 +27,9 @@ struct Problem {
 Problem bad_request(std::string detail);
 Problem no_such_path(std::string detail);
 Problem method_not_allowed(std::string_view allowed);
+/// No resource here, nor HTTP, knows the method.
+/// A browser was made to write by a page of somebody else.
+Problem cross_site();
 Problem no_such_key();
 Problem empty_key();
 Problem key_too_large();

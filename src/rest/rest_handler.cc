@@ -17,6 +17,19 @@ bool takes_raw_value(const Route& route, Method method) {
   return route.resource == Resource::kV1Key && method == Method::kPut;
 }
 
+/// Whether a browser says that a page of another origin made it send a request that may change
+/// something: any page could otherwise write to a node that its reader's machine reaches. Clients
+/// that are no browsers send neither field.
+bool is_cross_site(const RequestHead& head) {
+  if (is_safe(head.method)) return false;
+  if (!head.sec_fetch_site.empty()) {
+    return head.sec_fetch_site != "same-origin" && head.sec_fetch_site != "none";
+  }
+  if (head.origin.empty()) return false;
+  const size_t scheme = head.origin.find("://");
+  return scheme == std::string_view::npos || head.origin.substr(scheme + 3) != head.host;
+}
+
 }  // namespace
 
 void fill_text(Exchange& exchange, std::string_view type, std::string text) {
@@ -39,11 +52,18 @@ bool RestHandler::is_probe(const RequestHead& head) {
 
 void RestHandler::handle(ExchangePtr exchange, const RequestHead& head, std::string_view body) {
   const Route route = find_route(head.target);
-  if (!admit(*exchange, route, head.method)) return exchange->finish();
+  if (!admit(*exchange, route, head)) return exchange->finish();
   dispatch(std::move(exchange), route, head, body);
 }
 
-bool RestHandler::admit(Exchange& exchange, const Route& route, Method method) {
+bool RestHandler::wants_body(const RequestHead& head) {
+  const Route route = find_route(head.target);
+  return route.resource != Resource::kNone && route.resource != Resource::kBadTarget &&
+         is_allowed(route.resource, head.method) && !is_cross_site(head);
+}
+
+bool RestHandler::admit(Exchange& exchange, const Route& route, const RequestHead& head) {
+  const Method method = head.method;
   exchange.route = class_of(route.resource);
   exchange.group = route.group;
   exchange.has_group = route.has_group;
@@ -60,6 +80,11 @@ bool RestHandler::admit(Exchange& exchange, const Route& route, Method method) {
     const std::string_view allowed = allowed_methods(route.resource);
     exchange.response.add_header("Allow", allowed);
     fill_problem(exchange, method_not_allowed(allowed));
+    return false;
+  }
+  if (is_cross_site(head)) {
+    MR_COVERAGE("write of another site's page refused");
+    fill_problem(exchange, cross_site());
     return false;
   }
   // Probes and counters have to answer most of all when there is too much of everything else.
@@ -86,17 +111,19 @@ void RestHandler::dispatch(ExchangePtr exchange, const Route& route, const Reque
                                  answer<&RestHandler::on_members, GroupInfo>(std::move(exchange)));
     case Resource::kMember:
       return remove_member(std::move(exchange), route);
+    case Resource::kV1Members:
+      if (head.method == Method::kPost) return add_member(std::move(exchange), route, body);
+      return backend_.group_info(
+          route.group, answer<&RestHandler::on_v1_members, GroupInfo>(std::move(exchange)));
     case Resource::kNewGroup:
       return new_group(std::move(exchange), body);
     case Resource::kV1Groups:
-      return backend_.list_groups(
-          answer<&RestHandler::on_groups, std::vector<GroupInfo>>(std::move(exchange)));
+      return list_groups(std::move(exchange), route);
     case Resource::kV1Group:
       return backend_.group_info(route.group,
                                  answer<&RestHandler::on_group, GroupInfo>(std::move(exchange)));
     case Resource::kV1Nodes:
-      return backend_.list_nodes(
-          answer<&RestHandler::on_nodes, std::vector<NodeInfo>>(std::move(exchange)));
+      return list_nodes(std::move(exchange), route);
     case Resource::kLive:
       fill_text(*exchange, kTextType, "ok\n");
       return exchange->finish();
@@ -117,7 +144,7 @@ void RestHandler::refuse(Exchange& exchange, const RequestHead* head, ProtocolEr
   if (head != nullptr) {
     const Route route = find_route(head->target);
     // What the request would have got anyway is the better answer.
-    if (!admit(exchange, route, head->method)) return;
+    if (!admit(exchange, route, *head)) return;
     if (error == ProtocolError::kBodyTooLarge && takes_raw_value(route, head->method)) {
       return fill_problem(exchange, value_too_large());
     }

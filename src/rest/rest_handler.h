@@ -1,6 +1,7 @@
 #pragma once
 // The HTTP interface: requests become calls of the backend, replies become answers.
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,13 +32,15 @@ class RestHandler final : public HttpHandler {
 
   size_t body_bytes_max(const RequestHead& head) override;
   bool is_probe(const RequestHead& head) override;
+  bool wants_body(const RequestHead& head) override;
   void handle(ExchangePtr exchange, const RequestHead& head, std::string_view body) override;
   void refuse(Exchange& exchange, const RequestHead* head, ProtocolError error,
               std::string_view detail) override;
 
  private:
   /// Refuses what no resource takes; false then, with the response filled.
-  bool admit(Exchange& exchange, const Route& route, Method method);
+  bool admit(Exchange& exchange, const Route& route, const RequestHead& head);
+  void write(ExchangePtr exchange, GroupId group, SharedBytes command);
   void dispatch(ExchangePtr exchange, const Route& route, const RequestHead& head,
                 std::string_view body);
 
@@ -54,12 +57,24 @@ class RestHandler final : public HttpHandler {
 
   // The cluster (cluster_handlers.cc).
   void new_group(ExchangePtr exchange, std::string_view body);
+  void add_member(ExchangePtr exchange, const Route& route, std::string_view body);
   void remove_member(ExchangePtr exchange, const Route& route);
   void on_done(Exchange& exchange, const Done&);
   void on_members(Exchange& exchange, const GroupInfo& group);
+  void on_v1_members(Exchange& exchange, const GroupInfo& group);
   void on_group(Exchange& exchange, const GroupInfo& group);
-  void on_groups(Exchange& exchange, const std::vector<GroupInfo>& groups);
-  void on_nodes(Exchange& exchange, const std::vector<NodeInfo>& nodes);
+  /// A list under way: a page of answers in slices, so that no worker is busy with it for long.
+  struct Listing {
+    ExchangePtr exchange;
+    size_t left = 0;   ///< Items that the page still takes.
+    std::string text;  ///< The page so far.
+    bool any = false;  ///< There is an item in it.
+  };
+  void list_groups(ExchangePtr exchange, const Route& route);
+  void list_nodes(ExchangePtr exchange, const Route& route);
+  bool take_list_query(Exchange& exchange, std::string_view query, size_t& limit, uint64_t& after);
+  void next_groups(std::unique_ptr<Listing> listing, GroupId after);
+  void on_groups(std::unique_ptr<Listing> listing, Reply<GroupPage> reply);
   void ready(Exchange& exchange, std::string_view query);
   void metrics(ExchangePtr exchange);
 
@@ -85,6 +100,7 @@ class RestHandler final : public HttpHandler {
   const Config config_;
   Backend& backend_;
   bool draining_ = false;
+  size_t listings_ = 0;  ///< Under way.
   // Reused memory.
   PutBody put_;
   std::string key_;

@@ -22,6 +22,8 @@ class RestServerImpl final : public RestServer {
       config.all_stats.push_back(stats_.back().get());
     }
     for (Backend* backend : backends) {
+      budgets_.push_back(std::make_shared<MemoryBudget>(options.limits.held_bytes_per_worker_max));
+      backend->set_budget(budgets_.back());
       handlers_.push_back(std::make_unique<RestHandler>(config, *backend));
     }
   }
@@ -34,6 +36,7 @@ class RestServerImpl final : public RestServer {
     for (size_t i = 0; i < executors_.size(); ++i) {
       HttpWorker::Config config;
       config.limits = options.limits;
+      config.budget = budgets_[i];
       config.request_id_prefix = request_id_prefix(node, run, i);
       config.common_headers = "Multiraft-Served-By: " + to_string(node) + "\r\n";
       parts.push_back({executors_[i], handlers_[i].get(), stats_[i].get(), std::move(config)});
@@ -70,6 +73,7 @@ class RestServerImpl final : public RestServer {
   const int64_t grace_ns_;
   const std::vector<env::Executor*> executors_;
   std::vector<std::unique_ptr<AccessStats>> stats_;
+  std::vector<std::shared_ptr<MemoryBudget>> budgets_;
   std::vector<std::unique_ptr<RestHandler>> handlers_;
   std::unique_ptr<HttpServer> server_;  ///< Last: stops before what it uses is gone.
 };

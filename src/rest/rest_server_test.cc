@@ -192,13 +192,13 @@ TEST_P(RestServerTest, Paths_Unknown_Are404) {
   EXPECT_TRUE(s_.cluster.calls().empty());
 }
 
-TEST_P(RestServerTest, Methods_Unknown_Are405WithAllow) {
+TEST_P(RestServerTest, Methods_NotTaken_Are405WithAllow) {
   const std::tuple<const char*, const char*, const char*> cases[] = {
       {"GET", "/1", "PUT, POST"},
       {"DELETE", "/1", "PUT, POST"},
       {"PATCH", "/1", "PUT, POST"},
       {"PUT", "/1/key", "GET, HEAD, DELETE"},
-      {"BREW", "/1/key", "GET, HEAD, DELETE"},
+      {"PATCH", "/1/key", "GET, HEAD, DELETE"},
       {"OPTIONS", "/1/key", "GET, HEAD, DELETE"},
       {"POST", "/v1/groups/1/kv/k", "GET, HEAD, PUT, DELETE"},
       {"GET", "/mgmt/groups", "PUT, POST"},
@@ -316,6 +316,19 @@ TEST_P(RestServerTest, Members_AreListed_AsInTheOriginal) {
   problem_of(s_.request("GET", "/77/mgmt/nodes"), 404, "no_such_group");
 }
 
+TEST_P(RestServerTest, Members_AreAddedByIdAndListed) {
+  const Answer answer = s_.request("POST", "/v1/groups/1/members", R"({"id":3,"type":"learner"})");
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(json::parse(answer.body).at("members").as_array().size(), 3U);
+  EXPECT_EQ(s_.request("POST", "/v1/groups/1/members", R"({"id":4})").status, 200);
+  EXPECT_THAT(s_.cluster.calls(), ElementsAre("add 1 3 learner", "add 1 4 voter"));
+  for (const char* body : {"", "{}", R"({"id":0})", R"({"id":3,"type":"x"})", R"({"id":"3"})"}) {
+    problem_of(s_.request("POST", "/v1/groups/1/members", body), 400, "bad_request", "not_applied");
+  }
+  EXPECT_EQ(s_.cluster.calls().size(), 2U);
+  EXPECT_EQ(s_.request("GET", "/v1/groups/1/members").status, 200);
+}
+
 TEST_P(RestServerTest, Members_AreRemovedById) {
   const Answer answer = s_.request("DELETE", "/1/mgmt/nodes/3");
   EXPECT_EQ(answer.status, 200);
@@ -337,6 +350,77 @@ TEST_P(RestServerTest, Groups_AreMade) {
     EXPECT_EQ(json::parse(answer.body), json::parse(R"({"GroupID":2,"IDs":[1,2]})"));
   }
   EXPECT_THAT(s_.cluster.calls(), ElementsAre("create 2 1 2", "create 2 1 2"));
+}
+
+TEST_P(RestServerTest, ListOfGroups_ComesInPages) {
+  std::set<uint64_t> ids;
+  for (uint64_t id = 1; id <= 700; ++id) ids.insert(3 * id);
+  s_.cluster.list_groups(ids);
+  std::vector<uint64_t> seen;
+  std::string target = "/v1/groups?limit=300";
+  for (int pages = 1;; ++pages) {
+    const json::object page = json::parse(s_.request("GET", target).body).as_object();
+    for (const json::value& group : page.at("groups").as_array()) {
+      seen.push_back(group.at("id").to_number<uint64_t>());
+    }
+    const json::value* token = page.if_contains("next_page_token");
+    if (token == nullptr) {
+      EXPECT_EQ(pages, 3);
+      break;
+    }
+    target = "/v1/groups?limit=300&page_token=" + std::string(token->as_string());
+  }
+  EXPECT_THAT(seen, testing::ElementsAreArray(ids));
+  EXPECT_EQ(json::parse(s_.request("GET", "/v1/groups").body).at("groups").as_array().size(), 100U);
+}
+
+TEST_P(RestServerTest, ListOfGroups_IsAskedForInSlices) {
+  std::set<uint64_t> ids;
+  for (uint64_t id = 1; id <= 300; ++id) ids.insert(id);
+  s_.cluster.list_groups(ids);
+  s_.request("GET", "/v1/groups?limit=10000");
+  EXPECT_THAT(s_.cluster.calls(), ElementsAre("groups 0 128", "groups 129 128", "groups 257 128"));
+}
+
+TEST_P(RestServerTest, ListQuery_ThatIsWrong_IsRefused) {
+  for (const char* query : {"limit=0", "limit=10001", "limit=x", "limit", "page_token=x",
+                            "page_token=", "colour=blue"}) {
+    problem_of(s_.request("GET", "/v1/groups?" + std::string(query)), 400, "bad_request");
+    problem_of(s_.request("GET", "/v1/nodes?" + std::string(query)), 400, "bad_request");
+  }
+}
+
+TEST_P(RestServerTest, PageOfAnotherSite_CannotWrite) {
+  const std::string body = R"({"Key":"k","Value":"v"})";
+  for (const char* fields :
+       {"Origin: http://evil\r\n", "Origin: null\r\n", "Origin: http://localhost:2\r\n",
+        "Sec-Fetch-Site: cross-site\r\n", "Sec-Fetch-Site: same-site\r\n",
+        "Origin: http://localhost:1\r\nSec-Fetch-Site: cross-site\r\n"}) {
+    problem_of(s_.request("POST", "/1", body, fields), 403, "cross_site", "not_applied");
+    problem_of(s_.request("DELETE", "/1/k", "", fields), 403, "cross_site", "not_applied");
+    EXPECT_EQ(s_.request("GET", "/1/k", "", fields).status, 404) << fields;
+  }
+  for (const char* fields : {"", "Origin: http://localhost:1\r\n",
+                             "Sec-Fetch-Site: same-origin\r\n", "Sec-Fetch-Site: none\r\n"}) {
+    EXPECT_EQ(s_.request("POST", "/1", body, fields).status, 204) << fields;
+  }
+}
+
+TEST_P(RestServerTest, MethodThatHttpDoesNotKnow_IsTheClientsFault) {
+  EXPECT_EQ(s_.request("BREW", "/1/k").status, 405);
+  EXPECT_EQ(s_.request("PATCH", "/1/k").status, 405);
+}
+
+TEST_P(RestServerTest, SeveralLinesOfACondition_AreOneList) {
+  const std::string path = "/v1/groups/1/kv/k";
+  const std::string etag = s_.request("PUT", path, "v").header("etag");
+  const std::string others = "If-None-Match: \"9998\"\r\n";
+  const std::string own = "If-None-Match: " + etag + "\r\n";
+  EXPECT_EQ(s_.request("GET", path, "", others + own).status, 304);
+  EXPECT_EQ(s_.request("GET", path, "", own + others).status, 304);
+  EXPECT_EQ(s_.request("GET", path, "", others + others).status, 200);
+  EXPECT_EQ(s_.request("GET", path, "", "If-Match: " + etag + "\r\nIf-Match: \"9998\"\r\n").status,
+            200);
 }
 
 TEST_P(RestServerTest, Listings_OfV1) {

@@ -84,6 +84,10 @@ Route v1_route(std::string_view path) {
     return route;
   }
   const Segment inside = take_segment(group.rest);
+  if (group.rest == "members" && route.group != GroupId(0)) {
+    route.resource = Resource::kV1Members;
+    return route;
+  }
   if (inside.first != "kv" || !inside.more) return none("there is no such path below a group");
   if (route.group == GroupId(0)) return none(kInternalGroup);
   route.resource = Resource::kV1Key;
@@ -137,6 +141,8 @@ std::string_view allowed_methods(Resource resource) {
       return "GET, HEAD, PUT, DELETE";
     case Resource::kMember:
       return "DELETE";
+    case Resource::kV1Members:
+      return "GET, HEAD, POST";
     case Resource::kMembers:
     case Resource::kV1Groups:
     case Resource::kV1Group:
@@ -163,6 +169,8 @@ bool is_allowed(Resource resource, Method method) {
       return is_safe(method) || method == Method::kPut || method == Method::kDelete;
     case Resource::kMember:
       return method == Method::kDelete;
+    case Resource::kV1Members:
+      return is_safe(method) || method == Method::kPost;
     case Resource::kMembers:
     case Resource::kV1Groups:
     case Resource::kV1Group:
@@ -188,6 +196,7 @@ RouteClass class_of(Resource resource) {
     case Resource::kMembers:
     case Resource::kMember:
     case Resource::kNewGroup:
+    case Resource::kV1Members:
       return RouteClass::kManagement;
     case Resource::kV1Groups:
     case Resource::kV1Group:

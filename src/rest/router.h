@@ -22,6 +22,7 @@ enum class Resource : uint8_t {
   kNewGroup,   ///< /mgmt/groups
   kV1Groups,   ///< /v1/groups
   kV1Group,    ///< /v1/groups/{g}
+  kV1Members,  ///< /v1/groups/{g}/members
   kV1Key,      ///< /v1/groups/{g}/kv/{key}
   kV1Nodes,    ///< /v1/nodes
   kLive,       ///< /livez

@@ -31,6 +31,7 @@ TEST(Router_Paths, NameTheirResource) {
       {"/1/mgmt/nodes/3", Resource::kMember, 1, "3"},
       {"/1/mgmt/nodes/", Resource::kMember, 1, ""},
       {"/mgmt/groups", Resource::kNewGroup},
+      {"/v1/groups/7/members", Resource::kV1Members, 7},
       {"/v1/groups", Resource::kV1Groups},
       {"/v1/groups/5", Resource::kV1Group, 5},
       {"/v1/groups/0", Resource::kV1Group, 0},

@@ -227,6 +227,11 @@ void FakeCluster::run(env::Executor* executor, std::string call, Task answer) {
   }
 }
 
+void FakeCluster::list_groups(std::set<uint64_t> groups) {
+  MutexLock lock(mutex_);
+  listed_ = std::move(groups);
+}
+
 std::optional<Error> FakeCluster::error_for(GroupId group) {
   if (error_) return error_;
   if (here_.contains(group.value)) return std::nullopt;
@@ -283,16 +288,26 @@ void FakeBackend::read(GroupId group, std::string key, Consistency consistency,
                      [group, key](FakeCluster& c) MR_REQUIRES(c.mutex_) {
                        const auto it = c.values_.find({group.value, key});
                        if (it == c.values_.end()) return ReadAnswer{};
-                       return ReadAnswer{it->second.bytes, it->second.modified};
+                       return ReadAnswer{it->second.bytes, it->second.modified, nullptr};
                      });
 }
 
-void FakeBackend::list_groups(Callback<void(Reply<std::vector<GroupInfo>>)> done) {
-  answer<std::vector<GroupInfo>>(GroupId(1), "groups", std::move(done), [](FakeCluster&) {
-    GroupInfo other;
-    other.id = GroupId(2);
-    return std::vector<GroupInfo>{describe(1), other};
-  });
+void FakeBackend::list_groups(GroupId from, size_t limit, Callback<void(Reply<GroupPage>)> done) {
+  std::string call = "groups " + to_string(from) + " " + std::to_string(limit);
+  answer<GroupPage>(GroupId(1), std::move(call), std::move(done),
+                    [from, limit](FakeCluster& c) MR_REQUIRES(c.mutex_) {
+                      GroupPage page;
+                      for (const uint64_t id : c.listed_) {
+                        if (id < from.value) continue;
+                        page.more = page.groups.size() == limit;
+                        if (page.more) break;
+                        GroupInfo group = describe(id);
+                        group.id = GroupId(id);
+                        group.hosted = id == 1;
+                        page.groups.push_back(std::move(group));
+                      }
+                      return page;
+                    });
 }
 
 void FakeBackend::group_info(GroupId group, Callback<void(Reply<GroupInfo>)> done) {
@@ -311,6 +326,13 @@ void FakeBackend::create_group(GroupId group, std::vector<NodeId> nodes,
   std::string call = "create " + to_string(group);
   for (const NodeId node : nodes) call += " " + to_string(node);
   answer<Done>(GroupId(1), std::move(call), std::move(done), [](FakeCluster&) { return Done{}; });
+}
+
+void FakeBackend::add_member(GroupId group, NodeId node, bool voter,
+                             Callback<void(Reply<GroupInfo>)> done) {
+  answer<GroupInfo>(
+      group, "add " + to_string(group) + " " + to_string(node) + (voter ? " voter" : " learner"),
+      std::move(done), [group](FakeCluster&) { return describe(group.value); });
 }
 
 void FakeBackend::remove_member(GroupId group, NodeId node, Callback<void(Reply<Done>)> done) {

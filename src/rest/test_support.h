@@ -63,6 +63,8 @@ class FakeCluster {
   /// Every call is answered with it.
   void fail_with(std::optional<Error> error);
   void set_result_code(uint64_t code);
+  /// What lists of groups have; 1 and 2 otherwise.
+  void list_groups(std::set<uint64_t> groups);
   void set_ready(bool ready);
   /// Calls wait for release() from now on.
   void hold();
@@ -92,6 +94,7 @@ class FakeCluster {
   std::map<uint64_t, std::vector<MemberAddress>> elsewhere_ MR_GUARDED_BY(mutex_);
   std::optional<Error> error_ MR_GUARDED_BY(mutex_);
   uint64_t result_code_ MR_GUARDED_BY(mutex_) = 0;
+  std::set<uint64_t> listed_ MR_GUARDED_BY(mutex_) = {1, 2};
   bool ready_ MR_GUARDED_BY(mutex_) = true;
   uint64_t index_ MR_GUARDED_BY(mutex_) = 10;
   bool holding_ MR_GUARDED_BY(mutex_) = false;
@@ -106,14 +109,17 @@ class FakeBackend final : public Backend {
       : cluster_(cluster), executor_(asynchronous ? &executor : nullptr), worker_(executor) {}
 
   NodeId node() const override { return NodeId(7); }
+  void set_budget(std::shared_ptr<MemoryBudget> budget) override { budget_ = std::move(budget); }
   void write(GroupId group, SharedBytes command, Callback<void(Reply<WriteAnswer>)> done) override;
   void read(GroupId group, std::string key, Consistency consistency,
             Callback<void(Reply<ReadAnswer>)> done) override;
-  void list_groups(Callback<void(Reply<std::vector<GroupInfo>>)> done) override;
+  void list_groups(GroupId from, size_t limit, Callback<void(Reply<GroupPage>)> done) override;
   void group_info(GroupId group, Callback<void(Reply<GroupInfo>)> done) override;
   void list_nodes(Callback<void(Reply<std::vector<NodeInfo>>)> done) override;
   void create_group(GroupId group, std::vector<NodeId> nodes,
                     Callback<void(Reply<Done>)> done) override;
+  void add_member(GroupId group, NodeId node, bool voter,
+                  Callback<void(Reply<GroupInfo>)> done) override;
   void remove_member(GroupId group, NodeId node, Callback<void(Reply<Done>)> done) override;
   std::vector<ReadinessCheck> readiness() override;
   void metrics(Callback<void(std::string)> done) override;
@@ -126,6 +132,7 @@ class FakeBackend final : public Backend {
   FakeCluster& cluster_;
   env::Executor* const executor_;
   env::Executor& worker_;
+  std::shared_ptr<MemoryBudget> budget_;
 };
 
 /// A server with its workers and a client's thread.

@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "server/logging.h"
 #include "server/metrics.h"
+#include "server/redirect_order.h"
 
 namespace multiraft::server {
 namespace {
@@ -90,6 +91,10 @@ bool contains(const std::vector<ReplicaId>& ids, ReplicaId id) {
   return std::binary_search(ids.begin(), ids.end(), id);
 }
 
+Error too_many_bytes() {
+  return {ErrorKind::kOverloaded, "too many bytes of answers wait for their clients", {}};
+}
+
 void set_addresses(const meta::RegistryView& view, rest::MemberInfo& member) {
   if (const meta::NodeRecord* node = view.node(member.id)) {
     member.raft_address = node->raft_address;
@@ -141,39 +146,72 @@ void NodeBackend::read(GroupId group, std::string key, rest::Consistency consist
       group, read_mode(consistency),
       [this, group, key = std::move(key),
        done = std::move(done)](const host::ReadPermit& permit) mutable {
-        // On the group's worker's thread.
-        if (!permit.status) {
-          const Status status = permit.status;
-          const rest::Position position{permit.term, permit.applied_index, permit.leader.node()};
-          on(executor_, [this, group, status, position, done = std::move(done)]() mutable {
-            if (status.code() != StatusCode::kNotFound) {
-              done(failure<rest::ReadAnswer>(to_error(status), position));
-              return;
-            }
-            find_elsewhere(group, [done = std::move(done)](Error error) mutable {
-              done(failure<rest::ReadAnswer>(std::move(error)));
-            });
-          });
-          return;
+        if (!permit.status) return refuse_read(group, permit, std::move(done));
+        ReadSlices& slices = *context_.read_slices[context_.host->worker_of(group)];
+        const rest::Position position{permit.term, permit.applied_index, permit.leader.node()};
+        if (slices.has_room()) {
+          return serve_read(*permit.state_machine, position, key, slices, std::move(done));
         }
-        const auto& machine = static_cast<const kv::KvStateMachine&>(*permit.state_machine);
-        auto value = machine.get(key);
-        Reply<rest::ReadAnswer> reply;
-        reply.position = {permit.term, permit.applied_index, permit.leader.node()};
-        if (!value) {
-          reply.result = to_error(value.status());
-        } else if (*value) {
-          reply.result = rest::ReadAnswer{std::move((*value)->value), (*value)->modified_index};
-        } else {
-          reply.result = rest::ReadAnswer{};
-        }
-        on(executor_, [reply = std::move(reply), done = std::move(done)]() mutable {
-          done(std::move(reply));
+        slices.postpone([this, group, position, &slices, key = std::move(key),
+                         done = std::move(done)]() mutable {
+          // What was permitted still is: the state only moves on. The replica may be gone, though.
+          context_.host->read(
+              group, host::ReadMode::kLocal,
+              [this, group, position, &slices, key = std::move(key),
+               done = std::move(done)](const host::ReadPermit& later) mutable {
+                if (!later.status) return refuse_read(group, later, std::move(done));
+                if (later.applied_index < position.index) {
+                  host::ReadPermit newcomer = later;
+                  newcomer.status = Status(StatusCode::kUnavailable,
+                                           "the replica was replaced meanwhile: try again");
+                  return refuse_read(group, newcomer, std::move(done));
+                }
+                serve_read(*later.state_machine, position, key, slices, std::move(done));
+              });
         });
       });
 }
 
-rest::Error NodeBackend::not_here(const meta::GroupRecord& group) const {
+void NodeBackend::refuse_read(GroupId group, const host::ReadPermit& permit, ReadDone done) {
+  const rest::Position position{permit.term, permit.applied_index, permit.leader.node()};
+  on(executor_, [this, group, status = permit.status, position, done = std::move(done)]() mutable {
+    if (status.code() != StatusCode::kNotFound) {
+      done(failure<rest::ReadAnswer>(to_error(status), position));
+      return;
+    }
+    find_elsewhere(group, [done = std::move(done)](Error error) mutable {
+      done(failure<rest::ReadAnswer>(std::move(error)));
+    });
+  });
+}
+
+void NodeBackend::serve_read(const StateMachine& machine, const rest::Position& position,
+                             const std::string& key, ReadSlices& slices, ReadDone done) {
+  Reply<rest::ReadAnswer> reply;
+  reply.position = position;
+  if (budget_->exhausted()) {
+    reply.result = too_many_bytes();
+  } else if (auto value = static_cast<const kv::KvStateMachine&>(machine).get(key); !value) {
+    reply.result = to_error(value.status());
+  } else if (*value) {
+    rest::ReadAnswer answer{std::move((*value)->value), (*value)->modified_index, nullptr};
+    const size_t bytes = answer.value->size();
+    slices.used(bytes);
+    const bool counts = bytes >= rest::kChargedBytesMin;
+    if (counts) answer.charge = rest::MemoryCharge::take(budget_, bytes);
+    if (counts && !answer.charge) {
+      reply.result = too_many_bytes();
+    } else {
+      reply.result = std::move(answer);
+    }
+  } else {
+    reply.result = rest::ReadAnswer{};
+  }
+  on(executor_,
+     [reply = std::move(reply), done = std::move(done)]() mutable { done(std::move(reply)); });
+}
+
+rest::Error NodeBackend::not_here(const meta::GroupRecord& group) {
   const auto view = context_.controller->view();
   Error error{
       ErrorKind::kNotHere,
@@ -183,6 +221,18 @@ rest::Error NodeBackend::not_here(const meta::GroupRecord& group) const {
     const meta::NodeRecord* node = view->node(member.replica.node());
     if (!node || member.leaving || member.replica.node() == context_.node) continue;
     error.members.push_back({node->id, node->api_address});
+  }
+  if (!error.members.empty()) {
+    transport::Transport& transport = context_.host->transport();
+    error.members = order_for_redirect(
+        std::move(error.members), [&](NodeId node) { return transport.contact(node); },
+        context_.clock->now(), redirects_++);
+    if (error.members.empty()) {
+      error.kind = ErrorKind::kUnavailable;
+      error.detail = "node " + to_string(context_.node) + " has no replica of group " +
+                     to_string(group.id) + ", and none of the nodes that have one answers";
+      return error;
+    }
   }
   const meta::MemberRecord* own = group.member_on(context_.node);
   if (own || error.members.empty()) {
@@ -228,11 +278,11 @@ rest::GroupInfo NodeBackend::describe(const meta::RegistryView& view,
   rest::GroupInfo info;
   info.id = group.id;
   for (const meta::MemberRecord& member : group.members) {
-    if (member.leaving) continue;
     rest::MemberInfo m;
     m.id = member.replica.node();
     m.replica = member.replica.value;
     m.voter = member.voter;
+    m.leaving = member.leaving;
     set_addresses(view, m);
     info.members.push_back(std::move(m));
   }
@@ -253,6 +303,7 @@ void NodeBackend::add_status(const meta::RegistryView& view, const host::Replica
   info.last = status.last_index;
   // What is in force is the group's own configuration, not what the registry wants.
   info.members.clear();
+  const meta::GroupRecord* record = view.group(status.group);
   auto add = [&](const std::vector<ReplicaId>& ids, bool voter) {
     for (ReplicaId id : ids) {
       rest::MemberInfo m;
@@ -260,6 +311,8 @@ void NodeBackend::add_status(const meta::RegistryView& view, const host::Replica
       m.replica = id.value;
       m.voter = voter;
       m.leader = id == raft.soft_state.leader;
+      const meta::MemberRecord* wanted = record ? record->member(id) : nullptr;
+      m.leaving = wanted && wanted->leaving;
       set_addresses(view, m);
       for (const raft::MemberProgress& progress : raft.members) {
         if (progress.id != id) continue;
@@ -278,20 +331,38 @@ void NodeBackend::add_status(const meta::RegistryView& view, const host::Replica
             [](const auto& a, const auto& b) { return a.id < b.id; });
 }
 
-void NodeBackend::list_groups(Callback<void(Reply<std::vector<rest::GroupInfo>>)> done) {
-  context_.host->list(
-      executor_, [this, done = std::move(done)](std::vector<host::ReplicaStatus> statuses) mutable {
-        const auto view = context_.controller->view();
-        std::vector<rest::GroupInfo> groups;
-        for (const meta::GroupRecord* record : view->groups()) {
-          rest::GroupInfo info = describe(*view, *record);
-          for (const host::ReplicaStatus& status : statuses) {
-            if (status.group == record->id) add_status(*view, status, info);
-          }
-          groups.push_back(std::move(info));
-        }
-        done({std::move(groups), {}});
-      });
+void NodeBackend::list_groups(GroupId from, size_t limit,
+                              Callback<void(Reply<rest::GroupPage>)> done) {
+  struct Collecting {
+    std::shared_ptr<const meta::RegistryView> view;
+    rest::GroupPage page;
+    size_t missing = 0;
+    Callback<void(Reply<rest::GroupPage>)> done;
+  };
+  auto collecting = std::make_shared<Collecting>();
+  collecting->view = context_.controller->view();
+  collecting->done = std::move(done);
+  std::vector<const meta::GroupRecord*> records = collecting->view->groups_from(from, limit + 1);
+  collecting->page.more = records.size() > limit;
+  if (collecting->page.more) records.pop_back();
+  for (const meta::GroupRecord* record : records) {
+    collecting->page.groups.push_back(describe(*collecting->view, *record));
+  }
+  // Posted even where every answer comes from this thread: others have their turn between slices.
+  const auto finish = [this, collecting] {
+    executor_.post([collecting] { collecting->done({std::move(collecting->page), {}}); });
+  };
+  collecting->missing = records.size();
+  if (records.empty()) return finish();
+  for (size_t i = 0; i < records.size(); ++i) {
+    context_.host->status(records[i]->id, executor_,
+                          [this, collecting, finish, i](Result<host::ReplicaStatus> status) {
+                            if (status) {
+                              add_status(*collecting->view, *status, collecting->page.groups[i]);
+                            }
+                            if (--collecting->missing == 0) finish();
+                          });
+  }
 }
 
 void NodeBackend::group_info(GroupId group, Callback<void(Reply<rest::GroupInfo>)> done) {
@@ -321,8 +392,28 @@ void NodeBackend::group_info(GroupId group, Callback<void(Reply<rest::GroupInfo>
       });
 }
 
+const NodeBackend::GroupsByNode& NodeBackend::groups_by_node(
+    const std::shared_ptr<const meta::RegistryView>& view) {
+  if (indexed_view_ == view) return groups_by_node_;
+  groups_by_node_.clear();
+  view->for_each_group([this](const meta::GroupRecord& group) {
+    if (group.id == meta::kRegistryGroup) return;
+    for (const meta::MemberRecord& member : group.members) {
+      groups_by_node_[member.replica.node().value].push_back(group.id);
+    }
+  });
+  for (auto& [node, groups] : groups_by_node_) {
+    std::sort(groups.begin(), groups.end());
+    // A leaving replica and its successor are on the same node.
+    groups.erase(std::unique(groups.begin(), groups.end()), groups.end());
+  }
+  indexed_view_ = view;
+  return groups_by_node_;
+}
+
 void NodeBackend::list_nodes(Callback<void(Reply<std::vector<rest::NodeInfo>>)> done) {
   const auto view = context_.controller->view();
+  const GroupsByNode& groups = groups_by_node(view);
   std::vector<rest::NodeInfo> nodes;
   for (const meta::NodeRecord& record : view->nodes()) {
     rest::NodeInfo info;
@@ -331,7 +422,9 @@ void NodeBackend::list_nodes(Callback<void(Reply<std::vector<rest::NodeInfo>>)> 
     info.api_address = record.api_address;
     info.state = record.state == meta::NodeState::kLeaving ? "leaving" : "member";
     info.self = record.id == context_.node;
-    info.groups = view->groups_of(record.id);
+    if (const auto found = groups.find(record.id.value); found != groups.end()) {
+      info.groups = found->second;
+    }
     nodes.push_back(std::move(info));
   }
   done({std::move(nodes), {}});
@@ -349,6 +442,18 @@ void NodeBackend::create_group(GroupId group, std::vector<NodeId> nodes,
                                         done(failure<rest::Done>(to_error(status)));
                                       }
                                     });
+}
+
+void NodeBackend::add_member(GroupId group, NodeId node, bool voter,
+                             Callback<void(Reply<rest::GroupInfo>)> done) {
+  context_.controller->add_member(group, node, voter, executor_,
+                                  [this, group, done = std::move(done)](Status status) mutable {
+                                    if (status) {
+                                      group_info(group, std::move(done));
+                                    } else {
+                                      done(failure<rest::GroupInfo>(to_error(status)));
+                                    }
+                                  });
 }
 
 void NodeBackend::remove_member(GroupId group, NodeId node,
@@ -377,6 +482,12 @@ std::vector<rest::ReadinessCheck> NodeBackend::readiness() {
   } else if (host.disk().low()) {
     disk.detail = host.disk().refusal().message();  // It serves reads and deletes.
   }
+  rest::ReadinessCheck engine{"engine", true, ""};
+  if (const std::optional<int64_t> stalled_ns = host.engine_stalled_ns()) {
+    engine = {"engine", false,
+              "stalled: it has stored nothing of what was applied for " +
+                  std::to_string(*stalled_ns / env::kMillisecond) + " ms"};
+  }
   const LeaderGauge leaders = context_.watch->leaders();
   LeaderGauge::Verdict registry = leaders.registry();
   if (!member) registry = {false, "this node has not caught up with the cluster's registry yet"};
@@ -384,7 +495,8 @@ std::vector<rest::ReadinessCheck> NodeBackend::readiness() {
   return {{"accepting", !draining, draining ? "this node is shutting down" : ""},
           {"registry", registry.ok, std::move(registry.detail)},
           {"groups", groups.ok, std::move(groups.detail)},
-          std::move(disk)};
+          std::move(disk),
+          std::move(engine)};
 }
 
 void NodeBackend::metrics(Callback<void(std::string)> done) {

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "host/node_host.h"
@@ -12,6 +13,7 @@
 #include "meta/controller.h"
 #include "rest/backend.h"
 #include "server/process_watch.h"
+#include "server/read_slices.h"
 
 namespace multiraft::server {
 
@@ -25,7 +27,8 @@ struct BackendContext {
   env::MonotonicTime started;
   size_t http_connections_max = 0;
   const ProcessWatch* watch = nullptr;
-  std::atomic<bool> ready{false};  ///< The controller said so, once.
+  std::vector<std::unique_ptr<ReadSlices>> read_slices;  ///< One per worker of the host.
+  std::atomic<bool> ready{false};                        ///< The controller said so, once.
   std::atomic<bool> draining{false};
 };
 
@@ -35,30 +38,49 @@ class NodeBackend final : public rest::Backend {
       : context_(context), executor_(executor) {}
 
   NodeId node() const override { return context_.node; }
+  void set_budget(std::shared_ptr<rest::MemoryBudget> budget) override {
+    budget_ = std::move(budget);
+  }
   void write(GroupId group, SharedBytes command,
              Callback<void(rest::Reply<rest::WriteAnswer>)> done) override;
   void read(GroupId group, std::string key, rest::Consistency consistency,
             Callback<void(rest::Reply<rest::ReadAnswer>)> done) override;
-  void list_groups(Callback<void(rest::Reply<std::vector<rest::GroupInfo>>)> done) override;
+  void list_groups(GroupId from, size_t limit,
+                   Callback<void(rest::Reply<rest::GroupPage>)> done) override;
   void group_info(GroupId group, Callback<void(rest::Reply<rest::GroupInfo>)> done) override;
   void list_nodes(Callback<void(rest::Reply<std::vector<rest::NodeInfo>>)> done) override;
   void create_group(GroupId group, std::vector<NodeId> nodes,
                     Callback<void(rest::Reply<rest::Done>)> done) override;
+  void add_member(GroupId group, NodeId node, bool voter,
+                  Callback<void(rest::Reply<rest::GroupInfo>)> done) override;
   void remove_member(GroupId group, NodeId node,
                      Callback<void(rest::Reply<rest::Done>)> done) override;
   std::vector<rest::ReadinessCheck> readiness() override;
   void metrics(Callback<void(std::string)> done) override;
 
  private:
+  using ReadDone = Callback<void(rest::Reply<rest::ReadAnswer>)>;
+  // On the thread of the group's worker; `done` comes on this one's.
+  void refuse_read(GroupId group, const host::ReadPermit& permit, ReadDone done);
+  void serve_read(const StateMachine& machine, const rest::Position& position,
+                  const std::string& key, ReadSlices& slices, ReadDone done);
+  /// User groups of every node, as of `view`.
+  using GroupsByNode = std::unordered_map<uint64_t, std::vector<GroupId>>;
+  const GroupsByNode& groups_by_node(const std::shared_ptr<const meta::RegistryView>& view);
+
   /// Who serves a group that has no replica here; asks group 0 before it says "nobody".
   void find_elsewhere(GroupId group, Callback<void(rest::Error)> done);
-  rest::Error not_here(const meta::GroupRecord& group) const;
+  rest::Error not_here(const meta::GroupRecord& group);
   rest::GroupInfo describe(const meta::RegistryView& view, const meta::GroupRecord& group) const;
   void add_status(const meta::RegistryView& view, const host::ReplicaStatus& status,
                   rest::GroupInfo& info) const;
 
   const BackendContext& context_;
   env::Executor& executor_;
+  std::shared_ptr<rest::MemoryBudget> budget_;
+  uint64_t redirects_ = 0;
+  std::shared_ptr<const meta::RegistryView> indexed_view_;  ///< Of groups_by_node_.
+  GroupsByNode groups_by_node_;
 };
 
 }  // namespace multiraft::server

@@ -53,8 +53,14 @@ void add_groups(const host::HostStats& h, Families& f) {
   f.counter("multiraft_reads_total", "Reads taken from clients", number(h.reads));
   f.counter("multiraft_writes_forwarded_total", "Writes passed on to leaders elsewhere",
             number(h.writes_forwarded));
+  f.gauge("multiraft_replicas_stopped",
+          "Replicas that take no further part, since they heard what cannot be (see the log)",
+          number(h.replicas_stopped));
   f.counter("multiraft_stray_messages_total", "Messages for replicas that are not here",
             number(h.stray_messages));
+  f.counter("multiraft_entry_checksum_failures_total",
+            "Entries and commands from nodes that had changed in some memory on their way",
+            number(h.checksum_failures));
   f.counter("multiraft_snapshots_sent_total", "Snapshots sent", number(h.snapshots_sent));
   f.counter("multiraft_snapshots_installed_total", "Snapshots installed",
             number(h.snapshots_installed));
@@ -70,6 +76,15 @@ void add_disk(const host::HostStats& h, Families& f) {
   f.gauge("multiraft_disk_stalled_seconds",
           "How long a write of the log has been hanging; 0 while none does",
           seconds(h.disk_stalled_ns));
+  if (h.disk_free_files) {
+    f.gauge("multiraft_disk_free_files", "Files (inodes) that can still be created there",
+            number(*h.disk_free_files));
+  }
+  f.counter("multiraft_engine_stalled_total",
+            "Times that the engine took no batch for an election timeout", number(h.engine_stalls));
+  f.gauge("multiraft_engine_stalled_seconds",
+          "How long the engine has been taking no batch; 0 while it is not stalled",
+          seconds(h.engine_stalled_ns));
   f.gauge("multiraft_log_waits_for_room", "1 while there is no room for the log's next segment",
           h.log.no_space ? 1 : 0);
 }
@@ -87,7 +102,11 @@ void add_log(const log::LogStats& l, Families& f) {
             number(l.segments_recycled));
   f.counter("multiraft_log_entries_rewritten_total", "Entries moved to free a segment",
             number(l.entries_rewritten));
-  f.gauge("multiraft_log_cache_bytes", "Entries kept in memory", number(l.cache_bytes));
+  f.gauge("multiraft_log_entries", "Entries kept in the logs of all groups", number(l.entries));
+  f.gauge("multiraft_log_entry_bytes", "Bytes of these entries", number(l.entry_bytes));
+  f.gauge("multiraft_log_cache_bytes", "Memory of the entries that are cached",
+          number(l.cache_bytes));
+  f.gauge("multiraft_log_index_bytes", "Memory of the index of all entries", number(l.index_bytes));
   f.counter("multiraft_log_cache_misses_total", "Entries read back from disk",
             number(l.cache_misses));
   f.gauge("multiraft_log_torn_bytes", "Bytes of a torn tail cut at the last start",
@@ -138,6 +157,11 @@ void add_engine(const kv::KvEngineStats& e, Families& f) {
   f.gauge("multiraft_engine_disk_bytes", "Table files of RocksDB", number(e.disk_bytes));
   f.counter("multiraft_engine_stalls_total", "Commits that met a write stall",
             number(e.batches_refused));
+  f.gauge("multiraft_engine_level0_files", "Table files that wait to be merged into the levels",
+          number(e.l0_files));
+  f.gauge("multiraft_engine_keeps_up",
+          "0 while compactions fall behind and leaders on this node refuse writes",
+          e.keeps_up ? 1 : 0);
 }
 
 void add_process(const MetricsInput& input, Families& f) {

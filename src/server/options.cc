@@ -20,13 +20,25 @@ ABSL_FLAG(std::string, api, ":9090", "address for HTTP clients, HOST:PORT or :PO
 ABSL_FLAG(std::string, advertise_raft, "", "how other nodes reach -raft; the same unless given");
 ABSL_FLAG(std::string, advertise_api, "", "how clients reach -api; the same unless given");
 ABSL_FLAG(uint64_t, id, 0, "this node's number, 1 to 4294967294; never two nodes with the same");
-ABSL_FLAG(std::string, join, "", "raft address of any node of the cluster to join");
+ABSL_FLAG(
+    std::string, join, "",
+    "raft addresses of nodes of the cluster, comma-separated: to join it, or to find its nodes "
+    "again where they have moved");
+ABSL_FLAG(bool, replace_lost_disk, false,
+          "with -join and an empty state directory: take the place of the node with this id, whose "
+          "disk is lost for good");
+ABSL_FLAG(
+    bool, bootstrap, false,
+    "make a new cluster on an empty state directory even if nodes of another cluster take this "
+    "node for one of theirs");
 ABSL_FLAG(uint64_t, initial_group_id, 1,
           "group to create in a new cluster, or to enter when joining");
 ABSL_FLAG(bool, redirect, true, "answer 307 for groups of other nodes; false: 421");
 ABSL_FLAG(uint32_t, workers, 0,
           "worker threads; 0: one a core. Fixed once the state directory exists");
 ABSL_FLAG(std::string, engine, "rocksdb", "where values are kept: rocksdb or memory");
+ABSL_FLAG(uint32_t, engine_jobs, 0,
+          "threads that flush and compact RocksDB's files, 2 to 64; 0: by the number of cores");
 ABSL_FLAG(std::string, log_format, "text", "log lines as text or json");
 ABSL_FLAG(std::string, log_level, "info", "trace, debug, info, warn or error");
 ABSL_FLAG(uint32_t, heartbeat_ms, 100, "time between two heartbeats of a leader");
@@ -60,10 +72,13 @@ constexpr std::array kFlagNames = {"state_dir",
                                    "advertise_api",
                                    "id",
                                    "join",
+                                   "replace_lost_disk",
+                                   "bootstrap",
                                    "initial_group_id",
                                    "redirect",
                                    "workers",
                                    "engine",
+                                   "engine_jobs",
                                    "log_format",
                                    "log_level",
                                    "heartbeat_ms",
@@ -224,9 +239,17 @@ Status read_addresses(ServerOptions& o) {
     MR_RETURN_IF_ERROR(read_address("advertise_api", text, o.advertise_api));
   }
   if (const std::string text = absl::GetFlag(FLAGS_join); !text.empty()) {
-    o.join.emplace();
-    MR_RETURN_IF_ERROR(read_address("join", text, *o.join));
+    for (size_t begin = 0; begin <= text.size();) {
+      const size_t comma = std::min(text.find(',', begin), text.size());
+      MR_RETURN_IF_ERROR(
+          read_address("join", text.substr(begin, comma - begin), o.join.emplace_back()));
+      begin = comma + 1;
+    }
   }
+  o.replace_lost_disk = absl::GetFlag(FLAGS_replace_lost_disk);
+  o.bootstrap = absl::GetFlag(FLAGS_bootstrap);
+  if (o.bootstrap && !o.join.empty()) return usage("-bootstrap and -join exclude each other");
+  if (o.replace_lost_disk && o.join.empty()) return usage("-replace_lost_disk needs -join");
   return Status::ok();
 }
 
@@ -257,6 +280,10 @@ Status check(ServerOptions& o) {
   o.heartbeat_ns = heartbeat_ms * env::kMillisecond;
   o.election_ns = election_ms * env::kMillisecond;
   o.workers = absl::GetFlag(FLAGS_workers);
+  o.engine_jobs = absl::GetFlag(FLAGS_engine_jobs);
+  if (o.engine_jobs == 1 || o.engine_jobs > 64) {
+    return usage("-engine_jobs must be 0, or from 2 to 64");
+  }
   if (o.workers > 64) return usage("-workers must be from 0 to 64");
   o.redirect = absl::GetFlag(FLAGS_redirect);
   const std::string engine = absl::GetFlag(FLAGS_engine);
@@ -311,7 +338,7 @@ Result<CommandLine> parse_command_line(int argc, const char* const* argv, env::F
 std::string help_text() {
   std::string text =
       "multiraft: a replicated key-value store of many Raft groups\n\n"
-      "  multiraft -state_dir=DIR -id N [-raft :8080] [-api :9090] [-join HOST:PORT]\n\n"
+      "  multiraft -state_dir=DIR -id N [-raft :8080] [-api :9090] [-join HOST:PORT,...]\n\n"
       "Without -join and without state in DIR a new cluster is made.\n\n";
   for (const std::string name : kFlagNames) {
     const std::string value = flag(name).DefaultValue();

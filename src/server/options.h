@@ -21,10 +21,13 @@ struct ServerOptions {
   env::Address advertise_raft;  ///< What other nodes use; the listen address unless given.
   env::Address advertise_api;
   NodeId id;
-  std::optional<env::Address> join;
+  std::vector<env::Address> join;
+  bool replace_lost_disk = false;
+  bool bootstrap = false;
   GroupId initial_group{1};
   bool redirect = true;
-  uint32_t workers = 0;  ///< 0: one a core.
+  uint32_t workers = 0;      ///< 0: one a core.
+  uint32_t engine_jobs = 0;  ///< 0: by the number of cores.
   bool memory_engine = false;
   bool json_log = false;
   std::string log_level;

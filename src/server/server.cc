@@ -29,6 +29,9 @@ namespace multiraft::server {
 namespace {
 
 constexpr int64_t kDrainTimeoutNs = 5 * env::kSecond;
+/// Nodes try to reach a member that is away twice a second (TransportOptions): until then it turns
+/// out whether an empty state directory is a first start or a lost disk.
+constexpr int64_t kFoundingWaitNs = 750 * env::kMillisecond;
 
 log::WriterKind writer_kind(const std::string& name) {
   if (name == "pwrite") return log::WriterKind::kPwrite;
@@ -121,6 +124,10 @@ Status ServerImpl::start() {
   return Status::ok();
 }
 
+/// Two threads at least, so that a long compaction holds up no flush; and not all processors, which
+/// serve requests.
+uint32_t engine_jobs_for(uint32_t processors) { return std::clamp(processors / 2 + 1, 2U, 8U); }
+
 uint32_t ServerImpl::worker_count() const {
   return options_.workers != 0 ? options_.workers
                                : std::min(env::processor_count(), disk_plan_.workers_max);
@@ -155,7 +162,8 @@ Status ServerImpl::wait_until_addresses_are_there() {
 }
 
 Status ServerImpl::open_state() {
-  auto identity = meta::NodeIdentity::open(env_, options_.state_dir, options_.id, !options_.join);
+  auto identity =
+      meta::NodeIdentity::open(env_, options_.state_dir, options_.id, options_.join.empty());
   if (!identity) return Status(StatusCode::kConflict, identity.status().message());
   identity_ = std::move(*identity);
   if (identity_->facts().phase == meta::NodePhase::kRemoved) {
@@ -182,6 +190,8 @@ Status ServerImpl::open_state() {
   rocks.write_buffer_bytes = disk_plan_.write_buffer_bytes;
   rocks.table_bytes_target = disk_plan_.table_bytes;
   rocks.open_files_max = plan_for_descriptors(descriptors_max_, worker_count()).engine_files_max;
+  rocks.background_jobs_max = static_cast<int>(
+      options_.engine_jobs != 0 ? options_.engine_jobs : engine_jobs_for(env::processor_count()));
   rocks.on_warning = [](std::string_view text) {
     log_event(Severity::kWarn, "rocksdb", {{"says", std::string(text)}});
   };
@@ -208,6 +218,8 @@ void ServerImpl::start_controller() {
   options.raft_address = options_.advertise_raft.to_string();
   options.api_address = options_.advertise_api.to_string();
   options.join = options_.join;
+  options.replaces_lost_disk = options_.replace_lost_disk;
+  options.founding_wait_ns = options_.bootstrap ? -1 : kFoundingWaitNs;
   options.initial_group = options_.initial_group;
   options.heartbeat_ns = options_.heartbeat_ns;
   options.election_ns = options_.election_ns;
@@ -216,6 +228,15 @@ void ServerImpl::start_controller() {
   callbacks.on_removed = [this] {
     log_event(Severity::kInfo, "removed from the cluster");
     ending_.request(ExitStatus::kOk);
+  };
+  callbacks.on_replaced = [this](const Status& status) {
+    log_event(Severity::kError, "replaced", {{"reason", status.message()}});
+    ending_.request(ExitStatus::kStateDirectory);
+  };
+  callbacks.on_other_cluster = [this](const Status& status) {
+    log_event(Severity::kError, "state directory of another cluster",
+              {{"reason", status.message()}});
+    ending_.request(ExitStatus::kStateDirectory);
   };
   callbacks.on_refused = [this](const Status& status) {
     log_event(Severity::kError, "join refused", {{"reason", status.message()}});
@@ -246,6 +267,13 @@ Status ServerImpl::start_host() {
   options.on_older_state = [this](const transport::OlderState& told) {
     controller_->on_older_state(told);
   };
+  options.raft_address = options_.advertise_raft.to_string();
+  options.on_address = [this](NodeId node, const env::Address& address) {
+    controller_->on_address(node, address);
+  };
+  options.on_unknown_caller = [this](const transport::UnknownCaller& caller) {
+    controller_->on_unknown_caller(caller);
+  };
   options.listen = options_.raft;
   options.workers = worker_count();
   options.log_segment_bytes =
@@ -265,6 +293,9 @@ Status ServerImpl::start_host() {
   };
   options.reclaim = [this] { kv_->reclaim(); };
   options.on_warning = [](const std::string& text) { log_event(Severity::kWarn, text); };
+  options.on_core_log = [](raft::LogLevel level, const std::string& line) {
+    log_event(severity_of(level), line);
+  };
   options.heartbeat_ns = options_.heartbeat_ns;
   options.election_ns = options_.election_ns;
   options.leases = options_.lease_reads;
@@ -297,6 +328,7 @@ Status ServerImpl::start_rest() {
   std::vector<rest::Backend*> backends;
   for (uint32_t i = 0; i < host_->workers(); ++i) {
     executors.push_back(&host_->executor(i));
+    context_.read_slices.push_back(std::make_unique<ReadSlices>(host_->executor(i)));
     backends_.push_back(std::make_unique<NodeBackend>(context_, host_->executor(i)));
     backends.push_back(backends_.back().get());
   }

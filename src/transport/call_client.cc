@@ -17,9 +17,10 @@ CallClient::CallClient(std::shared_ptr<Context> context, env::Executor& executor
       done_(std::move(done)),
       timer_(executor) {}
 
-void CallClient::start(const env::Address& address, int64_t timeout_ns) {
+void CallClient::start(const Callee& callee, int64_t timeout_ns) {
   self_ = shared_from_this();
-  whom_ = "the node at " + address.to_string();
+  whom_ = (callee.node ? "node " + to_string(callee.node) + " at " : "the node at ") +
+          callee.address.to_string();
   if (!context_->cluster() && request_.kind != wire::RequestKind::kJoin) {
     finish(Status(StatusCode::kInvalidArgument, "a node without a cluster may only ask to join"));
     return;
@@ -34,8 +35,8 @@ void CallClient::start(const env::Address& address, int64_t timeout_ns) {
     self->timer_.fired();
     self->fail({StatusCode::kUnavailable, "no answer in time"});
   });
-  dialer_ = Dialer::start(context_, executor_, address,
-                          context_->hello(wire::ConnectionKind::kCall, 0, NodeId()), timeout_ns,
+  dialer_ = Dialer::start(context_, executor_, callee.address,
+                          context_->hello(wire::ConnectionKind::kCall, 0, callee.node), timeout_ns,
                           [weak = weak_from_this()](Result<Dialed> dialed) {
                             const auto self = weak.lock();
                             if (!self || !self->done_) return;

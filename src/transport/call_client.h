@@ -21,7 +21,7 @@ class CallClient final : public FrameReader::Handler,
   CallClient(std::shared_ptr<Context> context, env::Executor& executor, wire::Request request,
              Done done);
 
-  void start(const env::Address& address, int64_t timeout_ns);
+  void start(const Callee& callee, int64_t timeout_ns);
   /// From any thread: done(kCancelled), if it is not done yet.
   void cancel();
 

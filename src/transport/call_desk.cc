@@ -23,16 +23,18 @@ constexpr int64_t kAnswerTimeoutNs = 120 * env::kSecond;
 class CallDesk::Caller final : public FrameReader::Handler,
                                public std::enable_shared_from_this<Caller> {
  public:
-  Caller(CallDesk& desk, const wire::Hello& hello, std::unique_ptr<env::Stream> stream)
+  Caller(CallDesk& desk, const wire::Hello& hello, std::unique_ptr<env::Stream> stream, bool known)
       : desk_(desk),
         hello_(hello),
+        known_(known),
+        node_(hello.node),
         stream_(std::move(stream)),
         reader_(*stream_, *this, kBufferBytes,
                 hello.cluster ? wire::kFramePayloadBytesMax : kNewcomerPayloadBytesMax),
         writer_(*stream_),
         timer_(*desk.context_->options.workers[0]) {}
 
-  NodeId node() const { return hello_.node; }
+  NodeId node() const { return node_; }
   uint64_t id() const { return id_; }
 
   void start() {
@@ -76,15 +78,24 @@ class CallDesk::Caller final : public FrameReader::Handler,
     desk_.waiting_.emplace(id_, this);
     if (!hello_.cluster && request.kind != wire::RequestKind::kJoin) {
       counters.connections_refused.add();
-      desk_.answer(hello_.node,
+      desk_.answer(node_,
                    {id_, StatusCode::kInvalidArgument,
                     SharedBytes::copy_of("a node without a cluster may only ask to join one")});
       return true;
     }
+    // Writes come from members of groups, on their connections.
+    if (request.kind == wire::RequestKind::kPropose) {
+      MR_COVERAGE("proposal by a call refused");
+      counters.connections_refused.add();
+      desk_.answer(node_, {id_, StatusCode::kInvalidArgument,
+                           SharedBytes::copy_of("a proposal does not come by a call")});
+      return true;
+    }
+    if (!known_ && request.kind != wire::RequestKind::kJoin) node_ = NodeId();
     set_timer(kAnswerTimeoutNs);
     request.id = id_;
     Receiver& receiver = *desk_.context_->options.receivers[0];
-    receiver.on_request({hello_.node, hello_.incarnation}, std::move(request));
+    receiver.on_request({node_, hello_.incarnation}, std::move(request));
     receiver.on_batch_end(hello_.node);
     return true;
   }
@@ -122,6 +133,8 @@ class CallDesk::Caller final : public FrameReader::Handler,
 
   CallDesk& desk_;
   const wire::Hello hello_;
+  const bool known_;
+  NodeId node_;  ///< Who asks, as far as that is certain.
   const std::unique_ptr<env::Stream> stream_;
   FrameReader reader_;
   FrameWriter writer_;
@@ -135,14 +148,14 @@ CallDesk::CallDesk(std::shared_ptr<Context> context)
 
 CallDesk::~CallDesk() = default;
 
-void CallDesk::adopt(const wire::Hello& hello, std::unique_ptr<env::Stream> stream) {
+void CallDesk::adopt(const wire::Hello& hello, std::unique_ptr<env::Stream> stream, bool known) {
   if (closed_) return;
   if (callers_.size() >= context_->options.handshakes_max) {
     MR_COVERAGE("too many callers");
     context_->worker_counters[0].connections_refused.add();
     return;
   }
-  auto caller = std::make_shared<Caller>(*this, hello, std::move(stream));
+  auto caller = std::make_shared<Caller>(*this, hello, std::move(stream), known);
   callers_.emplace(caller.get(), caller);
   caller->start();
 }

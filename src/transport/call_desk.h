@@ -19,7 +19,9 @@ class CallDesk final : public std::enable_shared_from_this<CallDesk> {
   explicit CallDesk(std::shared_ptr<Context> context);
   ~CallDesk();
 
-  void adopt(const wire::Hello& hello, std::unique_ptr<env::Stream> stream);
+  /// `known`: the caller is a node of the cluster. Others may ask to join, and their questions come
+  /// from node 0.
+  void adopt(const wire::Hello& hello, std::unique_ptr<env::Stream> stream, bool known);
   /// False: nobody waits for it any more.
   bool answer(NodeId to, wire::Response response);
   void close();

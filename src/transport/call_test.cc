@@ -235,5 +235,29 @@ TEST_F(CallTest, Stop_WithACallUnderWay_CancelsIt) {
   EXPECT_EQ(done.get()[0].code(), StatusCode::kCancelled);
 }
 
+TEST_F(CallTest, Proposal_IsNotTakenFromACall) {
+  TestNode member(*env_, 1);
+  TestNode other(*env_, 5);
+  const auto response =
+      other.call(member.address(), {3, wire::RequestKind::kPropose, GroupId(0), {}});
+  ASSERT_TRUE(response.is_ok());
+  EXPECT_EQ(response->code, StatusCode::kInvalidArgument);
+  EXPECT_TRUE(member.seen().get().requests.empty());
+}
+
+TEST_F(CallTest, CallerThatIsNotKnown_AsksAsNobody) {
+  TestNode member(*env_, 1);
+  TestNode other(*env_, 5);
+  answer_on(member, 0);
+  const wire::Request question{3, wire::RequestKind::kAdmin, GroupId(0), {}};
+  ASSERT_TRUE(other.call(member.address(), question).is_ok());
+  member.know(other);
+  ASSERT_TRUE(other.call(member.address(), question).is_ok());
+  const Seen seen = member.seen().get();
+  ASSERT_EQ(seen.requests.size(), 2u);
+  EXPECT_EQ(seen.requests[0].from.node, NodeId());
+  EXPECT_EQ(seen.requests[1].from.node, other.id());
+}
+
 }  // namespace
 }  // namespace multiraft::transport

@@ -105,6 +105,7 @@ TEST_F(ContactTest, NodeThatReturns_IsConnectedAgain_ThoughNothingIsToBeSent) {
                                   options.identity.state = {1, 2};
                                   options.identity.life = 2;
                                 }});
+  b->transport->set_address(a->id(), a->address());
   EXPECT_TRUE(eventually(*a, [&] { return a->transport->contact(b->id()).connected; }));
   EXPECT_NE(a->transport->contact(b->id()).incarnation, before);
 }

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "env/env.h"
@@ -12,6 +13,10 @@
 #include "wire/handshake.h"
 
 namespace multiraft::transport {
+
+// What refusals say, and is looked for in them.
+inline constexpr std::string_view kOtherCluster = "belongs to another cluster";
+inline constexpr std::string_view kLeadsBack = "the address leads back";
 
 /// Of one thread, read by others. Nobody else writes, so that counting costs no locked instruction.
 class Counter {
@@ -94,11 +99,19 @@ struct Context {
     hello.state = options.identity.state;
     hello.life = options.identity.life;
     hello.recovered = options.recovered;
+    hello.raft_address = options.raft_address;
     return hello;
   }
-  wire::HelloReply reply(const Status& verdict, wire::Life known = {}) const {
-    return {verdict.code(),    cluster(),       self(), options.identity.incarnation,
-            verdict.message(), std::move(known)};
+  /// The answer to a hello that names `theirs` as its cluster.
+  wire::HelloReply reply(const Status& verdict, ClusterId theirs, wire::Life known = {}) const {
+    wire::HelloReply reply;
+    reply.code = verdict.code();
+    reply.cluster = theirs == cluster() ? theirs : ClusterId();
+    reply.node = self();
+    reply.incarnation = options.identity.incarnation;
+    reply.text = verdict.message();
+    reply.known = std::move(known);
+    return reply;
   }
   /// Another node has shown that this one's state is too old: it must not take part in anything,
   /// not even with those who do not know it yet.
@@ -107,9 +120,9 @@ struct Context {
   void lives_changed() const {
     if (options.on_lives_changed) options.on_lives_changed();
   }
-  void learn(const std::vector<wire::Life>& told) {
+  void learn(NodeId teller, const std::vector<wire::Life>& told) {
     bool changed = false;
-    for (const wire::Life& life : told) changed |= lives.learn(life);
+    for (const wire::Life& life : told) changed |= lives.learn_from(teller, life);
     if (changed) lives_changed();
   }
   void problem(const Status& status) const {

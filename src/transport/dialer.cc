@@ -29,6 +29,18 @@ Dialer::Dialer(std::shared_ptr<Context> context, env::Executor& executor,
       timer_(executor) {}
 
 void Dialer::connect(int64_t timeout_ns) {
+  context_->env.network().connect(
+      executor_, address_, timeout_ns,
+      [weak = weak_from_this(), timeout_ns](Result<std::unique_ptr<env::Stream>> stream) {
+        const auto self = weak.lock();
+        if (!self || !self->done_) return;
+        if (!stream) return self->finish(stream.status());
+        self->say_hello(std::move(*stream), timeout_ns);
+      });
+}
+
+void Dialer::say_hello(std::unique_ptr<env::Stream> stream, int64_t timeout_ns) {
+  // Only now: whoever looks up a name may have waited for long.
   timer_.set(context_->now() + timeout_ns, [weak = weak_from_this()] {
     const auto self = weak.lock();
     if (!self) return;
@@ -36,17 +48,6 @@ void Dialer::connect(int64_t timeout_ns) {
     self->finish(
         Status(StatusCode::kUnavailable, self->whom() + " does not answer the handshake in time"));
   });
-  context_->env.network().connect(
-      executor_, address_, timeout_ns,
-      [weak = weak_from_this()](Result<std::unique_ptr<env::Stream>> stream) {
-        const auto self = weak.lock();
-        if (!self || !self->done_) return;
-        if (!stream) return self->finish(stream.status());
-        self->say_hello(std::move(*stream));
-      });
-}
-
-void Dialer::say_hello(std::unique_ptr<env::Stream> stream) {
   stream_ = std::move(stream);
   hello_frame_ = wire::encode(hello_);
   reader_ = std::make_unique<FrameReader>(*stream_, *this, kBufferBytes,
@@ -96,7 +97,7 @@ Status Dialer::judge(const wire::HelloReply& reply) const {
     return {StatusCode::kConflict, whom() + " is node " + to_string(reply.node)};
   }
   if (hello_.cluster && reply.cluster != hello_.cluster) {
-    return {StatusCode::kConflict, whom() + " belongs to another cluster"};
+    return {StatusCode::kConflict, whom() + " " + std::string(kOtherCluster)};
   }
   return Status::ok();
 }

@@ -40,7 +40,7 @@ class Dialer final : public FrameReader::Handler, public std::enable_shared_from
 
  private:
   void connect(int64_t timeout_ns);
-  void say_hello(std::unique_ptr<env::Stream> stream);
+  void say_hello(std::unique_ptr<env::Stream> stream, int64_t timeout_ns);
   Status judge(const wire::HelloReply& reply) const;
   Status judge_older(const wire::HelloReply& reply) const;
   void welcome_if_complete();

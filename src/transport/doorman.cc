@@ -17,6 +17,7 @@ constexpr size_t kIncarnationsRemembered = 8;
 constexpr size_t kNodesRemembered = 16'384;
 /// Strangers must not fill the log.
 constexpr int64_t kReportIntervalNs = env::kSecond;
+constexpr int64_t kUnknownReportIntervalNs = 100 * env::kMillisecond;
 
 std::string name(NodeId node) { return "node " + to_string(node); }
 
@@ -27,17 +28,25 @@ std::string name(NodeId node) { return "node " + to_string(node); }
 Status GuestBook::judge(uint16_t version, const wire::Hello& hello, const Context& context) const {
   const NodeId self = context.self();
   const ClusterId cluster = context.cluster();
-  if (version != wire::kProtocolVersion) {
+  if (version != wire::kProtocolVersion || hello.version_min > wire::kProtocolVersion ||
+      hello.version_max < wire::kProtocolVersion) {
+    const uint16_t theirs = version != wire::kProtocolVersion            ? version
+                            : hello.version_min > wire::kProtocolVersion ? hello.version_min
+                                                                         : hello.version_max;
     return {StatusCode::kInvalidArgument, name(self) + " speaks protocol version " +
                                               std::to_string(wire::kProtocolVersion) + ", not " +
-                                              std::to_string(version)};
+                                              std::to_string(theirs)};
+  }
+  if (hello.workers > wire::kWorkersMax) {
+    return {StatusCode::kInvalidArgument,
+            "a node has at most " + std::to_string(wire::kWorkersMax) + " workers"};
   }
   if (hello.node.value == 0 || hello.node.value > limits::kNodeIdMax) {
     return {StatusCode::kInvalidArgument, to_string(hello.node) + " is no node id"};
   }
   if (hello.node == self) {
     if (hello.incarnation == context.options.identity.incarnation) {
-      return {StatusCode::kConflict, "the address leads back to " + name(self) +
+      return {StatusCode::kConflict, std::string(kLeadsBack) + " to " + name(self) +
                                          " itself; check which raft address each node advertises"};
     }
     return {StatusCode::kConflict, "the id " + to_string(self) + " is taken by this node"};
@@ -55,10 +64,18 @@ Status GuestBook::judge(uint16_t version, const wire::Hello& hello, const Contex
   if (newcomer) return Status::ok();
   if (hello.cluster != cluster) {
     return {StatusCode::kConflict,
-            name(self) + " belongs to another cluster than " + name(hello.node)};
+            name(self) + " " + std::string(kOtherCluster) + " than " + name(hello.node)};
   }
+  // Calls carry nothing of Raft. Who was removed may ask about it, or ask to join again.
+  if (hello.kind == wire::ConnectionKind::kCall) return Status::ok();
   if (forgotten_.contains(hello.node.value)) {
     return {StatusCode::kNotFound, name(hello.node) + " was removed from the cluster"};
+  }
+  if (!knows(hello)) {
+    MR_COVERAGE("node that is not registered refused");
+    return {StatusCode::kUnavailable, name(hello.node) + " with this state directory is not " +
+                                          "registered in the cluster, as far as " + name(self) +
+                                          " knows"};
   }
   const auto found = known_.find(hello.node.value);
   if (found != known_.end() && std::count(found->second.earlier.begin(),
@@ -67,6 +84,29 @@ Status GuestBook::judge(uint16_t version, const wire::Hello& hello, const Contex
                                        " has connected since: two nodes have the same id"};
   }
   return Status::ok();
+}
+
+void GuestBook::forget(NodeId node) {
+  forgotten_.insert(node.value);
+  members_.erase(node.value);
+}
+
+void GuestBook::remember(NodeId node, const wire::StateId& state) {
+  forgotten_.erase(node.value);
+  members_[node.value].state = state;
+}
+
+bool GuestBook::knows(const wire::Hello& hello) const {
+  const auto found = members_.find(hello.node.value);
+  if (found == members_.end()) return false;
+  return found->second.state.empty() || found->second.state == hello.state;
+}
+
+bool GuestBook::is_news(NodeId node, const std::string& raft_address) {
+  const auto found = members_.find(node.value);
+  if (found == members_.end() || found->second.raft_address == raft_address) return false;
+  found->second.raft_address = raft_address;
+  return true;
 }
 
 void GuestBook::note(const wire::Hello& hello) {
@@ -107,20 +147,31 @@ class Doorman::Guest final : public FrameReader::Handler,
     if (stream_) stream_->close();
   }
 
+  void leave() {
+    close();
+    doorman_.gone(*this);
+  }
+
+  std::string remote_address() const { return stream_ ? stream_->remote_address() : ""; }
+
+  std::list<Guest*>::iterator place;  ///< In the order of arrival.
+
   bool on_frame(const wire::FrameHeader& header, SharedBytes payload) override {
     if (answered_) return false;
     wire::Hello hello;
     Status verdict = judge(header, payload, hello);
     if (!verdict) {
-      refuse(std::move(verdict));
+      doorman_.unknown(hello, stream_->remote_address());
+      refuse(verdict, hello.cluster);
       return false;
     }
     doorman_.book_.note(hello);
     if (hello.kind != wire::ConnectionKind::kCall && doorman_.context_->lives.note(hello)) {
       doorman_.context_->lives_changed();
     }
+    doorman_.heard(hello);
     answered_ = true;
-    writer_.send(wire::encode(doorman_.context_->reply(Status::ok())));
+    writer_.send(wire::encode(doorman_.context_->reply(Status::ok(), hello.cluster)));
     writer_.when_idle([weak = weak_from_this(), hello] {
       if (const auto self = weak.lock()) self->admitted(hello);
     });
@@ -135,7 +186,7 @@ class Doorman::Guest final : public FrameReader::Handler,
     }
     if (answered_) return;
     doorman_.context_->worker_counters[0].frames_rejected.add();
-    refuse(status);
+    refuse(status, {});
   }
 
  private:
@@ -156,10 +207,10 @@ class Doorman::Guest final : public FrameReader::Handler,
     return doorman_.context_->lives.judge(hello, known_);
   }
 
-  void refuse(const Status& verdict) {
+  void refuse(const Status& verdict, ClusterId theirs) {
     answered_ = true;
     doorman_.refused(verdict, stream_->remote_address());
-    writer_.send(wire::encode(doorman_.context_->reply(verdict, known_)));
+    writer_.send(wire::encode(doorman_.context_->reply(verdict, theirs, known_)));
     farewell_.begin(weak_from_this(), [this] { leave(); });
   }
 
@@ -181,7 +232,7 @@ class Doorman::Guest final : public FrameReader::Handler,
     doorman_.refused(verdict, stream_->remote_address());
     // A read is under way, so this cannot wait for the other side; but it has sent nothing that a
     // close would lose.
-    writer_.send(wire::encode(doorman_.context_->reply(verdict)));
+    writer_.send(wire::encode(doorman_.context_->reply(verdict, {})));
     writer_.when_idle([weak = weak_from_this()] {
       if (const auto self = weak.lock()) self->leave();
     });
@@ -193,11 +244,6 @@ class Doorman::Guest final : public FrameReader::Handler,
                [weak = weak_from_this()] {
                  if (const auto self = weak.lock()) self->timed_out();
                });
-  }
-
-  void leave() {
-    close();
-    doorman_.gone(*this);
   }
 
   Doorman& doorman_;
@@ -230,18 +276,26 @@ Status Doorman::listen() {
 
 void Doorman::accepted(std::unique_ptr<env::Stream> stream) {
   if (closed_) return;
+  // A hello takes a round trip. Whoever has been silent for longest makes room for the next: so
+  // silent connections, however many, lock nobody out.
   if (guests_.size() >= context_->options.handshakes_max) {
     MR_COVERAGE("too many guests");
     refused({StatusCode::kOverloaded, "too many connections that have not said who they are"},
-            stream->remote_address());
-    return;
+            guests_in_order_.front()->remote_address());
+    const std::shared_ptr<Guest> oldest = guests_.at(guests_in_order_.front());
+    oldest->leave();
   }
   auto guest = std::make_shared<Guest>(*this, std::move(stream));
   guests_.emplace(guest.get(), guest);
+  guest->place = guests_in_order_.insert(guests_in_order_.end(), guest.get());
   guest->start();
 }
 
-void Doorman::gone(Guest& guest) { guests_.erase(&guest); }
+void Doorman::gone(Guest& guest) {
+  if (!guests_.contains(&guest)) return;
+  guests_in_order_.erase(guest.place);
+  guests_.erase(&guest);
+}
 
 void Doorman::refused(const Status& why, const std::string& whom) {
   context_->worker_counters[0].connections_refused.add();
@@ -251,9 +305,33 @@ void Doorman::refused(const Status& why, const std::string& whom) {
   context_->problem({why.code(), "refused " + whom + ": " + why.message()});
 }
 
+/// A refused hello may still tell something: whoever takes this node for a member of its cluster,
+/// or is a member of ours that we have not heard of.
+void Doorman::unknown(const wire::Hello& hello, const std::string& remote_address) {
+  if (!context_->options.on_unknown_caller || hello.kind == wire::ConnectionKind::kCall) return;
+  if (!hello.cluster || hello.to != context_->self() || hello.node == context_->self()) return;
+  const ClusterId cluster = context_->cluster();
+  if (!cluster) return;
+  const bool other_cluster = hello.cluster != cluster;
+  if (!other_cluster && book_.knows(hello)) return;
+  const env::MonotonicTime now = context_->now();
+  if (now - unknown_reported_at_ < kUnknownReportIntervalNs) return;
+  unknown_reported_at_ = now;
+  context_->options.on_unknown_caller({hello.node, remote_address, other_cluster});
+}
+
+void Doorman::heard(const wire::Hello& hello) {
+  if (hello.kind == wire::ConnectionKind::kCall || hello.raft_address.empty()) return;
+  if (!context_->options.on_address || !book_.is_news(hello.node, hello.raft_address)) return;
+  // What cannot be parsed is of no use, and was sent by a newer version if by anybody.
+  const auto address = env::Address::parse(hello.raft_address);
+  if (address) context_->options.on_address(hello.node, *address);
+}
+
 void Doorman::close() {
   closed_ = true;
   if (listener_) listener_->close();
+  guests_in_order_.clear();
   for (auto& [guest, held] : std::exchange(guests_, {})) held->close();
 }
 

@@ -4,6 +4,7 @@
 #include <absl/container/flat_hash_map.h>
 #include <absl/container/flat_hash_set.h>
 
+#include <list>
 #include <memory>
 #include <vector>
 
@@ -24,16 +25,26 @@ class GuestBook {
   Status judge(uint16_t version, const wire::Hello& hello, const Context& context) const;
   /// It was welcome, and is now the node's incarnation.
   void note(const wire::Hello& hello);
-  void forget(NodeId node) { forgotten_.insert(node.value); }
-  void remember(NodeId node) { forgotten_.erase(node.value); }
+  void forget(NodeId node);
+  /// A node of the cluster with the state directory `state`, or with any if that is empty.
+  void remember(NodeId node, const wire::StateId& state);
+  /// Whether the hello comes from a node that was to be remembered.
+  bool knows(const wire::Hello& hello) const;
+  /// Whether the node has not said before that it is reached there.
+  bool is_news(NodeId node, const std::string& raft_address);
 
  private:
   struct Known {
     uint64_t incarnation = 0;
     std::vector<uint64_t> earlier;  ///< The last few, oldest first.
   };
+  struct Member {
+    wire::StateId state;
+    std::string raft_address;  ///< As it said itself.
+  };
 
   absl::flat_hash_map<uint64_t, Known> known_;
+  absl::flat_hash_map<uint64_t, Member> members_;
   absl::flat_hash_set<uint64_t> forgotten_;
 };
 
@@ -60,13 +71,17 @@ class Doorman final : public std::enable_shared_from_this<Doorman> {
   void accepted(std::unique_ptr<env::Stream> stream);
   void gone(Guest& guest);
   void refused(const Status& why, const std::string& whom);
+  void unknown(const wire::Hello& hello, const std::string& remote_address);
+  void heard(const wire::Hello& hello);
 
   const std::shared_ptr<Context> context_;
   Admit admit_;
   GuestBook book_;
   std::unique_ptr<env::Listener> listener_;
   absl::flat_hash_map<Guest*, std::shared_ptr<Guest>> guests_;
+  std::list<Guest*> guests_in_order_;  ///< The oldest first.
   env::MonotonicTime reported_at_{INT64_MIN / 2};
+  env::MonotonicTime unknown_reported_at_{INT64_MIN / 2};
   bool closed_ = false;
 };
 

@@ -8,6 +8,13 @@
 #include "base/coverage.h"
 
 namespace multiraft::transport {
+namespace {
+
+/// What the announcement of a large frame alone makes us allocate: the rest follows once that much
+/// has come, so that many connections which announce and send nothing hold little.
+constexpr size_t kUnprovenBytesMax = 256 * limits::kKiB;
+
+}  // namespace
 
 FrameReader::FrameReader(env::Stream& stream, Handler& handler, size_t buffer_bytes,
                          size_t payload_bytes_max)
@@ -74,6 +81,10 @@ void FrameReader::hand_out() {
 FrameReader::Step FrameReader::take_frame() {
   if (large_) {
     if (frame_filled_ < frame_.size()) return Step::kNeedsMore;
+    if (frame_.size() < header_.payload_bytes) {
+      grow_large();
+      return Step::kNeedsMore;
+    }
     large_ = false;
     return deliver(std::exchange(frame_, {}));
   }
@@ -100,11 +111,18 @@ FrameReader::Step FrameReader::take_frame() {
 }
 
 void FrameReader::begin_large() {
-  frame_ = SharedBytes::allocate(header_.payload_bytes);
+  frame_ = SharedBytes::allocate(
+      std::min<size_t>(header_.payload_bytes, std::max(kUnprovenBytesMax, 2 * buffer_bytes_)));
   frame_filled_ = end_ - begin_;
   std::memcpy(frame_.mutable_data(), buffer_.get() + begin_, frame_filled_);
   begin_ = end_ = 0;
   large_ = true;
+}
+
+void FrameReader::grow_large() {
+  SharedBytes whole = SharedBytes::allocate(header_.payload_bytes);
+  std::memcpy(whole.mutable_data(), frame_.view().data(), frame_filled_);
+  frame_ = std::move(whole);
 }
 
 FrameReader::Step FrameReader::deliver(SharedBytes payload) {

@@ -52,6 +52,7 @@ class FrameReader {
   Step take_frame();
   Step deliver(SharedBytes payload);
   void begin_large();
+  void grow_large();
   Step fail(const Status& status);
 
   env::Stream& stream_;
@@ -65,7 +66,7 @@ class FrameReader {
   bool have_header_ = false;
   wire::FrameHeader header_;
   bool large_ = false;  ///< The payload is read into frame_.
-  SharedBytes frame_;
+  SharedBytes frame_;   ///< At first for the beginning of a large payload only.
   size_t frame_filled_ = 0;
   uint64_t bytes_read_ = 0;
   bool ended_ = false;

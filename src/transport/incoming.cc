@@ -38,9 +38,11 @@ void Incoming::start() {
   reader_.start(weak_from_this());
 }
 
-/// What this node knows of others: from its own connections, and by hearsay.
+/// What this node has learnt of others since it said so last, from its own connections and by
+/// hearsay. On one connection per pair of nodes.
 void Incoming::tell_lives() {
-  const std::vector<wire::Life> lives = context_->lives.all(from_);
+  if (from_worker_ != 0) return;
+  const std::vector<wire::Life> lives = context_->lives.changes(from_, lives_told_);
   if (!lives.empty()) writer_.send(wire::encode(lives));
 }
 
@@ -63,7 +65,7 @@ bool Incoming::on_frame(const wire::FrameHeader& header, SharedBytes payload) {
 bool Incoming::on_lives(std::string_view payload) {
   std::vector<wire::Life> lives;
   if (Status status = wire::decode(payload, lives); !status) return reject(status);
-  context_->learn(lives);
+  context_->learn(from_, lives);
   // It says so first on each connection, and hears in turn. Unasked, this might come together with
   // the answer to its hello.
   tell_lives();

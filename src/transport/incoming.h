@@ -38,6 +38,7 @@ class Incoming final : public FrameReader::Handler, public std::enable_shared_fr
   const NodeId from_;
   const uint64_t from_incarnation_;
   const uint32_t from_worker_;
+  uint64_t lives_told_ = 0;                       ///< LifeTable::changes().
   const std::shared_ptr<LifeTable::Entry> life_;  ///< Of the sender. May be null.
   CountedConnection contact_;
   const std::unique_ptr<env::Stream> stream_;

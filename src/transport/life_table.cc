@@ -11,6 +11,10 @@ namespace {
 
 /// A node that was emptied so often is not told from one that was not.
 constexpr size_t kStatesMax = 4;
+/// So often a node may have started without this one's noticing. Beyond it somebody is mistaken.
+constexpr uint64_t kUnseenStartsMax = 1 << 20;
+/// With so many nodes beside this one, nobody could confirm what one says of the other.
+constexpr size_t kNodesWithoutWitness = 2;
 
 }  // namespace
 
@@ -40,6 +44,7 @@ void LifeTable::Entry::told(uint32_t worker, uint64_t sequence) {
   while (before < sequence &&
          !slot.compare_exchange_weak(before, sequence, std::memory_order_relaxed)) {
   }
+  if (before < sequence) changed();
 }
 
 Status LifeTable::judge(const wire::Hello& hello, wire::Life& known) const {
@@ -64,13 +69,48 @@ bool LifeTable::learn(const wire::Life& life) {
   if (life.state.empty() || life.node == self_ || life.node.value == 0) return false;
   MutexLock lock(mutex_);
   Entry* entry = find_or_add(life.node, life.state);
+  return entry && take(*entry, life);
+}
+
+bool LifeTable::learn_from(NodeId teller, const wire::Life& life) {
+  if (life.state.empty() || life.node == self_ || life.node.value == 0) return false;
+  MutexLock lock(mutex_);
+  const Entry* known = find_locked(life.node, life.state);
+  const uint64_t number_max = (known && known->number > 0 ? known->number : 0) + kUnseenStartsMax;
+  if (life.number > number_max) {
+    MR_COVERAGE("hearsay of an impossible start number");
+    return false;
+  }
+  Entry* entry = find_or_add(life.node, life.state);
   if (!entry) return false;
+  // Others than this node, the teller and the one that is spoken of.
+  if (nodes_.size() <= kNodesWithoutWitness) return take(*entry, life);
+  auto& [first, second] = entry->reports;
+  if (second.teller == teller) std::swap(first, second);
+  if (first.teller != teller) second = std::exchange(first, {});
+  first = {teller, life};
+  if (!second.teller) return false;
+  // Both say at least this much. Sequences of different lives are not compared: what was durable in
+  // a newer one must not be held against the process of that life.
+  wire::Life agreed = first.life.number <= second.life.number ? first.life : second.life;
+  const bool same_life = first.life.number == second.life.number;
+  agreed.durable.resize(same_life ? std::min(first.life.durable.size(), second.life.durable.size())
+                                  : 0);
+  for (size_t i = 0; i < agreed.durable.size(); ++i) {
+    agreed.durable[i] = std::min(first.life.durable[i], second.life.durable[i]);
+  }
+  return take(*entry, agreed);
+}
+
+bool LifeTable::take(Entry& entry_of_node, const wire::Life& life) {
+  Entry* entry = &entry_of_node;
   for (size_t i = 0; i < life.durable.size(); ++i) {
     entry->told(static_cast<uint32_t>(i), life.durable[i]);
   }
   if (life.number <= entry->number) return false;
   entry->number = life.number;
   entry->incarnation = life.incarnation;
+  entry->changed();
   return true;
 }
 
@@ -89,7 +129,30 @@ std::vector<wire::Life> LifeTable::all(NodeId except) const {
   MutexLock lock(mutex_);
   for (const auto& [node, states] : nodes_) {
     if (NodeId(node) == except) continue;
-    for (const auto& entry : states) lives.push_back(life_of(NodeId(node), *entry));
+    for (const auto& entry : states) {
+      if (entry->number != 0) lives.push_back(life_of(NodeId(node), *entry));
+    }
+  }
+  std::sort(lives.begin(), lives.end(),
+            [](const wire::Life& a, const wire::Life& b) { return a.node < b.node; });
+  return lives;
+}
+
+std::vector<wire::Life> LifeTable::changes(NodeId except, uint64_t& position) {
+  std::vector<wire::Life> lives;
+  MutexLock lock(mutex_);
+  const uint64_t since = position;
+  // What is being changed at this moment may be stamped with the number that ends here: it comes
+  // again.
+  position = clock_.fetch_add(1, std::memory_order_relaxed);
+  for (const auto& [node, states] : nodes_) {
+    if (NodeId(node) == except) continue;
+    for (const auto& entry : states) {
+      // Number 0: hearsay that nobody has confirmed.
+      if (entry->number == 0) continue;
+      if (entry->changed_at_.load(std::memory_order_relaxed) < since) continue;
+      lives.push_back(life_of(NodeId(node), *entry));
+    }
   }
   std::sort(lives.begin(), lives.end(),
             [](const wire::Life& a, const wire::Life& b) { return a.node < b.node; });
@@ -115,7 +178,7 @@ LifeTable::Entry* LifeTable::find_or_add(NodeId node, const wire::StateId& state
   if (nodes_.size() >= limits::kNodesMax && !nodes_.contains(node.value)) return nullptr;
   States& states = nodes_[node.value];
   if (states.size() >= kStatesMax) states.erase(states.begin());
-  states.push_back(std::make_shared<Entry>());
+  states.push_back(std::shared_ptr<Entry>(new Entry(clock_)));
   states.back()->state = state;
   return states.back().get();
 }

@@ -33,6 +33,20 @@ class LifeTable {
 
    private:
     friend class LifeTable;
+    /// What another node said.
+    struct Report {
+      NodeId teller;
+      wire::Life life;
+    };
+
+    explicit Entry(const std::atomic<uint64_t>& clock) : clock_(clock) {}
+    void changed() {
+      changed_at_.store(clock_.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    }
+
+    const std::atomic<uint64_t>& clock_;  ///< The table's.
+    std::atomic<uint64_t> changed_at_{0};
+    std::array<Report, 2> reports;
     wire::StateId state;
     uint64_t number = 0;
     uint64_t incarnation = 0;
@@ -46,12 +60,18 @@ class LifeTable {
   Status judge(const wire::Hello& hello, wire::Life& known) const;
   /// It was welcome. Whether it is another process than the one that was known.
   bool note(const wire::Hello& hello);
-  /// What another node knows, or what this one knew before it was started. As note().
+  /// What this node knew before it was started. As note().
   bool learn(const wire::Life& life);
+  /// What another node says of a third one. Counts once a second node says the same, where there is
+  /// one that could; then so much as both say. As note().
+  bool learn_from(NodeId teller, const wire::Life& life);
   /// Null where the node is not known, or says nothing of its state directory.
   std::shared_ptr<Entry> find(NodeId node, const wire::StateId& state) const;
   /// All but `except`, for others to learn.
   std::vector<wire::Life> all(NodeId except = {}) const;
+  /// As all(), but only what has changed since the call that returned `position`, which is moved
+  /// on. 0: from the beginning.
+  std::vector<wire::Life> changes(NodeId except, uint64_t& position);
   /// It left the cluster for good.
   void forget(NodeId node);
 
@@ -62,7 +82,10 @@ class LifeTable {
   Entry* find_locked(NodeId node, const wire::StateId& state) const MR_REQUIRES(mutex_);
   Entry* find_or_add(NodeId node, const wire::StateId& state) MR_REQUIRES(mutex_);
   wire::Life life_of(NodeId node, const Entry& entry) const MR_REQUIRES(mutex_);
+  bool take(Entry& entry, const wire::Life& life) MR_REQUIRES(mutex_);
 
+  /// Counts calls of changes(): what changes is stamped with it.
+  std::atomic<uint64_t> clock_{1};
   const NodeId self_;
   mutable Mutex mutex_;
   absl::flat_hash_map<uint64_t, States> nodes_ MR_GUARDED_BY(mutex_);

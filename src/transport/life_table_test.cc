@@ -108,6 +108,48 @@ TEST_F(LifeTableTest, WorkerBeyondTheLimit_IsIgnored) {
   EXPECT_EQ(table.all().front().durable, (std::vector<uint64_t>{10, 25}));
 }
 
+TEST_F(LifeTableTest, Hearsay_InAClusterOfThree_CountsFromTheOnlyOneWhoCouldTell) {
+  EXPECT_TRUE(table.learn_from(NodeId(3), {kNode, kState, 7, 70, {11, 26}}));
+  EXPECT_EQ(verdict(table, hello(7, 71, {99, 99})), StatusCode::kOlderState);
+}
+
+TEST_F(LifeTableTest, Hearsay_InALargerCluster_CountsAsFarAsTwoAgree) {
+  for (const uint64_t node : {3, 4, 5}) table.learn({NodeId(node), {node, node}, 1, 1, {}});
+  // One alone may be mistaken, however often it says so.
+  EXPECT_FALSE(table.learn_from(NodeId(3), {kNode, kState, 9, 90, {99, 99}}));
+  EXPECT_FALSE(table.learn_from(NodeId(3), {kNode, kState, 9, 90, {99, 99}}));
+  EXPECT_EQ(verdict(table, hello(6, 60, {10, 25})), StatusCode::kOk);
+  EXPECT_TRUE(table.learn_from(NodeId(4), {kNode, kState, 7, 70, {30}}));
+  EXPECT_EQ(verdict(table, hello(7, 71, {99, 99})), StatusCode::kOlderState);
+  EXPECT_EQ(verdict(table, hello(8, 80, {10, 25})), StatusCode::kOk);
+  // Of the same life also how far its logs were.
+  EXPECT_FALSE(table.learn_from(NodeId(5), {kNode, kState, 7, 70, {31, 40}}));
+  EXPECT_EQ(verdict(table, hello(8, 80, {29, 25})), StatusCode::kOlderState);
+  EXPECT_EQ(verdict(table, hello(8, 80, {30, 25})), StatusCode::kOk);
+}
+
+TEST_F(LifeTableTest, Hearsay_OfAnImpossibleNumber_IsIgnored) {
+  EXPECT_FALSE(table.learn_from(NodeId(3), {kNode, kState, uint64_t{1} << 63, 70, {}}));
+  EXPECT_EQ(verdict(table, hello(6, 60, {10, 25})), StatusCode::kOk);
+}
+
+TEST_F(LifeTableTest, Changes_AreWhatIsNewSinceTheLastTime) {
+  uint64_t position = 0;
+  EXPECT_EQ(table.changes({}, position).size(), 1u);
+  // Once more, in case it was being changed just then.
+  table.changes({}, position);
+  EXPECT_EQ(table.changes({}, position).size(), 0u);
+  table.find(kNode, kState)->told(1, 25);  // As before.
+  EXPECT_EQ(table.changes({}, position).size(), 0u);
+  table.find(kNode, kState)->told(1, 26);
+  table.learn({NodeId(3), {3, 3}, 1, 1, {}});
+  EXPECT_EQ(table.changes(kNode, position).size(), 1u);
+  table.changes({}, position);
+  EXPECT_EQ(table.changes({}, position).size(), 0u);
+  uint64_t other = 0;
+  EXPECT_EQ(table.changes({}, other).size(), 2u);
+}
+
 TEST_F(LifeTableTest, NodeThatLeft_IsForgotten) {
   table.forget(kNode);
   EXPECT_TRUE(table.all().empty());

@@ -131,6 +131,7 @@ TEST_F(LivesTest, Witness_Restarted_StillKnowsTheLives) {
   one->stop();
   one = start(1, {1, 11}, 2, {0}, 0, remembered);
   two = start(2, kStateOfTwo, 3, {5});
+  one->know(*two);
   two->transport->set_address(one->id(), one->address());
   EXPECT_TRUE(two->older_states().wait_for(told));
 }
@@ -143,6 +144,7 @@ TEST_F(LivesTest, Node_ThatWasNeverTold_HearsOfItWhenItConnects) {
   two->stop();
   // Nobody sends anything: to know each other's address is enough.
   const auto three = node(3);
+  one->know(*three);
   three->transport->set_address(one->id(), one->address());
   ASSERT_TRUE(three->lives_changes().wait_for([&](int) {
     for (const wire::Life& life : three->transport->lives()) {
@@ -151,6 +153,7 @@ TEST_F(LivesTest, Node_ThatWasNeverTold_HearsOfItWhenItConnects) {
     return false;
   }));
   two = start(2, kStateOfTwo, 2, {16});
+  three->know(*two);
   two->transport->set_address(three->id(), three->address());
   ASSERT_TRUE(two->older_states().wait_for(told));
   EXPECT_EQ(two->older_states().get().front().teller, three->id());

@@ -12,17 +12,21 @@ namespace {
 constexpr int64_t kBackoffMinNs = 20 * env::kMillisecond;
 /// For frames that say how much was read.
 constexpr size_t kReadBufferBytes = 512;
+/// More bulk than this is not worth waiting for.
+constexpr size_t kBacklogBytesMin = 64 * limits::kKiB;
+/// Some 100,000 heartbeats.
+constexpr size_t kUrgentQueueBytesMax = 8 * limits::kMiB;
 
 }  // namespace
 
 Peer::Peer(std::shared_ptr<Context> context, uint32_t worker, NodeId node,
-           const env::Address& address, uint64_t seed)
+           std::vector<env::Address> addresses, uint64_t seed)
     : context_(std::move(context)),
       worker_(worker),
       node_(node),
       executor_(*context_->options.workers[worker]),
       counters_(context_->worker_counters[worker]),
-      address_(address),
+      addresses_(std::move(addresses)),
       random_(seed),
       contact_(context_->contacts.entry(node)),
       retry_timer_(executor_),
@@ -32,49 +36,70 @@ Peer::Peer(std::shared_ptr<Context> context, uint32_t worker, NodeId node,
 
 // -- The queue.
 
-bool Peer::make_room(size_t record_bytes) {
+Peer::Lane& Peer::lane_of(bool urgent) {
+  const bool backlog = !bulk_.full.empty() ||
+                       (bulk_.gathering && bulk_.gathering->frame_bytes() >= kBacklogBytesMin) ||
+                       !urgent_.empty();
+  if (!urgent || !backlog) return bulk_;
+  MR_COVERAGE("urgent message overtakes bulk");
+  return urgent_;
+}
+
+bool Peer::make_room(Lane& lane, size_t record_bytes) {
   if (state_ == State::kClosed) return false;
-  if (queued_bytes_ + record_bytes > limits::kPeerSendQueueBytesMax) {
+  const size_t bytes_max =
+      &lane == &urgent_ ? kUrgentQueueBytesMax : limits::kPeerSendQueueBytesMax;
+  if (lane.queued_bytes + record_bytes > bytes_max) {
     MR_COVERAGE("peer queue full");
     counters_.messages_dropped.add();
     return false;
   }
-  if (gathering_ && gathering_->frame_bytes() >= limits::kFrameBatchBytesTarget) {
-    full_.push_back(std::move(gathering_));
-    flushed_ = false;
+  if (lane.gathering && lane.gathering->frame_bytes() >= limits::kFrameBatchBytesTarget) {
+    lane.full.push_back(std::move(lane.gathering));
+    lane.flushed = false;
     if (state_ == State::kReady && !write_under_way()) write_next();
   }
-  if (!gathering_) {
-    gathering_ = spare_ ? std::move(spare_) : std::make_unique<wire::BatchEncoder>();
+  if (!lane.gathering) {
+    lane.gathering = spare_ ? std::move(spare_) : std::make_unique<wire::BatchEncoder>();
   }
-  if (gathering_->fits(record_bytes)) return true;
+  if (lane.gathering->fits(record_bytes)) return true;
   // A batch below the target holds every record within the limits; this one is beyond them.
   MR_COVERAGE("record larger than a frame");
   counters_.messages_dropped.add();
-  if (gathering_->empty()) spare_ = std::move(gathering_);
+  if (lane.gathering->empty()) spare_ = std::move(lane.gathering);
   return false;
 }
 
 void Peer::flush() {
-  if (!gathering_) return;
-  flushed_ = true;
+  bulk_.flushed = bulk_.gathering != nullptr;
+  urgent_.flushed = urgent_.gathering != nullptr;
+  if (bulk_.empty() && urgent_.empty()) return;
   if (state_ == State::kReady && !write_under_way()) write_next();
 }
 
-void Peer::write_next() {
-  if (!full_.empty()) {
-    writing_ = std::move(full_.front());
-    full_.pop_front();
-  } else if (gathering_ && flushed_) {
-    writing_ = std::move(gathering_);
-    flushed_ = false;
-  } else {
-    return;
+bool Peer::take_next() {
+  for (Lane* lane : {&urgent_, &bulk_}) {
+    if (!lane->full.empty()) {
+      writing_ = std::move(lane->full.front());
+      lane->full.pop_front();
+    } else if (lane->gathering && lane->flushed) {
+      writing_ = std::move(lane->gathering);
+      lane->flushed = false;
+    } else {
+      continue;
+    }
+    writing_lane_ = lane;
+    return true;
   }
+  return false;
+}
+
+void Peer::write_next() {
+  if (!take_next()) return;
   const uint64_t durable = context_->options.receivers[worker_]->durable_sequence();
   if (durable > durable_told_) {
     writing_->add(wire::Durable{durable});
-    queued_bytes_ += wire::BatchEncoder::kDurableBytes;
+    writing_lane_->queued_bytes += wire::BatchEncoder::kDurableBytes;
     durable_told_ = durable;
   }
   bytes_sent_ += writing_->frame_bytes();
@@ -90,7 +115,7 @@ void Peer::written(const Status& status) {
   counters_.frames_sent.add();
   counters_.bytes_sent.add(writing_->frame_bytes());
   counters_.messages_sent.add(writing_->records());
-  queued_bytes_ -= writing_->frame_bytes() - wire::kFrameHeaderBytes;
+  writing_lane_->queued_bytes -= writing_->frame_bytes() - wire::kFrameHeaderBytes;
   writing_->clear();
   spare_ = std::move(writing_);
   write_next();
@@ -100,7 +125,7 @@ void Peer::written(const Status& status) {
 
 void Peer::connect() {
   state_ = State::kConnecting;
-  dialer_ = Dialer::start(context_, executor_, address_,
+  dialer_ = Dialer::start(context_, executor_, address(),
                           context_->hello(wire::ConnectionKind::kMessages, worker_, node_),
                           context_->options.connect_timeout_ns,
                           [weak = weak_from_this()](Result<Dialed> dialed) {
@@ -123,7 +148,11 @@ void Peer::welcomed(Dialed dialed) {
   reader_ = std::make_unique<FrameReader>(*stream_, *this, kReadBufferBytes, wire::kLivesBytesMax);
   reader_->start(weak_from_this());
   durable_told_ = 0;
-  if (!context_->options.identity.state.empty()) send_lives(context_->lives.all(node_));
+  // On one connection per pair of nodes: what one worker learns, all know.
+  if (worker_ == 0 && !context_->options.identity.state.empty()) {
+    lives_told_ = 0;
+    send_lives(context_->lives.changes(node_, lives_told_));
+  }
   bytes_at_keepalive_ = 0;
   keep_alive();
   // What gathered while there was no connection has waited long enough.
@@ -145,7 +174,7 @@ void Peer::keep_alive() {
     if (self->state_ != State::kReady) return;
     // What waits for a write, or was written since, does the same.
     if (!self->write_under_way() && self->bytes_sent_ == self->bytes_at_keepalive_)
-      self->send_lives({});
+      self->send_lives(self->context_->lives.changes(self->node_, self->lives_told_));
     self->bytes_at_keepalive_ = self->bytes_sent_;
     self->keep_alive();
   });
@@ -174,7 +203,7 @@ bool Peer::on_frame(const wire::FrameHeader& header, SharedBytes payload) {
       failed(status);
       return false;
     }
-    context_->learn(lives);
+    context_->learn(node_, lives);
     return true;
   }
   wire::Received received;
@@ -210,7 +239,7 @@ void Peer::check_silence() {
   if (silence_ns >= context_->options.peer_silence_max_ns) {
     MR_COVERAGE("silent peer");
     failed(Status(StatusCode::kUnavailable, "node " + to_string(node_) + " at " +
-                                                address_.to_string() + " has taken nothing for " +
+                                                address().to_string() + " has taken nothing for " +
                                                 std::to_string(silence_ns / env::kMillisecond) +
                                                 " ms"));
     return;
@@ -231,17 +260,15 @@ bool Peer::drop_connection() {
   silence_timer_.cancel();
   keepalive_timer_.cancel();
   contact_.close(context_->now());
-  uint64_t lost = 0;
-  for (const Batch& batch : full_) lost += batch->records();
-  if (gathering_) lost += gathering_->records();
-  if (writing_) lost += writing_->records();
+  uint64_t lost = writing_ ? writing_->records() : 0;
+  for (Lane* lane : {&urgent_, &bulk_}) {
+    for (const Batch& batch : lane->full) lost += batch->records();
+    if (lane->gathering) lost += lane->gathering->records();
+    *lane = Lane();
+  }
   counters_.messages_dropped.add(lost);
-  full_.clear();
-  gathering_.reset();
   writing_.reset();
   lives_frame_.clear();
-  queued_bytes_ = 0;
-  flushed_ = false;
   return connected;
 }
 
@@ -251,6 +278,8 @@ void Peer::failed(const Status& why) {
   contact_.failed(context_->now());
   const bool something_lost = state_ == State::kReady || anything_queued();
   const bool connected = drop_connection();
+  // The node may be at another one. An address that led to it is tried again first.
+  if (!connected) next_address_ = (next_address_ + 1) % addresses_.size();
   wait_and_retry();
   // Last: the receiver may send again, and even have this node forgotten.
   if (something_lost) context_->options.receivers[worker_]->on_disconnected(node_, connected);
@@ -295,9 +324,14 @@ void Peer::node_is_alive(uint64_t incarnation) {
   }
 }
 
-void Peer::set_address(const env::Address& address) {
-  if (address == address_ || state_ == State::kClosed) return;
-  address_ = address;
+void Peer::set_addresses(const std::vector<env::Address>& addresses) {
+  if (addresses == addresses_ || state_ == State::kClosed) return;
+  const auto current = std::find(addresses.begin(), addresses.end(), address());
+  const bool stays = current != addresses.end() && state_ == State::kReady;
+  const size_t next = stays ? static_cast<size_t>(current - addresses.begin()) : 0;
+  addresses_ = addresses;
+  next_address_ = next;
+  if (stays) return;
   const bool live = state_ != State::kIdle;
   const bool connected = drop_connection();
   state_ = State::kIdle;

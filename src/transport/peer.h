@@ -3,6 +3,7 @@
 
 #include <deque>
 #include <memory>
+#include <vector>
 
 #include "base/prng.h"
 #include "env/network.h"
@@ -17,7 +18,7 @@ namespace multiraft::transport {
 /// Makes its connection when something is to be sent, and again after it broke.
 ///
 ///             queue()            welcomed
-///     idle ------------> connecting -----> ready        [full][full][gathering]  the queue
+///     idle ------------> connecting -----> ready        [full][full][gathering]  two queues
 ///      ^                   |    ^            |             |
 ///      | nothing queued    v    | queue()    v          one write at a time
 ///      '----------------- waiting <----------'
@@ -27,8 +28,8 @@ namespace multiraft::transport {
 /// receiver is told in the same step, so that it never takes what is queued later for lost.
 class Peer final : public FrameReader::Handler, public std::enable_shared_from_this<Peer> {
  public:
-  Peer(std::shared_ptr<Context> context, uint32_t worker, NodeId node, const env::Address& address,
-       uint64_t seed);
+  Peer(std::shared_ptr<Context> context, uint32_t worker, NodeId node,
+       std::vector<env::Address> addresses, uint64_t seed);
 
   /// False: not queued (full, or larger than a frame), and counted as dropped.
   template <class Record>
@@ -38,8 +39,8 @@ class Peer final : public FrameReader::Handler, public std::enable_shared_from_t
 
   /// From now on connects although nothing is to be sent, and sends something now and then.
   void stay_in_contact();
-  /// Another address ends the connection to the old one.
-  void set_address(const env::Address& address);
+  /// Tried in turn, the best first. Ends a connection to any other.
+  void set_addresses(const std::vector<env::Address>& addresses);
   /// The node has connected to us: it is there, and this is how it is called since its last start.
   void node_is_alive(uint64_t incarnation);
   /// For good. The receiver is told if anything was lost.
@@ -55,7 +56,19 @@ class Peer final : public FrameReader::Handler, public std::enable_shared_from_t
   enum class State : uint8_t { kIdle, kConnecting, kReady, kWaiting, kClosed };
   using Batch = std::unique_ptr<wire::BatchEncoder>;
 
-  bool make_room(size_t record_bytes);
+  /// One of the two queues of batches.
+  struct Lane {
+    Batch gathering;
+    std::deque<Batch> full;
+    size_t queued_bytes = 0;
+    bool flushed = false;  ///< `gathering` may go as it is.
+
+    bool empty() const { return !gathering && full.empty(); }
+  };
+
+  Lane& lane_of(bool urgent);
+  bool make_room(Lane& lane, size_t record_bytes);
+  bool take_next();
   void connect();
   void welcomed(Dialed dialed);
   void write_next();
@@ -69,7 +82,7 @@ class Peer final : public FrameReader::Handler, public std::enable_shared_from_t
   void report(const Status& why);
   void keep_alive();
   void send_lives(const std::vector<wire::Life>& lives);
-  bool anything_queued() const { return gathering_ || !full_.empty() || writing_; }
+  bool anything_queued() const { return !bulk_.empty() || !urgent_.empty() || writing_; }
   bool write_under_way() const { return writing_ || !lives_frame_.empty(); }
 
   const std::shared_ptr<Context> context_;
@@ -77,18 +90,22 @@ class Peer final : public FrameReader::Handler, public std::enable_shared_from_t
   const NodeId node_;
   env::Executor& executor_;
   Counters& counters_;
-  env::Address address_;
+  const env::Address& address() const { return addresses_[next_address_]; }
+
+  std::vector<env::Address> addresses_;
+  size_t next_address_ = 0;  ///< Connected to, or tried next.
   Prng random_;
   State state_ = State::kIdle;
   bool stays_in_contact_ = false;
 
-  // The queue.
-  Batch gathering_;
-  std::deque<Batch> full_;
+  // The queues. What is urgent goes with the bulk while that is short, so that a turn is one frame,
+  // and overtakes it where it is long: heartbeats and votes must not wait for megabytes of entries,
+  // nor be dropped with them.
+  Lane bulk_;
+  Lane urgent_;
   Batch writing_;
+  Lane* writing_lane_ = nullptr;
   Batch spare_;
-  size_t queued_bytes_ = 0;
-  bool flushed_ = false;       ///< gathering_ may go as it is.
   std::string lives_frame_;    ///< Being sent, the first thing on each connection.
   uint64_t durable_told_ = 0;  ///< On this connection.
 
@@ -107,16 +124,37 @@ class Peer final : public FrameReader::Handler, public std::enable_shared_from_t
   Timer keepalive_timer_;
   uint64_t bytes_sent_ = 0;  ///< On this connection.
   uint64_t bytes_at_keepalive_ = 0;
+  uint64_t lives_told_ = 0;      ///< LifeTable::changes(), on this connection.
   uint64_t bytes_received_ = 0;  ///< By the other side, as it says.
   env::MonotonicTime progress_at_;
 };
 
+/// Small, and somebody waits for it; or what the liveness of groups depends on. Appends among
+/// themselves stay in order: Raft copes with the rest.
+inline bool is_urgent(const wire::GroupMessage& message) {
+  switch (message.message.type) {
+    case raft::MessageType::kApp:
+    case raft::MessageType::kProp:
+    case raft::MessageType::kSnap:
+      return false;
+    default:
+      return true;
+  }
+}
+inline bool is_urgent(const wire::Request& request) {
+  return request.kind != wire::RequestKind::kPropose;
+}
+inline bool is_urgent(const wire::Response& response) {
+  return response.payload.size() <= limits::kKiB;
+}
+
 template <class Record>
 bool Peer::queue(const Record& record) {
   const size_t bytes = wire::record_bytes(record);
-  if (!make_room(bytes)) return false;
-  gathering_->add(record);
-  queued_bytes_ += bytes;
+  Lane& lane = lane_of(is_urgent(record));
+  if (!make_room(lane, bytes)) return false;
+  lane.gathering->add(record);
+  lane.queued_bytes += bytes;
   if (state_ == State::kIdle) connect();
   return true;
 }

@@ -51,6 +51,7 @@ void SnapshotSender::begin(Dialed dialed) {
   former_stream_.reset();
   stream_ = std::move(dialed.stream);
   progress_at_ = context_->now();
+  pace_.reset();
   check_silence();
   frame_ = wire::encode(header_);
   write(frame_, {});
@@ -111,9 +112,23 @@ void SnapshotSender::write(std::string_view head, std::string_view data) {
       });
 }
 
+bool SnapshotSender::far_ahead() const {
+  const uint64_t ahead = chunks_written_ - chunks_acked_;
+  if (ahead >= limits::kSnapshotChunksAheadMax) return true;
+  size_t bytes = 0;
+  for (uint64_t i = 0; i < ahead; ++i) bytes += unacked_[i].data.size();
+  return bytes >= limits::kSnapshotBytesAheadMax;
+}
+
+void SnapshotSender::note_pace() {
+  // The end's answer takes as long as the receiver needs to read everything in.
+  pace_.waits(accepted_ && !end_sent_ && (writing_ || far_ahead()), context_->now());
+}
+
 void SnapshotSender::go_on() {
+  note_pace();
   if (!accepted_ || writing_ || end_sent_ || pace_timer_.is_set()) return;
-  if (chunks_written_ - chunks_acked_ >= limits::kSnapshotChunksAheadMax) return;
+  if (far_ahead()) return;
   if (context_->now() < throttle_.free_at()) {
     pace_timer_.set(throttle_.free_at(), [weak = weak_from_this()] {
       const auto self = weak.lock();
@@ -133,7 +148,8 @@ void SnapshotSender::send_next() {
   if (chunks_written_ == chunks_read()) {
     end_sent_ = true;
     frame_ = wire::encode(packer_.totals().end());
-    return write(frame_, {});
+    write(frame_, {});
+    return note_pace();
   }
   const Sent& chunk = unacked_[chunks_written_ - chunks_acked_];
   throttle_.spent(chunk.content_bytes, context_->now());
@@ -142,6 +158,7 @@ void SnapshotSender::send_next() {
   if (chunk.again) counters_.snapshot_chunks_resent.add();
   ++chunks_written_;
   write(chunk.head, chunk.data);
+  note_pace();
 }
 
 Status SnapshotSender::read_next() {
@@ -192,7 +209,10 @@ Status SnapshotSender::take_ack(const wire::SnapshotAck& ack) {
     return {StatusCode::kCorruption, "an ack for chunks that were not sent"};
   }
   moved_ = moved_ || ack.chunks > chunks_acked_;
-  for (; chunks_acked_ < ack.chunks; ++chunks_acked_) unacked_.pop_front();
+  for (; chunks_acked_ < ack.chunks; ++chunks_acked_) {
+    pace_.took(unacked_.front().data.size());
+    unacked_.pop_front();
+  }
   return Status::ok();
 }
 
@@ -237,6 +257,12 @@ void SnapshotSender::check_silence() {
     MR_COVERAGE("snapshot stream silent at the sender");
     return lost(Status(StatusCode::kUnavailable,
                        "node " + to_string(to_) + " takes no more of the snapshot"));
+  }
+  if (pace_.too_slow(context_->now())) {
+    return finish(Status(StatusCode::kUnavailable,
+                         "node " + to_string(to_) + " takes the snapshot too slowly: less than " +
+                             std::to_string(limits::kSnapshotRateMin / limits::kKiB) +
+                             " KiB a second"));
   }
   silence_timer_.set(context_->now() + most_ns / 2, [weak = weak_from_this()] {
     const auto self = weak.lock();

@@ -10,6 +10,7 @@
 #include "transport/context.h"
 #include "transport/dialer.h"
 #include "transport/frame_reader.h"
+#include "transport/receiver_pace.h"
 #include "transport/snapshot_throttle.h"
 #include "transport/timer.h"
 
@@ -59,6 +60,8 @@ class SnapshotSender final : public FrameReader::Handler,
   Status take_ack(const wire::SnapshotAck& ack);
   Status take_first_ack(const wire::SnapshotAck& ack);
   Status judge(const wire::SnapshotAck& last) const;
+  bool far_ahead() const;
+  void note_pace();
   void check_silence();
   /// The connection is gone: tries another one, or ends with `why`.
   void lost(const Status& why);
@@ -100,6 +103,7 @@ class SnapshotSender final : public FrameReader::Handler,
   Timer pace_timer_;  ///< For the rate, and between two attempts.
   Timer silence_timer_;
   env::MonotonicTime progress_at_;
+  ReceiverPace pace_;
   env::MonotonicTime lost_at_;  ///< When the chunks last stopped moving.
   bool moved_ = false;          ///< Acks came since then.
   int64_t backoff_ns_ = 0;

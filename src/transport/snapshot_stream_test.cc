@@ -351,6 +351,7 @@ TEST_F(SnapshotStreamTest, Connection_CutAnywhere_GoesOnWithWhatIsMissing) {
     SCOPED_TRACE(cut);
     TestNode a(*env_, 1), b(*env_, 2);
     CuttingProxy proxy(*env_, b.address(), cut);
+    b.know(a);
     a.transport->set_address(b.id(), proxy.address());
     const Status status = a.send_snapshot(b.id(), std::make_unique<GeneratedSource>(make));
     if (cut < before) {
@@ -379,6 +380,7 @@ TEST_F(SnapshotStreamTest, Receiver_ForgotWhatItTook_TheSenderGivesUp) {
   TestNode a(*env_, 1);
   TestNode b(*env_, 2, {.adjust = [](TransportOptions& o) { o.snapshot_resume_max_ns = 0; }});
   CuttingProxy proxy(*env_, b.address(), 2'000'000);
+  b.know(a);
   a.transport->set_address(b.id(), proxy.address());
   const Status status = a.send_snapshot(b.id(), std::make_unique<GeneratedSource>([](uint64_t n) {
                                           return n < 40 ? noise(100'000, n + 1) : std::string();

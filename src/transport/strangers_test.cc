@@ -115,16 +115,50 @@ TEST_F(StrangersTest, ManySilentConnections_DoNotStopOthers) {
   expect_it_goes_on(node);
 }
 
-TEST_F(StrangersTest, Handshakes_BeyondTheLimit_AreClosedAtOnce) {
+TEST_F(StrangersTest, SilentConnections_UpToTheLimit_MakeRoomForTheNext) {
   TestNode node(*env_, 1, {.adjust = [](TransportOptions& o) { o.handshakes_max = 3; }});
   std::vector<std::unique_ptr<RawConnection>> silent;
   for (int i = 0; i < 3; ++i) {
     silent.push_back(std::make_unique<RawConnection>(*env_, node.address()));
   }
   RawConnection late(*env_, node.address());
-  EXPECT_EQ(late.read_to_end(), "");
+  EXPECT_EQ(late.greet(hello_from(3, node)).code, StatusCode::kOk);
+  EXPECT_EQ(silent.front()->read_to_end(), "");
   EXPECT_EQ(node.transport->stats().connections_refused, 1u);
   silent.clear();
+}
+
+TEST_F(StrangersTest, ClusterId_IsToldOnlyToThoseWhoKnowIt) {
+  TestNode node(*env_, 1);
+  wire::Hello hello = hello_from(3, node);
+  hello.cluster = ClusterId(1);
+  RawConnection guessing(*env_, node.address());
+  EXPECT_EQ(guessing.greet(hello).cluster, ClusterId());
+  wire::Hello newcomer = hello_from(3, node, wire::ConnectionKind::kCall);
+  newcomer.cluster = ClusterId();
+  RawConnection joining(*env_, node.address());
+  const wire::HelloReply reply = joining.greet(newcomer);
+  EXPECT_EQ(reply.code, StatusCode::kOk);
+  EXPECT_EQ(reply.cluster, ClusterId());
+  RawConnection member(*env_, node.address());
+  EXPECT_EQ(member.greet(hello_from(3, node)).cluster, kTestCluster);
+}
+
+TEST_F(StrangersTest, KnownIdWithAnotherStateDirectory_IsRefused) {
+  TestNode node(*env_, 1);
+  const wire::Hello hello = hello_from(3, node);
+  node.transport->set_node(NodeId(3), {{{"127.0.0.1", 1}}, {7, 7}});
+  RawConnection other(*env_, node.address());
+  EXPECT_EQ(other.greet(hello).code, StatusCode::kUnavailable);
+}
+
+TEST_F(StrangersTest, MoreWorkersThanANodeHas_AreRefused) {
+  TestNode node(*env_, 1);
+  wire::Hello hello = hello_from(3, node);
+  hello.workers = wire::kWorkersMax + 1;
+  hello.worker = wire::kWorkersMax;
+  RawConnection stranger(*env_, node.address());
+  EXPECT_EQ(stranger.greet(hello).code, StatusCode::kInvalidArgument);
 }
 
 TEST_F(StrangersTest, WrongIdentities_AreRefusedWithAText) {
@@ -317,6 +351,7 @@ TEST_F(StrangersTest, AddressOfItself_IsNoticed) {
 
 TEST_F(StrangersTest, NodeThatStartsAnew_EndsTheConnectionToItsPredecessor) {
   TestNode node(*env_, 1), before(*env_, 2), after(*env_, 2);
+  before.know(node);
   node.transport->set_address(NodeId(2), before.address());
   node.send(NodeId(2), 1);
   ASSERT_TRUE(before.seen().wait_for([](const Seen& s) { return s.messages.size() == 1; }));

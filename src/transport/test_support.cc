@@ -135,12 +135,17 @@ void TestNode::stop() {
 }
 
 void TestNode::meet(TestNode& other) {
-  transport->set_address(other.id(), other.address());
-  other.transport->set_address(id(), address());
+  know(other);
+  other.know(*this);
 }
 
 void TestNode::run(uint32_t worker, const std::function<void(WorkerTransport&)>& f) {
   on(executor(worker), [&] { f(transport->worker(worker)); });
+}
+
+void TestNode::know(TestNode& other) {
+  transport->set_address(other.id(), other.address());
+  run([](WorkerTransport&) {});
 }
 
 bool TestNode::send(NodeId to, uint64_t number, uint32_t worker) {
@@ -257,23 +262,32 @@ FakeNode::FakeNode(env::Environment& env, std::string answer)
 FakeNode::~FakeNode() { executor_->stop(); }
 
 wire::HelloReply welcome_of(uint64_t node) {
-  return {StatusCode::kOk, kTestCluster, NodeId(node), 99, ""};
+  wire::HelloReply reply;
+  reply.cluster = kTestCluster;
+  reply.node = NodeId(node);
+  reply.incarnation = 99;
+  return reply;
 }
 
-wire::Hello hello_from(uint64_t node, const TestNode& to, wire::ConnectionKind kind) {
+wire::Hello hello_from(uint64_t node, TestNode& to, wire::ConnectionKind kind) {
   wire::Hello hello;
   hello.kind = kind;
   hello.cluster = kTestCluster;
   hello.node = NodeId(node);
   hello.incarnation = 1000 + node;
   hello.to = kind == wire::ConnectionKind::kCall ? NodeId() : to.id();
+  // Only known nodes may do more than call. Nobody listens there.
+  if (hello.to) {
+    to.transport->set_address(hello.node, {"127.0.0.1", 1});
+    to.run([](WorkerTransport&) {});
+  }
   return hello;
 }
 
 wire::GroupMessage numbered_message(NodeId from, NodeId to, uint64_t number) {
   wire::GroupMessage message;
   message.group = GroupId(1);
-  message.message.type = raft::MessageType::kHeartbeat;
+  message.message.type = raft::MessageType::kApp;
   message.message.from = ReplicaId::make(from, 1);
   message.message.to = ReplicaId::make(to, 1);
   message.message.term = Term(1);

@@ -145,6 +145,8 @@ class TestNode {
   RecordingReceiver& receiver(uint32_t worker = 0) { return *receivers_[worker]; }
   /// The two know each other's addresses from now on.
   void meet(TestNode& other);
+  /// This one knows the other's address, and lets it connect, when this returns.
+  void know(TestNode& other);
   /// Runs on the worker's thread and waits for it.
   void run(uint32_t worker, const std::function<void(WorkerTransport&)>& f);
   void run(const std::function<void(WorkerTransport&)>& f) { run(0, f); }
@@ -215,7 +217,7 @@ class FakeNode {
 wire::HelloReply welcome_of(uint64_t node);
 
 /// A hello as the node would say it.
-wire::Hello hello_from(uint64_t node, const TestNode& to,
+wire::Hello hello_from(uint64_t node, TestNode& to,
                        wire::ConnectionKind kind = wire::ConnectionKind::kMessages);
 wire::GroupMessage numbered_message(NodeId from, NodeId to, uint64_t number);
 

@@ -27,13 +27,13 @@ class TransportImpl final : public Transport {
 
   WorkerTransport& worker(uint32_t index) override { return *workers_[index]; }
   uint16_t port() const override { return port_; }
-  void set_address(NodeId node, const env::Address& address) override;
+  void set_node(NodeId node, const NodeLocation& location) override;
   void forget(NodeId node) override;
   void set_cluster(ClusterId cluster) override { context_->set_cluster(cluster); }
   void send_snapshot(NodeId to, const wire::SnapshotHeader& header,
                      std::unique_ptr<ChunkSource> source, env::Executor& executor,
                      Callback<void(Status)> done) override;
-  void call(const env::Address& address, wire::Request request, int64_t timeout_ns,
+  void call(const Callee& callee, wire::Request request, int64_t timeout_ns,
             env::Executor& executor, Callback<void(Result<wire::Response>)> done) override;
   std::vector<wire::Life> lives() const override { return context_->lives.all(); }
   Contact contact(NodeId node) const override { return context_->contacts.contact(node); }
@@ -86,7 +86,7 @@ Status TransportImpl::open() {
 void TransportImpl::admit(const wire::Hello& hello, std::unique_ptr<env::Stream> stream) {
   switch (hello.kind) {
     case wire::ConnectionKind::kCall:
-      call_desk_->adopt(hello, std::move(stream));
+      call_desk_->adopt(hello, std::move(stream), doorman_->book().knows(hello));
       return;
     case wire::ConnectionKind::kSnapshot:
       stream->move_to(*context_->options.snapshot_executor,
@@ -122,19 +122,24 @@ bool TransportImpl::answer_call(uint32_t worker, NodeId to, wire::Response respo
   return true;
 }
 
-void TransportImpl::set_address(NodeId node, const env::Address& address) {
+void TransportImpl::set_node(NodeId node, const NodeLocation& location) {
+  MR_ASSERT(!location.addresses.empty());
   if (node == context_->self()) return;
   MutexLock lock(mutex_);  // So that all threads see changes in the same order.
   if (stopped_) return;
-  addresses_[node.value] = address;
-  executor(0).post([doorman = doorman_, node] { doorman->book().remember(node); });
+  addresses_[node.value] = location.addresses.front();
+  executor(0).post([doorman = doorman_, node, state = location.state] {
+    doorman->book().remember(node, state);
+  });
   for (uint32_t i = 0; i < context_->workers(); ++i) {
     // Who sends next on this very thread finds the node; a change of an address ends connections,
     // of which the receiver must not be told from within its own call.
     if (executor(i).in_executor() && !workers_[i]->knows(node)) {
-      workers_[i]->set_address(node, address);
+      workers_[i]->set_addresses(node, location.addresses);
     }
-    executor(i).post([worker = workers_[i], node, address] { worker->set_address(node, address); });
+    executor(i).post([worker = workers_[i], node, addresses = location.addresses] {
+      worker->set_addresses(node, addresses);
+    });
   }
 }
 
@@ -173,11 +178,11 @@ void TransportImpl::send_snapshot(NodeId to, const wire::SnapshotHeader& header,
   });
 }
 
-void TransportImpl::call(const env::Address& address, wire::Request request, int64_t timeout_ns,
+void TransportImpl::call(const Callee& callee, wire::Request request, int64_t timeout_ns,
                          env::Executor& executor, Callback<void(Result<wire::Response>)> done) {
   auto client =
       std::make_shared<CallClient>(context_, executor, std::move(request), std::move(done));
-  executor.post([client, address, timeout_ns] { client->start(address, timeout_ns); });
+  executor.post([client, callee, timeout_ns] { client->start(callee, timeout_ns); });
   MutexLock lock(mutex_);
   std::erase_if(calls_, [](const auto& call) { return call.expired(); });
   calls_.push_back(client);
@@ -212,6 +217,16 @@ void TransportImpl::stop() {
 }
 
 }  // namespace
+
+bool leads_back(const Status& status) {
+  return status.code() == StatusCode::kConflict &&
+         status.message().find(kLeadsBack) != std::string::npos;
+}
+
+bool is_other_cluster(const Status& status) {
+  return status.code() == StatusCode::kConflict &&
+         status.message().find(kOtherCluster) != std::string::npos;
+}
 
 Result<std::unique_ptr<Transport>> Transport::start(TransportOptions options,
                                                     env::Environment& env) {

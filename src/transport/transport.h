@@ -49,6 +49,31 @@ struct Process {
   friend bool operator==(const Process&, const Process&) = default;
 };
 
+/// Where a node is reached, and which one it is.
+struct NodeLocation {
+  /// Tried in turn, the best first; at least one.
+  std::vector<env::Address> addresses;
+  /// Of its state directory, as registered. Empty: not known, any will do.
+  wire::StateId state = {};
+  friend bool operator==(const NodeLocation&, const NodeLocation&) = default;
+};
+
+/// Whom to call: any node at an address, or only that node.
+struct Callee {
+  // NOLINTNEXTLINE(google-explicit-constructor): an address alone says whom to call.
+  Callee(env::Address where, NodeId who = {}) : address(std::move(where)), node(who) {}
+  env::Address address;
+  NodeId node;
+};
+
+/// A node that connected and was refused because it is not known here.
+struct UnknownCaller {
+  NodeId node;
+  std::string remote_address;  ///< Of its connection.
+  /// It takes this node for a member of another cluster than the one that this node is in.
+  bool other_cluster = false;
+};
+
 /// Takes what arrives for one worker, on its executor's thread.
 class Receiver {
  public:
@@ -109,6 +134,7 @@ class SnapshotReceiver {
 struct TransportOptions {
   Identity identity;
   env::Address listen;
+  std::string raft_address;             ///< Where others reach this node, told in every handshake.
   std::vector<env::Executor*> workers;  ///< One WorkerTransport each.
   std::vector<Receiver*> receivers;     ///< In the order of workers.
   SnapshotReceiver* snapshot_receiver = nullptr;
@@ -137,6 +163,12 @@ struct TransportOptions {
   std::vector<wire::Life> lives;
   /// lives() has more to tell than how logs have grown. Any thread. May be empty.
   std::function<void()> on_lives_changed;
+  /// A known node has connected and says that it is reached here, which it has not said before. Any
+  /// thread. May be empty.
+  std::function<void(NodeId, const env::Address&)> on_address;
+  /// Somebody was refused who is no known node. Not called for every repetition. Any thread. May be
+  /// empty.
+  std::function<void(const UnknownCaller&)> on_unknown_caller;
   /// Told for every refusal. Any thread. May be empty.
   std::function<void(const OlderState&)> on_older_state;
   /// Told what people should know: who was refused, or refuses us, and why. Any thread. Not called
@@ -158,6 +190,11 @@ struct TransportStats {
   uint64_t snapshot_bytes_sent = 0, snapshot_bytes_received = 0;
 };
 
+/// Whether a call failed because its address leads back to the node that calls.
+bool leads_back(const Status& status);
+/// Whether it failed because the node at the address is in another cluster.
+bool is_other_cluster(const Status& status);
+
 class Transport {
  public:
   virtual ~Transport() = default;
@@ -167,8 +204,11 @@ class Transport {
 
   virtual WorkerTransport& worker(uint32_t index) = 0;
   virtual uint16_t port() const = 0;
-  /// Any thread. Where a node is reached from now on; a new address drops connections to the old.
-  virtual void set_address(NodeId node, const env::Address& address) = 0;
+  /// Any thread. A node of the cluster, and where it is reached from now on; connections to another
+  /// address than these end. Only nodes that were named here may connect for messages and
+  /// snapshots.
+  virtual void set_node(NodeId node, const NodeLocation& location) = 0;
+  void set_address(NodeId node, const env::Address& address) { set_node(node, {{address}}); }
   /// Any thread. No further connections from or to it.
   virtual void forget(NodeId node) = 0;
   /// Any thread. Once known (after a join). Handshakes use it from now on.
@@ -179,7 +219,7 @@ class Transport {
                              Callback<void(Status)> done) = 0;
   /// One request to an address instead of a known node, on a connection of its own: how a node that
   /// is no member yet asks to join. Runs on `executor`; answers go to `done`.
-  virtual void call(const env::Address& address, wire::Request request, int64_t timeout_ns,
+  virtual void call(const Callee& callee, wire::Request request, int64_t timeout_ns,
                     env::Executor& executor, Callback<void(Result<wire::Response>)> done) = 0;
   /// What is known of other nodes' state directories. Any thread.
   virtual std::vector<wire::Life> lives() const { return {}; }

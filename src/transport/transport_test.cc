@@ -181,6 +181,7 @@ TEST_F(TransportTest, Send_ToANodeWithoutAddressOrToItself_IsRefused) {
 
 TEST_F(TransportTest, Send_AfterSetAddressOnTheSameThread_IsAccepted) {
   TestNode a(*env_, 1), b(*env_, 2);
+  b.know(a);
   a.run([&](WorkerTransport& w) {
     a.transport->set_address(b.id(), b.address());
     EXPECT_TRUE(w.send(b.id(), numbered_message(a.id(), b.id(), 1)));
@@ -189,12 +190,86 @@ TEST_F(TransportTest, Send_AfterSetAddressOnTheSameThread_IsAccepted) {
   ASSERT_TRUE(b.seen().wait_for([](const Seen& s) { return has_messages(s, 1); }));
 }
 
-TEST_F(TransportTest, Receiver_WithoutOurAddress_StillHears) {
-  TestNode a(*env_, 1), b(*env_, 2);
+TEST_F(TransportTest, UnknownNode_IsNotHeard_AndReported_UntilItIsKnown) {
+  Watched<std::vector<UnknownCaller>> callers;
+  TestNode a(*env_, 1), b(*env_, 2, {.adjust = [&](TransportOptions&options) {
+    options.on_unknown_caller = [&](const UnknownCaller& one) {
+      callers.change([&](auto& all) { all.push_back(one); });
+    };
+  }});
   a.transport->set_address(b.id(), b.address());
   a.send(b.id(), 1);
+  ASSERT_TRUE(callers.wait_for([](const auto& all) { return !all.empty(); }));
+  EXPECT_EQ(callers.get().front().node, a.id());
+  EXPECT_FALSE(callers.get().front().other_cluster);
+  ASSERT_TRUE(a.seen().wait_for([](const Seen& s) { return !s.disconnected.empty(); }));
+  b.transport->set_address(a.id(), a.address());
+  a.send(b.id(), 2);
   ASSERT_TRUE(b.seen().wait_for([](const Seen& s) { return has_messages(s, 1); }));
-  EXPECT_FALSE(b.send(a.id(), 1));
+  EXPECT_EQ(numbers(b.seen().get()), std::vector<uint64_t>{2});
+}
+
+TEST_F(TransportTest, NodeOfAnotherCluster_ThatTakesUsForItsMember_IsReported) {
+  Watched<std::vector<UnknownCaller>> callers;
+  TestNode a(*env_, 1, {.cluster = ClusterId(5)});
+  TestNode b(*env_, 2, {.adjust = [&](TransportOptions& options) {
+    options.on_unknown_caller = [&](const UnknownCaller& one) {
+      callers.change([&](auto& all) { all.push_back(one); });
+    };
+  }});
+  a.transport->set_address(b.id(), b.address());
+  a.send(b.id(), 1);
+  ASSERT_TRUE(callers.wait_for([](const auto& all) { return !all.empty(); }));
+  EXPECT_TRUE(callers.get().front().other_cluster);
+}
+
+TEST_F(TransportTest, Handshake_SaysWhereTheNodeIsReached_Once) {
+  Watched<std::vector<std::string>> heard;
+  TestNode a(*env_, 1, {.workers = 2, .adjust = [](TransportOptions& options) {
+                          options.raft_address = "a.example:7";
+                        }});
+  TestNode b(*env_, 2, {.workers = 2, .adjust = [&](TransportOptions& options) {
+                          options.on_address = [&](NodeId node, const env::Address& address) {
+                            heard.change([&](auto& all) {
+                              all.push_back(to_string(node) + " " + address.to_string());
+                            });
+                          };
+                        }});
+  a.meet(b);
+  for (uint32_t worker : {0u, 1u}) {
+    a.send(b.id(), worker, worker);
+    ASSERT_TRUE(b.seen(worker).wait_for([](const Seen& s) { return has_messages(s, 1); }));
+  }
+  EXPECT_EQ(heard.get(), std::vector<std::string>{"1 a.example:7"});
+}
+
+TEST_F(TransportTest, NodeThatIsNotAtItsBestAddress_IsFoundAtTheOther) {
+  TestNode a(*env_, 1), b(*env_, 2);
+  b.transport->set_address(a.id(), a.address());
+  a.transport->set_node(b.id(), {{{"127.0.0.1", 1}, b.address()}});
+  a.send(b.id(), 1);
+  ASSERT_TRUE(a.seen().wait_for([](const Seen& s) { return !s.disconnected.empty(); }));
+  a.send(b.id(), 2);
+  ASSERT_TRUE(b.seen().wait_for([](const Seen& s) { return has_messages(s, 1); }));
+}
+
+TEST_F(TransportTest, Heartbeat_OvertakesEntriesThatWait) {
+  TestNode a(*env_, 1), b(*env_, 2);
+  a.meet(b);
+  constexpr uint64_t kEntries = 40;
+  a.run([&](WorkerTransport& w) {
+    wire::GroupMessage entries = numbered_message(a.id(), b.id(), 1);
+    entries.message.entries.resize(1);
+    entries.message.entries[0].index = LogIndex(2);
+    entries.message.entries[0].data = SharedBytes::copy_of(std::string(100'000, 'x'));
+    for (uint64_t i = 0; i < kEntries; ++i) EXPECT_TRUE(w.send(b.id(), entries));
+    wire::GroupMessage heartbeat = numbered_message(a.id(), b.id(), 7);
+    heartbeat.message.type = raft::MessageType::kHeartbeat;
+    EXPECT_TRUE(w.send(b.id(), heartbeat));
+    w.flush();
+  });
+  ASSERT_TRUE(b.seen().wait_for([](const Seen& s) { return has_messages(s, kEntries + 1); }));
+  EXPECT_EQ(b.seen().get().messages.front().message.message.type, raft::MessageType::kHeartbeat);
 }
 
 TEST_F(TransportTest, NobodyThere_IsToldForEveryAttempt) {
@@ -229,6 +304,7 @@ TEST_F(TransportTest, Peer_Restarted_IsReachedAgain) {
   ASSERT_TRUE(a.seen().wait_for([](const Seen& s) { return !s.disconnected.empty(); }));
   EXPECT_TRUE(a.seen().get().disconnected[0].ever_connected);
   b = std::make_unique<TestNode>(*env_, 2, TestNode::Setup{.port = port});
+  b->know(a);
   a.send(b->id(), 2);
   ASSERT_TRUE(b->seen().wait_for([](const Seen& s) { return has_messages(s, 1); }));
   EXPECT_EQ(numbers(b->seen().get()), std::vector<uint64_t>{2});
@@ -263,6 +339,7 @@ TEST_F(TransportTest, Address_Changed_DropsTheOldConnection) {
   a.meet(old);
   a.send(NodeId(2), 1);
   ASSERT_TRUE(old.seen().wait_for([](const Seen& s) { return has_messages(s, 1); }));
+  moved.know(a);
   a.transport->set_address(NodeId(2), moved.address());
   ASSERT_TRUE(a.seen().wait_for([](const Seen& s) { return !s.disconnected.empty(); }));
   EXPECT_TRUE(a.seen().get().disconnected[0].ever_connected);
@@ -367,7 +444,7 @@ TEST_F(TransportTest, Port_InUse_SaysSo) {
   options.receivers = {&receiver};
   auto second = Transport::start(std::move(options), *env_);
   ASSERT_FALSE(second.is_ok());
-  EXPECT_EQ(second.status().code(), StatusCode::kConflict);
+  EXPECT_EQ(second.status().code(), StatusCode::kUnavailable) << "whoever has it may end";
 }
 
 }  // namespace

@@ -46,11 +46,11 @@ void WorkerTransportImpl::flush() {
   to_flush_.clear();
 }
 
-void WorkerTransportImpl::set_address(NodeId node, const env::Address& address) {
+void WorkerTransportImpl::set_addresses(NodeId node, const std::vector<env::Address>& addresses) {
   if (closed_) return;
   const auto [entry, is_new] = peers_.try_emplace(node.value);
   if (is_new) {
-    entry->second = std::make_shared<Peer>(context_, worker_, node, address, random_.next());
+    entry->second = std::make_shared<Peer>(context_, worker_, node, addresses, random_.next());
     // Nodes that have nothing to say to each other must still notice when the other is gone, and
     // hear what it knows. One connection per pair of nodes is enough for that.
     if (worker_ == 0 && !context_->options.identity.state.empty()) {
@@ -60,7 +60,7 @@ void WorkerTransportImpl::set_address(NodeId node, const env::Address& address) 
     return;
   }
   const std::shared_ptr<Peer> peer = entry->second;
-  peer->set_address(address);
+  peer->set_addresses(addresses);
 }
 
 void WorkerTransportImpl::forget(NodeId node) {

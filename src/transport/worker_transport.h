@@ -33,7 +33,7 @@ class WorkerTransportImpl final : public WorkerTransport,
   bool send(const Process& to, wire::Response response) override;
   void flush() override;
 
-  void set_address(NodeId node, const env::Address& address);
+  void set_addresses(NodeId node, const std::vector<env::Address>& addresses);
   void forget(NodeId node);
   void node_is_alive(NodeId node, uint64_t incarnation);
   /// Takes over a connection whose handshake is done.

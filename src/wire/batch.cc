@@ -22,7 +22,6 @@ size_t record_bytes(const GroupMessage& message) {
   const raft::Message& m = message.message;
   size_t bytes = sizeof(MessageRecord) + m.entries.size() * sizeof(EntryHead);
   for (const raft::Entry& entry : m.entries) bytes += entry.data.size();
-  if (m.snapshot) bytes += snapshot_bytes(m.snapshot->conf_state);
   return bytes;
 }
 
@@ -60,9 +59,8 @@ void BatchEncoder::add_payload(const SharedBytes& payload) {
 
 void BatchEncoder::add(const GroupMessage& message) {
   const raft::Message& m = message.message;
-  MR_ASSERT_MSG(travels(static_cast<uint8_t>(m.type)) && m.responses.empty(),
-                "a local message is sent to another node");
-  MR_ASSERT((m.type == raft::MessageType::kSnap) == (m.snapshot != nullptr));
+  MR_ASSERT_MSG(travels(static_cast<uint8_t>(m.type)) && m.responses.empty() && !m.snapshot,
+                "a message that does not travel in batches is sent to another node");
   MR_ASSERT(m.entries.empty() || may_have_entries(m.type));
   MessageRecord record;
   record.record = kMessageRecord;
@@ -89,14 +87,12 @@ void BatchEncoder::add(const GroupMessage& message) {
     EntryHead head{};
     head.term = entry.term.value;
     head.index = entry.index.value;
-    head.size = static_cast<uint32_t>(entry.data.size());
-    head.type = static_cast<uint8_t>(entry.type);
+    MR_ASSERT(entry.data.size() <= kEntrySizeMask);
+    head.size_and_type =
+        static_cast<uint32_t>(entry.data.size()) | (static_cast<uint32_t>(entry.type) << 28);
+    head.checksum = entry.checksum;
     std::memcpy(grow(sizeof head), &head, sizeof head);
     add_payload(entry.data);
-  }
-  if (m.snapshot) {
-    const std::string snapshot = encode_snapshot(*m.snapshot);
-    std::memcpy(grow(snapshot.size()), snapshot.data(), snapshot.size());
   }
   ++records_;
 }
@@ -108,6 +104,7 @@ void BatchEncoder::add(const Request& request) {
   record.size = static_cast<uint32_t>(request.payload.size());
   record.id = request.id;
   record.group = request.group.value;
+  record.checksum = request.checksum;
   std::memcpy(grow(sizeof record), &record, sizeof record);
   add_payload(request.payload);
   ++records_;

@@ -39,8 +39,8 @@ class BatchEncoder {
     return record + kDurableBytes <= limits::kFrameBytesMax - frame_bytes();
   }
 
-  /// The record fits. A message is of a kind that travels, and a snapshot is on kSnap only: what a
-  /// decoder would refuse is the sender's mistake.
+  /// The record fits. A message is of a kind that travels in batches (neither a proposal nor a
+  /// snapshot): what a decoder would refuse is the sender's mistake.
   void add(const GroupMessage& message);
   void add(const Request& request);
   void add(const Response& response);
@@ -71,7 +71,8 @@ class BatchEncoder {
 };
 
 /// Takes a batch's payload apart, one record after the other, without trust in any byte of it.
-/// Entries' data and payloads are slices of the batch: they keep it alive.
+/// Entries' data and payloads outlive the batch and are kept by logs and queues: none of them keeps
+/// a batch alive of which it is not at least half (SharedBytes::trimmed()).
 class BatchReader {
  public:
   enum class Item : uint8_t { kMessage, kRequest, kResponse, kDurable, kEnd, kMalformed };
@@ -94,7 +95,8 @@ class BatchReader {
   Item read_response();
   Item read_durable();
   bool read_entries(uint32_t count);
-  bool read_snapshot();
+  /// The next `size` bytes of the batch, which are there.
+  SharedBytes take(size_t size);
   size_t remaining() const { return payload_.size() - position_; }
   const char* here() const { return payload_.data() + position_; }
   Item malformed(std::string_view what);

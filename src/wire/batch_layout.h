@@ -4,11 +4,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <string>
 #include <type_traits>
 
 #include "base/bytes.h"
-#include "raft/encoding.h"
+#include "base/limits.h"
 #include "raft/types.h"
 
 namespace multiraft::wire::layout {
@@ -45,10 +44,11 @@ struct MessageRecord {
 struct EntryHead {
   uint64_t term;
   uint64_t index;
-  uint32_t size;
-  uint8_t type;
-  uint8_t zero[3];
+  uint32_t size_and_type;  ///< The upper four bits are the type.
+  uint32_t checksum;
 };
+inline constexpr uint32_t kEntrySizeMask = 0x0fff'ffff;
+static_assert(limits::kFrameBytesMax <= kEntrySizeMask);
 struct RequestRecord {
   uint8_t record;
   uint8_t kind;
@@ -56,6 +56,8 @@ struct RequestRecord {
   uint32_t size;
   uint64_t id;
   uint64_t group;
+  uint32_t checksum;
+  uint32_t zero_too;
 };
 struct ResponseRecord {
   uint8_t record;
@@ -73,40 +75,54 @@ struct DurableRecord {
 static_assert(sizeof(DurableRecord) == 16 &&
               std::has_unique_object_representations_v<DurableRecord>);
 static_assert(sizeof(MessageRecord) == 88 && sizeof(EntryHead) == 24 &&
-              sizeof(RequestRecord) == 24 && sizeof(ResponseRecord) == 24);
+              sizeof(RequestRecord) == 32 && sizeof(ResponseRecord) == 24);
 static_assert(std::has_unique_object_representations_v<MessageRecord> &&
                   std::has_unique_object_representations_v<EntryHead> &&
                   std::has_unique_object_representations_v<RequestRecord> &&
                   std::has_unique_object_representations_v<ResponseRecord>,
               "padding would be uninitialised bytes on the wire");
 
-/// Messages between members: a contiguous range of numbers, apart from the local ones.
+/// What one member says to another in a batch. A proposal is a Request, which the leader's node
+/// admits like any client's; a snapshot has a stream of its own, and is stepped by the host that
+/// received it. Neither is accepted here, from whatever peer.
 inline bool travels(uint8_t type) {
-  return type >= static_cast<uint8_t>(raft::MessageType::kProp) &&
-         type <= static_cast<uint8_t>(raft::MessageType::kReadIndexResp);
+  switch (static_cast<raft::MessageType>(type)) {
+    case raft::MessageType::kApp:
+    case raft::MessageType::kAppResp:
+    case raft::MessageType::kVote:
+    case raft::MessageType::kVoteResp:
+    case raft::MessageType::kPreVote:
+    case raft::MessageType::kPreVoteResp:
+    case raft::MessageType::kHeartbeat:
+    case raft::MessageType::kHeartbeatResp:
+    case raft::MessageType::kTimeoutNow:
+    case raft::MessageType::kReadIndex:
+    case raft::MessageType::kReadIndexResp:
+      return true;
+    case raft::MessageType::kHup:
+    case raft::MessageType::kBeat:
+    case raft::MessageType::kUnreachable:
+    case raft::MessageType::kSnapStatus:
+    case raft::MessageType::kCheckQuorum:
+    case raft::MessageType::kTransferLeader:
+    case raft::MessageType::kForgetLeader:
+    case raft::MessageType::kStorageAppend:
+    case raft::MessageType::kStorageAppendResp:
+    case raft::MessageType::kStorageApply:
+    case raft::MessageType::kStorageApplyResp:
+    case raft::MessageType::kProp:
+    case raft::MessageType::kSnap:
+      return false;
+  }
+  return false;
 }
-static_assert(static_cast<uint8_t>(raft::MessageType::kProp) == 16 &&
+static_assert(static_cast<uint8_t>(raft::MessageType::kApp) == 17 &&
               static_cast<uint8_t>(raft::MessageType::kReadIndexResp) == 28);
 
-inline bool may_have_entries(raft::MessageType type) {
-  return type == raft::MessageType::kApp || type == raft::MessageType::kProp;
-}
+inline bool may_have_entries(raft::MessageType type) { return type == raft::MessageType::kApp; }
 
 inline bool is_entry_type(uint8_t type) {
   return type <= static_cast<uint8_t>(raft::EntryType::kConfChangeV2);
-}
-
-inline size_t snapshot_bytes(const raft::ConfState& conf) {
-  const size_t ids = conf.voters.size() + conf.voters_outgoing.size() + conf.learners.size() +
-                     conf.learners_next.size();
-  return 2 * sizeof(uint64_t) + 4 * sizeof(uint16_t) + sizeof(uint8_t) + ids * sizeof(uint64_t);
-}
-
-inline std::string encode_snapshot(const raft::Snapshot& snapshot) {
-  std::string bytes;
-  ByteWriter out(bytes);
-  raft::encode(snapshot, out);
-  return bytes;
 }
 
 }  // namespace multiraft::wire::layout

@@ -61,7 +61,7 @@ BatchReader::Item BatchReader::read_message() {
   MessageRecord record;
   if (remaining() < sizeof record) return malformed("a cut-off message");
   std::memcpy(&record, here(), sizeof record);
-  if (!travels(record.type)) return malformed("a message that never leaves its node");
+  if (!travels(record.type)) return malformed("a message that does not travel in batches");
   if (record.flags > kFlagsMax || record.zero != 0) return malformed("unknown flags");
   if (!is_replica(record.from) || !is_replica(record.to)) return malformed("an impossible replica");
   position_ += sizeof record;
@@ -91,8 +91,13 @@ BatchReader::Item BatchReader::read_message() {
     if (!may_have_entries(m.type)) return malformed("entries where none belong");
     if (!read_entries(record.entries_or_promise_ms)) return malformed("bad entries");
   }
-  if (m.type == raft::MessageType::kSnap && !read_snapshot()) return malformed("a bad snapshot");
   return Item::kMessage;
+}
+
+SharedBytes BatchReader::take(size_t size) {
+  SharedBytes bytes = payload_.slice(position_, size).trimmed();
+  position_ += size;
+  return bytes;
 }
 
 bool BatchReader::read_entries(uint32_t count) {
@@ -104,25 +109,17 @@ bool BatchReader::read_entries(uint32_t count) {
     EntryHead head;
     if (remaining() < sizeof head) return false;
     std::memcpy(&head, here(), sizeof head);
-    if (!is_entry_type(head.type) || head.zero[0] != 0 || head.zero[1] != 0 || head.zero[2] != 0 ||
-        head.size > remaining() - sizeof head) {
+    const uint32_t size = head.size_and_type & kEntrySizeMask;
+    const auto type = static_cast<uint8_t>(head.size_and_type >> 28);
+    if (!is_entry_type(type) || size > remaining() - sizeof head ||
+        // A log record holds one of that size, and no leader has a larger one.
+        size > limits::kProposalBytesMax) {
       return false;
     }
     position_ += sizeof head;
-    entries.push_back({Term(head.term), LogIndex(head.index),
-                       static_cast<raft::EntryType>(head.type),
-                       payload_.slice(position_, head.size)});
-    position_ += head.size;
+    entries.push_back({Term(head.term), LogIndex(head.index), static_cast<raft::EntryType>(type),
+                       take(size), head.checksum});
   }
-  return true;
-}
-
-bool BatchReader::read_snapshot() {
-  ByteReader in(payload_.view().substr(position_));
-  auto snapshot = std::make_shared<raft::Snapshot>();
-  if (!raft::decode(in, *snapshot)) return false;
-  position_ += in.position();
-  message_.message.snapshot = std::move(snapshot);
   return true;
 }
 
@@ -130,14 +127,15 @@ BatchReader::Item BatchReader::read_request() {
   RequestRecord record;
   if (remaining() < sizeof record) return malformed("a cut-off request");
   std::memcpy(&record, here(), sizeof record);
-  if (!is_request_kind(record.kind) || record.zero != 0) return malformed("an unknown request");
+  if (!is_request_kind(record.kind) || record.zero != 0 || record.zero_too != 0)
+    return malformed("an unknown request");
   if (record.size > remaining() - sizeof record) return malformed("a cut-off request");
   position_ += sizeof record;
   request_.id = record.id;
   request_.kind = static_cast<RequestKind>(record.kind);
   request_.group = GroupId(record.group);
-  request_.payload = payload_.slice(position_, record.size);
-  position_ += record.size;
+  request_.checksum = record.checksum;
+  request_.payload = take(record.size);
   return Item::kRequest;
 }
 
@@ -151,8 +149,7 @@ BatchReader::Item BatchReader::read_response() {
   response_.id = record.id;
   response_.asker = record.asker;
   response_.code = static_cast<StatusCode>(record.code);
-  response_.payload = payload_.slice(position_, record.size);
-  position_ += record.size;
+  response_.payload = take(record.size);
   return Item::kResponse;
 }
 

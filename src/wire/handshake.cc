@@ -22,6 +22,9 @@ std::string encode(const Hello& hello) {
   out.u16(0);
   out.u16(hello.worker);
   out.u16(hello.workers);
+  out.u16(hello.version_min);
+  out.u16(hello.version_max);
+  out.u32(0);
   out.u64(hello.cluster.value);
   out.u64(hello.node.value);
   out.u64(hello.incarnation);
@@ -30,15 +33,19 @@ std::string encode(const Hello& hello) {
   out.u64(hello.state.low);
   out.u64(hello.life);
   encode_sequences(hello.recovered, out);
+  out.sized(std::string_view(hello.raft_address).substr(0, Hello::kAddressBytesMax));
   return make_frame(FrameKind::kHello, payload);
 }
 
 Status decode(std::string_view payload, Hello& hello) {
   ByteReader in(payload);
   const uint8_t kind = in.u8();
-  const bool zero = (in.u8() | in.u16()) == 0;
+  bool zero = (in.u8() | in.u16()) == 0;
   hello.worker = in.u16();
   hello.workers = in.u16();
+  hello.version_min = in.u16();
+  hello.version_max = in.u16();
+  zero &= in.u32() == 0;
   hello.cluster = ClusterId(in.u64());
   hello.node = NodeId(in.u64());
   hello.incarnation = in.u64();
@@ -46,10 +53,14 @@ Status decode(std::string_view payload, Hello& hello) {
   hello.state.high = in.u64();
   hello.state.low = in.u64();
   hello.life = in.u64();
-  if (!decode_sequences(in, hello.recovered) || !in.complete() || !zero ||
-      !is_connection_kind(kind) || hello.worker >= hello.workers) {
+  const bool sequences = decode_sequences(in, hello.recovered);
+  const std::string_view address = sequences ? in.sized() : std::string_view();
+  if (!sequences || !in.complete() || !zero || !is_connection_kind(kind) ||
+      hello.worker >= hello.workers || hello.version_min > hello.version_max ||
+      address.size() > Hello::kAddressBytesMax) {
     return malformed("hello");
   }
+  hello.raft_address = address;
   hello.kind = static_cast<ConnectionKind>(kind);
   return Status::ok();
 }
@@ -59,7 +70,7 @@ std::string encode(const HelloReply& reply) {
   ByteWriter out(payload);
   out.u8(static_cast<uint8_t>(reply.code));
   out.u8(0);
-  out.u16(0);
+  out.u16(reply.version);
   out.u64(reply.cluster.value);
   out.u64(reply.node.value);
   out.u64(reply.incarnation);
@@ -71,7 +82,8 @@ std::string encode(const HelloReply& reply) {
 Status decode(std::string_view payload, HelloReply& reply) {
   ByteReader in(payload);
   const uint8_t code = in.u8();
-  const bool zero = (in.u8() | in.u16()) == 0;
+  const bool zero = in.u8() == 0;
+  reply.version = in.u16();
   reply.cluster = ClusterId(in.u64());
   reply.node = NodeId(in.u64());
   reply.incarnation = in.u64();

@@ -25,6 +25,10 @@ struct Hello {
   ConnectionKind kind = ConnectionKind::kMessages;
   uint16_t worker = 0;  ///< Of the one who connects.
   uint16_t workers = 1;
+  /// The versions of the protocol that the node speaks, both included. The other side chooses the
+  /// newest that both know.
+  uint16_t version_min = kProtocolVersion;
+  uint16_t version_max = kProtocolVersion;
   ClusterId cluster;  ///< 0: not a member yet.
   NodeId node;
   uint64_t incarnation = 0;
@@ -34,13 +38,19 @@ struct Hello {
   uint64_t life = 0;
   /// The sequence up to which the log of each worker was found when this process started.
   std::vector<uint64_t> recovered;
+  /// Where others reach the node, as it advertises it: it may have moved since they last heard of
+  /// it. At most kAddressBytesMax; empty: it does not say.
+  std::string raft_address;
+  static constexpr size_t kAddressBytesMax = 300;
   friend bool operator==(const Hello&, const Hello&) = default;
 };
 
 struct HelloReply {
   static constexpr size_t kTextBytesMax = 1024;
 
-  StatusCode code = StatusCode::kOk;  ///< Otherwise the connection is refused, and closed.
+  StatusCode code = StatusCode::kOk;    ///< Otherwise the connection is refused, and closed.
+  uint16_t version = kProtocolVersion;  ///< Of the protocol, for the rest of the connection.
+  /// 0 towards those who did not name it themselves: the id is what members have in common.
   ClusterId cluster;
   NodeId node;
   uint64_t incarnation = 0;

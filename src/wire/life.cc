@@ -38,21 +38,24 @@ bool decode(ByteReader& in, Life& life) {
 }
 
 std::string encode(const std::vector<Life>& lives) {
-  std::string payload;
-  ByteWriter out(payload);
-  uint32_t count = 0;
-  out.u32(0);
-  for (const Life& life : lives) {
-    const size_t before = payload.size();
-    encode(life, out);
-    if (payload.size() > kLivesBytesMax) {
+  std::string frames;
+  size_t next = 0;
+  do {
+    std::string payload;
+    ByteWriter out(payload);
+    uint32_t count = 0;
+    out.u32(0);
+    for (; next < lives.size(); ++next, ++count) {
+      const size_t before = payload.size();
+      encode(lives[next], out);
+      if (payload.size() <= kLivesBytesMax) continue;
       payload.resize(before);
       break;
     }
-    ++count;
-  }
-  out.patch_u32(0, count);
-  return make_frame(FrameKind::kLives, payload);
+    out.patch_u32(0, count);
+    frames += make_frame(FrameKind::kLives, payload);
+  } while (next < lives.size());
+  return frames;
 }
 
 Status decode(std::string_view payload, std::vector<Life>& lives) {

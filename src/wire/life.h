@@ -46,7 +46,7 @@ bool decode(ByteReader& in, Life& life);
 void encode_sequences(const std::vector<uint64_t>& sequences, ByteWriter& out);
 bool decode_sequences(ByteReader& in, std::vector<uint64_t>& sequences);
 
-/// A whole frame of as many as fit, in their order.
+/// Whole frames: one, or more where they do not fit into one.
 std::string encode(const std::vector<Life>& lives);
 /// From a frame's payload. kCorruption: malformed.
 Status decode(std::string_view payload, std::vector<Life>& lives);

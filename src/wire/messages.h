@@ -30,6 +30,8 @@ struct Request {
   RequestKind kind = RequestKind::kAdmin;
   GroupId group;
   SharedBytes payload;
+  /// Of a kPropose: raft::payload_checksum() of the command, as made where it entered the system.
+  uint32_t checksum = 0;
 };
 struct Response {
   uint64_t id = 0;

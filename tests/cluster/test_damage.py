@@ -168,7 +168,7 @@ def test_OldSegment_WithAFlippedBit_IsRefusedAndHealsBothWays(new_cluster):
         else:
             shutil.rmtree(victim.state_dir)
             victim.join = cluster[1].raft_address
-            victim.start().wait_ready()
+            victim.start(["-replace_lost_disk"]).wait_ready()
             cluster.wait_voters(1, [1, 2, 3])
         eventually(
             lambda: victim.get(1, "key-1").status == 200 and True, "the healed node serves"

@@ -26,7 +26,7 @@ def test_LostDisk_EmptyDirectoryUnderTheSameId_RestoresEveryMembership(new_clust
     cluster = new_cluster().start(3)
     groups_on_all(cluster, 4)
     lose_disk(cluster[3])
-    cluster[3].start().wait_ready()
+    cluster[3].start(["-replace_lost_disk"]).wait_ready()
     for group in range(1, 5):
         cluster.wait_voters(group, [1, 2, 3])
     # Each group has a failure to spare again.
@@ -76,3 +76,36 @@ def test_NodeMoves_RegistersItsNewAddressesByItself(new_cluster):
         "the new address is registered",
     )
     assert node.put(1, "moved", "v").status == 204
+
+
+def add_member(cluster, group, node_id):
+    path = f"/v1/groups/{group}/members"
+    return cluster[1].request("POST", path, {"id": node_id, "type": "voter"}, timeout=30)
+
+
+def test_NodeRemovedAndStartedAgain_GetsItsFurtherGroupsByRequest(new_cluster):
+    cluster = new_cluster().start(3)
+    groups_on_all(cluster, 2)
+    lose_disk(cluster[3])
+    for group in (1, 2):
+        answer = cluster[1].request("DELETE", f"/{group}/mgmt/nodes/3", timeout=30)
+        assert answer.status == 200, answer
+    cluster[3].start().wait_ready()
+    cluster.wait_voters(1, [1, 2, 3])
+    answer = add_member(cluster, 2, 3)
+    assert answer.status == 200, answer
+    assert [m["id"] for m in answer.json()["members"]] == [1, 2, 3]
+    cluster.wait_voters(2, [1, 2, 3])
+
+
+def test_RemovalThatWaits_IsShownAndCalledOff(new_cluster):
+    cluster = new_cluster(flags=["-election_ms", "300"]).start(3)
+    cluster[3].kill()
+    assert cluster[1].request("DELETE", "/1/mgmt/nodes/2", timeout=40).status == 504
+    leaving = [m["id"] for m in cluster[1].members(1) if m.get("leaving")]
+    assert leaving == [2]
+    assert add_member(cluster, 1, 2).status == 200
+    cluster[3].start().wait_ready()
+    cluster.wait_voters(1, [1, 2, 3])
+    assert not [m for m in cluster[1].members(1) if m.get("leaving")]
+    assert cluster[2].is_alive()

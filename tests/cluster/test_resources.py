@@ -80,3 +80,46 @@ def test_StandardErrorThatNobodyReads_HoldsNothingUp(tmp_path):
     finally:
         end(process)
         os.close(reading)
+
+
+def test_PipelinesOfLargeReads_LeaveTheNodeResponsive_WithinItsMemory(tmp_path):
+    api, process = start(tmp_path, "-workers", "2")
+    sockets = []
+    try:
+        eventually(lambda: request(api, "GET", "/readyz") == 200, "readiness")
+        value = os.urandom(8 << 20)
+        assert request(api, "PUT", "/v1/groups/1/kv/big", value) == 204
+        wanted = b"GET /v1/groups/1/kv/big HTTP/1.1\r\nHost: h\r\n\r\n" * 64
+        for _ in range(8):
+            sockets.append(socket.create_connection(("127.0.0.1", api)))
+            sockets[-1].sendall(wanted)
+        # Asked of every worker, while the clients above take nothing.
+        for _ in range(20):
+            assert request(api, "GET", "/livez") == 200
+            assert request(api, "GET", "/1/none") in (404, 429)
+        with open(f"/proc/{process.pid}/statm") as statm:
+            resident = int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        assert resident < 1 << 30
+    finally:
+        for connection in sockets:
+            connection.close()
+        end(process)
+
+
+def test_WritesThatWaitForALeader_AreLimitedByTheirBytes(new_cluster):
+    cluster = new_cluster(flags=["-workers", "1"])
+    cluster.start(2)
+    cluster[2].kill()
+    connections, body = [], os.urandom(8 << 20)
+    try:
+        for i in range(60):
+            connection = http.client.HTTPConnection("127.0.0.1", cluster[1].api_port, timeout=30)
+            connection.request("PUT", f"/v1/groups/1/kv/k{i}", body)
+            connections.append(connection)
+        answers = {connection.getresponse().status for connection in connections}
+    finally:
+        for connection in connections:
+            connection.close()
+    assert 429 in answers
+    assert answers <= {429, 503, 504}
+    assert cluster[1].request("GET", "/livez").status == 200

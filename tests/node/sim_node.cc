@@ -95,7 +95,8 @@ meta::ControllerOptions SimNode::controller_options() const {
   const std::string name = host_name(settings_.id);
   options.raft_address = env::Address{name, kRaftPort}.to_string();
   options.api_address = env::Address{name, 8080}.to_string();
-  if (settings_.join) options.join = env::Address{host_name(*settings_.join), kRaftPort};
+  if (settings_.join) options.join = {env::Address{host_name(*settings_.join), kRaftPort}};
+  options.replaces_lost_disk = settings_.join.has_value();
   options.heartbeat_ns = kHeartbeatNs;
   options.election_ns = kElectionNs;
   return options;

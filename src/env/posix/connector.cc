@@ -1,6 +1,5 @@
 #include "env/posix/connector.h"
 
-#include <atomic>
 #include <cerrno>
 
 #include "base/assert.h"
@@ -12,6 +11,9 @@
 namespace multiraft::env {
 namespace {
 
+/// A dead name server costs the system's resolver 5 s for each try, and there may be several.
+constexpr int64_t kLookUpTimeoutNs = 60 * kSecond;
+
 /// One connect() from beginning to end. Kept alive by its timer, its socket's handler and the
 /// resolver's task; on the core's thread except where said.
 class Connector final : public ExecutorResident, public std::enable_shared_from_this<Connector> {
@@ -20,41 +22,44 @@ class Connector final : public ExecutorResident, public std::enable_shared_from_
             Callback<void(Result<std::unique_ptr<Stream>>)> done)
       : core_(std::move(core)), address_(address), done_(std::move(done)) {}
 
-  void start(Executor& resolver, int64_t timeout_ns) {
+  void start(Resolver& resolver, int64_t timeout_ns) {
     MR_ASSERT(core_->in_executor());
     core_->attach(*this);
-    deadline_ = monotonic_now() + timeout_ns;
-    set_timer(deadline_);
+    timeout_ns_ = timeout_ns;
     const std::string host = address_.host.empty() ? "127.0.0.1" : address_.host;
     if (std::optional<SocketAddress> numeric = SocketAddress::numeric(host, address_.port)) {
-      candidates_ = {*numeric};
-      try_next();
+      try_all({*numeric});
       return;
     }
-    resolver.post([self = shared_from_this()] { self->resolve_name(); });
+    set_timer(monotonic_now() + kLookUpTimeoutNs);
+    resolver.find(address_, [self = shared_from_this()](Resolver::Answer found) {
+      self->core_->post(
+          [self, found = std::move(found)]() mutable { self->found(std::move(found)); });
+    });
   }
 
   void executor_ended() override {
     const std::shared_ptr<Connector> self = shared_from_this();
-    over_.store(true, std::memory_order_relaxed);
+    over_ = true;
     socket_.reset();
     const auto dropped = std::exchange(done_, nullptr);
   }
 
  private:
-  /// On the resolver's thread.
-  void resolve_name() {
-    // The names before it in the queue may have taken longer than this one has.
-    if (over_.load(std::memory_order_relaxed)) return;
-    core_->post([self = shared_from_this(), found = resolve(address_)]() mutable {
-      if (self->over_) return;
-      if (!found) {
-        self->finish(Status(StatusCode::kUnavailable, self->what() + found.status().message()));
-        return;
-      }
-      self->candidates_ = std::move(*found);
-      self->try_next();
-    });
+  void found(Resolver::Answer found) {
+    if (over_) return;
+    if (!found) {
+      finish(Status(StatusCode::kUnavailable, what() + found.status().message()));
+      return;
+    }
+    try_all(std::move(*found));
+  }
+
+  void try_all(std::vector<SocketAddress> candidates) {
+    candidates_ = std::move(candidates);
+    deadline_ = monotonic_now() + timeout_ns_;
+    set_timer(deadline_);
+    try_next();
   }
 
   void try_next() {
@@ -117,6 +122,13 @@ class Connector final : public ExecutorResident, public std::enable_shared_from_
 
   void timed_out() {
     if (over_) return;
+    if (candidates_.empty()) {
+      return finish(
+          Status(StatusCode::kUnavailable, what() + "the look-up of \"" + address_.host +
+                                               "\" has not ended within " +
+                                               std::to_string(kLookUpTimeoutNs / kSecond) +
+                                               " s; check the name servers of this machine"));
+    }
     last_error_ = ETIMEDOUT;
     socket_.reset();
     next_ = monotonic_now() >= deadline_ ? candidates_.size() : next_;
@@ -126,7 +138,7 @@ class Connector final : public ExecutorResident, public std::enable_shared_from_
   std::string what() const { return "connect to " + address_.to_string() + ": "; }
 
   void finish(Result<std::unique_ptr<Stream>> result) {
-    over_.store(true, std::memory_order_relaxed);
+    over_ = true;
     core_->cancel(timer_);
     core_->detach(*this);
     // Some failures are known at once, but an answer never comes from within connect().
@@ -138,18 +150,19 @@ class Connector final : public ExecutorResident, public std::enable_shared_from_
   const std::shared_ptr<ExecutorCore> core_;
   const Address address_;
   Callback<void(Result<std::unique_ptr<Stream>>)> done_;
-  MonotonicTime deadline_;
+  int64_t timeout_ns_ = 0;
+  MonotonicTime deadline_;  ///< Of the connection, once the name is known.
   TimerId timer_ = 0;
   std::vector<SocketAddress> candidates_;
   size_t next_ = 0;  ///< candidates_[next_ - 1] is being tried.
   int last_error_ = ETIMEDOUT;
   std::unique_ptr<ReactorSocket> socket_;  ///< The attempt under way.
-  std::atomic<bool> over_{false};          ///< Read by the resolver's thread.
+  bool over_ = false;
 };
 
 }  // namespace
 
-void connect_stream(const std::shared_ptr<ExecutorCore>& core, Executor& resolver,
+void connect_stream(const std::shared_ptr<ExecutorCore>& core, Resolver& resolver,
                     const Address& address, int64_t timeout_ns,
                     Callback<void(Result<std::unique_ptr<Stream>>)> done) {
   std::make_shared<Connector>(core, address, std::move(done))->start(resolver, timeout_ns);

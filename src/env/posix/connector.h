@@ -5,11 +5,13 @@
 
 #include "env/network.h"
 #include "env/posix/executor_core.h"
+#include "env/posix/resolver.h"
 
 namespace multiraft::env {
 
-/// On the core's thread. `resolver` is where names are looked up, since that may block for long.
-void connect_stream(const std::shared_ptr<ExecutorCore>& core, Executor& resolver,
+/// On the core's thread. `timeout_ns` is for the connection; a name that was never found before is
+/// waited for longer.
+void connect_stream(const std::shared_ptr<ExecutorCore>& core, Resolver& resolver,
                     const Address& address, int64_t timeout_ns,
                     Callback<void(Result<std::unique_ptr<Stream>>)> done);
 

@@ -3,7 +3,6 @@
 #include <sys/random.h>
 
 #include <cerrno>
-#include <mutex>
 
 #include "base/assert.h"
 #include "env/posix/connector.h"
@@ -11,6 +10,7 @@
 #include "env/posix/posix_executor.h"
 #include "env/posix/posix_file_system.h"
 #include "env/posix/posix_listener.h"
+#include "env/posix/resolver.h"
 #include "env/posix/uring_writer.h"
 
 namespace multiraft::env {
@@ -33,20 +33,11 @@ class PosixNetwork final : public Network {
 
   void connect(Executor& executor, const Address& address, int64_t timeout_ns,
                Callback<void(Result<std::unique_ptr<Stream>>)> done) override {
-    connect_stream(core_of(executor), resolver(), address, timeout_ns, std::move(done));
+    connect_stream(core_of(executor), resolver_, address, timeout_ns, std::move(done));
   }
 
  private:
-  /// A thread of its own, since a name server that does not answer blocks for many seconds. Started
-  /// by the first connection of all executors.
-  Executor& resolver() {
-    std::call_once(resolver_once_,
-                   [this] { resolver_ = std::make_unique<BlockingExecutor>("mr-resolver"); });
-    return *resolver_;
-  }
-
-  std::once_flag resolver_once_;
-  std::unique_ptr<BlockingExecutor> resolver_;
+  Resolver resolver_;
 };
 
 class PosixEnvironment final : public Environment {

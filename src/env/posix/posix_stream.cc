@@ -29,6 +29,16 @@ class StreamState final : public ExecutorResident,
     const int on = 1;
     // Batches are made by us; Nagle's algorithm would only hold the last one back.
     ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    // The other side may lose its power, and say nothing for ever.
+    const int idle_s = 30, interval_s = 10, tries = 3;
+    ::setsockopt(fd.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    ::setsockopt(fd.get(), IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+    ::setsockopt(fd.get(), IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
+    ::setsockopt(fd.get(), IPPROTO_TCP, TCP_KEEPCNT, &tries, sizeof tries);
+    // What waits in the kernel cannot be overtaken by what is urgent.
+    const int unsent_bytes_max = 1 << 20;
+    ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_bytes_max,
+                 sizeof unsent_bytes_max);
     if (const int error = socket_.assign(std::move(fd), remote_.family())) return error;
     core_->attach(*this);
     closed_ = false;

@@ -222,8 +222,12 @@ Status probe(FileSystem& files, const std::string& path, DirectWriter& writer) {
   {
     auto file = files.open(path, OpenMode::kCreate);
     if (!file) return file.status();
-    MR_RETURN_IF_ERROR((*file)->zero(0, kProbeBytes));
-    MR_RETURN_IF_ERROR((*file)->sync_data());
+    auto size = (*file)->size();
+    if (!size) return size.status();
+    if (*size < kProbeBytes) {
+      MR_RETURN_IF_ERROR((*file)->zero(0, kProbeBytes));
+      MR_RETURN_IF_ERROR((*file)->sync_data());
+    }
   }
   auto file = files.open(path, OpenMode::kReadWrite, true);
   if (!file) return file.status();
@@ -249,11 +253,9 @@ Result<std::unique_ptr<DirectWriter>> make_uring_writer(const std::shared_ptr<Ex
   MR_ASSERT(core->in_executor());
   auto writer = std::make_unique<UringWriter>(core);
   MR_RETURN_IF_ERROR(writer->open());
-  const std::string path = directory + "/uring-probe.new";
-  const Status probed = probe(files, path, *writer);
-  const Status removed = files.remove(path);
+  // The file stays: a start on a full disk has to find that out as well, and writes over it.
+  const Status probed = probe(files, directory + "/uring-probe", *writer);
   if (!probed) return Status(StatusCode::kUnavailable, "io_uring: " + probed.message());
-  if (!removed) return removed;
   return std::unique_ptr<DirectWriter>(std::move(writer));
 }
 

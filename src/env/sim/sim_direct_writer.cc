@@ -6,8 +6,12 @@
 namespace multiraft::env {
 namespace {
 
-Status write_durably(const std::vector<DirectWriter::Write>& writes) {
-  for (const DirectWriter::Write& write : writes) {
+/// Those of one submission in any order, as the kernel does them: a crash between two of them may
+/// leave the later one and not the earlier.
+Status write_durably(std::vector<DirectWriter::Write> writes, Prng& random) {
+  for (; !writes.empty(); writes.pop_back()) {
+    std::swap(writes[random.below(writes.size())], writes.back());
+    const DirectWriter::Write& write = writes.back();
     const std::string_view parts[] = {{write.bytes.data(), write.bytes.size()}};
     MR_RETURN_IF_ERROR(write.file->write_at(write.offset, parts));
     MR_RETURN_IF_ERROR(write.file->sync_data());
@@ -37,7 +41,7 @@ void SimDirectWriter::finish_one() {
   const auto chosen = under_way_.begin() + static_cast<ptrdiff_t>(random_.below(under_way_.size()));
   Submission submission = std::move(*chosen);
   under_way_.erase(chosen);
-  submission.done(write_durably(submission.writes));
+  submission.done(write_durably(std::move(submission.writes), random_));
 }
 
 void SimDirectWriter::drain() {

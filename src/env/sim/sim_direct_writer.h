@@ -1,6 +1,7 @@
 #pragma once
-// Direct writes on a simulated disk. Those under way are finished one by one, in an order drawn
-// from the seed: a later one may be durable, and known to be, before an earlier one has begun.
+// Direct writes on a simulated disk. Submissions under way are finished one by one, and the writes
+// of each done and synced one by one, both in an order drawn from the seed: a later one may be
+// durable, and a later submission known to be, before an earlier one has begun.
 
 #include <cstdint>
 #include <memory>

@@ -1,5 +1,7 @@
 #include "host/testing/one_group.h"
 
+#include "raft/entry_checksum.h"
+
 namespace multiraft::host::testing {
 namespace {
 
@@ -125,13 +127,15 @@ void GroupTest::run() {
       group_ = std::move(*anew);
       services_->attach(log_.get(), group_.get());
     }
+    services_->turn_budget().begin_turn();
     group_->begin_turn();
     group_->process_ready();
     log_->flush();
     env_.run_until_idle();
     if (!group_->has_apply()) continue;
     group_->applying = true;
-    group_->apply();
+    size_t bytes_left = SIZE_MAX;
+    group_->apply(bytes_left);
     group_->applying = false;
     group_->finish_apply();
   }
@@ -149,6 +153,7 @@ void GroupTest::write(uint64_t count, size_t bytes) {
   for (uint64_t i = 0; i < count; ++i) {
     PendingWrite write;
     write.command = SharedBytes::copy_of(std::string(bytes, 'w'));
+    write.checksum = raft::payload_checksum(raft::group_checksum_seed(kGroup), write.command);
     write.deadline = services_->now() + 5 * env::kSecond;
     write.done = [](WriteResult result) {
       EXPECT_TRUE(result.status) << result.status.to_string();
@@ -167,6 +172,7 @@ void GroupTest::step(raft::MessageType type, uint64_t from,
   message.to = replica(1);
   message.term = group_->core().term();
   set(message);
+  for (raft::Entry& entry : message.entries) raft::seal(raft::group_checksum_seed(kGroup), entry);
   group_->step(std::move(message));
   run();
 }

@@ -66,6 +66,7 @@ class FakeServices final : public GroupServices {
   bool disk_stalled() const override { return false; }
   bool disk_stall_lasts() const override { return false; }
   std::string disk_stall_text() const override { return {}; }
+  std::string engine_stall_text(const EngineLane&) const override { return {}; }
   const HostOptions& options() const override { return options_; }
   HostObserver& observer() override { return observer_; }
   log::Log& log() override { return *log_; }
@@ -76,11 +77,14 @@ class FakeServices final : public GroupServices {
   void send(GroupId, raft::Message message) override { sent.push_back(std::move(message)); }
   void forward(GroupId, NodeId, PendingWrite) override { ADD_FAILURE() << "nobody to forward to"; }
   void run_later(GroupId, ReplicaId, int64_t delay_ns, Callback<void(Group&)> task) override;
+  void campaign(Group& group) override { (void)group.campaign(); }
+  void leadership_changed(Group&, ReplicaId) override {}
   void send_snapshot(Group&, const raft::Message& message, uint64_t stream,
                      std::unique_ptr<SnapshotReader>) override {
     streams.push_back({message.to, message.snapshot->index, stream});
   }
   bool may_send_snapshot() const override { return true; }
+  void request_flush(StateMachineEngine& engine) override { engine.request_flush(); }
   void save_state(Group&, const raft::Snapshot& position,
                   std::unique_ptr<SnapshotReader>) override {
     saves.push_back(position);
@@ -91,7 +95,11 @@ class FakeServices final : public GroupServices {
   }
   void start_over(Group&) override { asked_to_start_over = true; }
   void warn(const std::string& text) override { warnings.push_back(text); }
+  bool takes_line(raft::LogLevel) override { return true; }
+  void log_line(raft::LogLevel, const std::string& line) override { lines.push_back(line); }
   void count_applied(uint64_t) override {}
+  Admission& admission() override { return *admission_; }
+  TurnBudget& turn_budget() override { return turn_budget_; }
   void count_install() override { ++installed; }
   void fatal(const Status& status) override { failure = status; }
 
@@ -101,16 +109,21 @@ class FakeServices final : public GroupServices {
   std::vector<raft::Snapshot> saves;
   std::vector<Install> installs;
   std::vector<std::string> warnings;
+  std::vector<std::string> lines;
   int installed = 0;
   bool asked_to_start_over = false;
   Status failure;
 
+  /// Before there is a replica.
+  void limit(const AdmissionLimits& limits) { admission_ = std::make_unique<Admission>(limits); }
   void attach(log::Log* log, Group* group) {
     log_ = log;
     group_ = group;
   }
 
  private:
+  std::unique_ptr<Admission> admission_ = std::make_unique<Admission>();
+  TurnBudget turn_budget_;
   env::SimEnvironment& env_;
   env::Executor& executor_;
   HostOptions& options_;

@@ -56,6 +56,15 @@ class Applied {
     for (uint64_t node : nodes) command.voters.push_back(replica(0, node));
     return command;
   }
+  /// As the leaders would: every wanted member is what it is to be.
+  void settle_all() {
+    for (const GroupRecord* g : registry.share()->groups()) {
+      const GroupRecord record = *g;
+      for (const MemberRecord& m : record.members) {
+        (*this)(MemberSettled{record.id, m.replica, m.voter});
+      }
+    }
+  }
   /// As the leaders would, in one go: everything that is leaving is gone.
   void confirm_all() {
     for (bool found = true; found;) {

@@ -72,12 +72,15 @@ Status FakeCluster::start(uint64_t id, std::optional<StartOptions> given) {
   ControllerOptions options;
   options.raft_address = node.raft_address;
   options.api_address = node.api_address;
-  if (start.join) options.join = *env::Address::parse(this->node(start.join).raft_address);
+  if (start.join) options.join = {*env::Address::parse(this->node(start.join).raft_address)};
+  options.replaces_lost_disk = node.replaces_lost_disk;
   options.initial_group = GroupId(start.group);
   options.registry_voter_patience_ns = kVoterPatienceNs;
   ControllerCallbacks callbacks;
   callbacks.on_ready = [&node] { ++node.ready; };
   callbacks.on_removed = [&node] { ++node.removed; };
+  callbacks.on_replaced = [&node](const Status& status) { node.replaced = status; };
+  callbacks.on_other_cluster = [&node](const Status& status) { node.other_cluster = status; };
   callbacks.on_refused = [&node](const Status& status) { node.refused = status; };
   callbacks.on_older_state = [&node](const Status& status) { node.older = status; };
   callbacks.on_fatal = [&node](const Status& status) { node.fatal = status; };
@@ -120,6 +123,7 @@ void FakeCluster::wipe(uint64_t id) {
   if (node.up) kill(id);
   node.log.clear();
   node.removed = 0;
+  node.replaces_lost_disk = true;
   node.env->set_disk(std::make_unique<env::SimFileSystem>());
 }
 
@@ -297,6 +301,15 @@ Status FakeCluster::create_group(uint64_t at, uint64_t group, std::vector<uint64
   for (uint64_t id : nodes) ids.push_back(NodeId(id));
   node(at).controller->create_group(GroupId(group), std::move(ids), *network_,
                                     [&result](Status status) { result = std::move(status); });
+  run_until([&] { return result.has_value(); }, 60 * env::kSecond);
+  MR_ASSERT(result.has_value());
+  return *result;
+}
+
+Status FakeCluster::add_member(uint64_t at, uint64_t group, uint64_t member) {
+  std::optional<Status> result;
+  node(at).controller->add_member(GroupId(group), NodeId(member), true, *network_,
+                                  [&result](Status status) { result = std::move(status); });
   run_until([&] { return result.has_value(); }, 60 * env::kSecond);
   MR_ASSERT(result.has_value());
   return *result;

@@ -38,13 +38,16 @@ struct FakeNode {
   std::string api_address;
   uint64_t life = 0;  ///< Counts starts of the process.
   bool up = false;
-  bool connected = true;         ///< To everyone else.
-  bool receives = true;          ///< False: replication does not reach it, but it answers.
-  env::MonotonicTime seen_last;  ///< Up and connected.
+  bool replaces_lost_disk = false;  ///< ControllerOptions; wipe() sets it.
+  bool connected = true;            ///< To everyone else.
+  bool receives = true;             ///< False: replication does not reach it, but it answers.
+  env::MonotonicTime seen_last;     ///< Up and connected.
 
   // What its controller reported.
   int ready = 0;
   int removed = 0;
+  std::optional<Status> replaced;
+  std::optional<Status> other_cluster;
   std::optional<Status> refused;
   std::optional<Status> older;
   std::optional<Status> fatal;
@@ -93,6 +96,7 @@ class FakeCluster {
   }
   /// Calls and waits for the answer.
   Status create_group(uint64_t at, uint64_t group, std::vector<uint64_t> nodes);
+  Status add_member(uint64_t at, uint64_t group, uint64_t node);
   Status remove_member(uint64_t at, uint64_t group, uint64_t node);
   RegistryOutcome propose(uint64_t at, const RegistryCommand& command);
   /// Makes this node lead, as an election elsewhere would, in a new term.

@@ -20,15 +20,16 @@ void answer(env::Executor& executor, Done done, Answer value) {
 
 // -- Transport.
 
-void FakeTransport::call(const env::Address& address, wire::Request request, int64_t timeout_ns,
+void FakeTransport::call(const transport::Callee& callee, wire::Request request, int64_t timeout_ns,
                          env::Executor& executor, Callback<void(Result<wire::Response>)> done) {
-  FakeNode* to = cluster_.find(address.to_string());
+  FakeNode* to = cluster_.find(callee.address.to_string());
+  if (to && callee.node && to->id != callee.node) to = nullptr;
   if (to && to->up && to->host) {
     const ClusterId theirs = to->host->transport().cluster();
     const bool stranger = cluster_id_ != theirs;
     if (stranger && theirs && (cluster_id_ || request.kind != wire::RequestKind::kJoin)) {
       answer(executor, std::move(done),
-             Result<wire::Response>(Status(StatusCode::kConflict, "another cluster")));
+             Result<wire::Response>(Status(StatusCode::kConflict, "belongs to another cluster")));
       return;
     }
   }

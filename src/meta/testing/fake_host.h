@@ -18,8 +18,8 @@ class FakeTransport final : public transport::Transport {
 
   transport::WorkerTransport& worker(uint32_t) override { MR_UNREACHABLE("not used by meta"); }
   uint16_t port() const override { return 0; }
-  void set_address(NodeId node, const env::Address& address) override {
-    addresses_[node] = address.to_string();
+  void set_node(NodeId node, const transport::NodeLocation& location) override {
+    addresses_[node] = location.addresses.front().to_string();
   }
   void forget(NodeId node) override { addresses_.erase(node); }
   void set_cluster(ClusterId cluster) override { cluster_id_ = cluster; }
@@ -27,7 +27,7 @@ class FakeTransport final : public transport::Transport {
                      env::Executor&, Callback<void(Status)>) override {
     MR_UNREACHABLE("not used by meta");
   }
-  void call(const env::Address& address, wire::Request request, int64_t timeout_ns,
+  void call(const transport::Callee& callee, wire::Request request, int64_t timeout_ns,
             env::Executor& executor, Callback<void(Result<wire::Response>)> done) override;
   transport::TransportStats stats() const override { return {}; }
   void stop() override {}
@@ -62,8 +62,7 @@ class FakeHost final : public host::NodeHost {
                        Callback<void(Status)> done) override;
   void write(GroupId group, SharedBytes command, env::Executor& reply_on,
              Callback<void(host::WriteResult)> done) override;
-  void read(GroupId group, host::ReadMode mode,
-            Callback<void(host::ReadPermit)> done) override;
+  void read(GroupId group, host::ReadMode mode, Callback<void(host::ReadPermit)> done) override;
   void change_membership(GroupId group, Term term, raft::ConfChange change, env::Executor& reply_on,
                          Callback<void(Status)> done) override;
   void barrier(GroupId group, env::Executor& reply_on, Callback<void(Status)> done) override;
@@ -76,6 +75,7 @@ class FakeHost final : public host::NodeHost {
   /// Never started: there is always room.
   const host::DiskGuard& disk() const override { return disk_; }
   std::optional<int64_t> disk_stalled_ns() const override { return std::nullopt; }
+  std::optional<int64_t> engine_stalled_ns() const override { return std::nullopt; }
   void ask(NodeId node, wire::RequestKind kind, SharedBytes payload, int64_t timeout_ns,
            env::Executor& reply_on, Callback<void(Result<SharedBytes>)> done) override;
   void drain(int64_t, env::Executor&, Callback<void()>) override {}

@@ -1,0 +1,31 @@
+#pragma once
+// How much one turn of a worker does, so that a group with a great deal to do does not make all
+// others wait: what is left is the next turn's, where groups take turns.
+
+#include <algorithm>
+#include <cstddef>
+
+#include "base/limits.h"
+
+namespace multiraft::host {
+
+/// In bytes of commands. On the worker's thread only.
+class TurnBudget {
+ public:
+  void begin_turn() { *this = TurnBudget(); }
+  /// How much a group may propose in this turn; 0: nothing.
+  size_t proposals() const {
+    return std::min(proposals_, limits::kProposalBytesPerGroupAndTurnMax);
+  }
+  /// A single write may exceed what was left.
+  void proposed(size_t bytes) { proposals_ -= std::min(proposals_, bytes); }
+  /// Whether another group's committed entries may be applied in this turn.
+  bool may_apply() const { return applies_ > 0; }
+  void applied(size_t bytes) { applies_ -= std::min(applies_, bytes); }
+
+ private:
+  size_t proposals_ = limits::kProposalBytesPerTurnMax;
+  size_t applies_ = limits::kApplyBytesPerTurnMax;
+};
+
+}  // namespace multiraft::host

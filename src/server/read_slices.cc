@@ -1,0 +1,39 @@
+#include "server/read_slices.h"
+
+#include <utility>
+
+#include "base/coverage.h"
+
+namespace multiraft::server {
+
+void ReadSlices::used(size_t bytes) {
+  bytes_ += bytes;
+  // Small reads do not need a task to count them: they are limited by the requests of a round.
+  if (bytes_ >= kBytesPerRound) schedule();
+}
+
+void ReadSlices::postpone(Task read) {
+  MR_COVERAGE("read of a large value waits for the next round");
+  waiting_.push_back(std::move(read));
+  schedule();
+}
+
+void ReadSlices::schedule() {
+  if (std::exchange(scheduled_, true)) return;
+  executor_.post([this] { next_round(); });
+}
+
+void ReadSlices::next_round() {
+  scheduled_ = false;
+  bytes_ = 0;
+  draining_ = true;
+  while (!waiting_.empty() && bytes_ < kBytesPerRound) {
+    Task read = std::move(waiting_.front());
+    waiting_.pop_front();
+    read();
+  }
+  draining_ = false;
+  if (!waiting_.empty()) schedule();
+}
+
+}  // namespace multiraft::server

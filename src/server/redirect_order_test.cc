@@ -1,0 +1,71 @@
+#include "server/redirect_order.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+
+namespace multiraft::server {
+namespace {
+
+using testing::ElementsAre;
+
+constexpr env::MonotonicTime kNow{100 * env::kSecond};
+
+transport::Contact alive() {
+  transport::Contact contact;
+  contact.connected = true;
+  contact.last_heard = env::MonotonicTime{kNow.ns - 100 * env::kMillisecond};
+  return contact;
+}
+transport::Contact failed(int64_t ago_ns) {
+  transport::Contact contact;
+  contact.last_failed = env::MonotonicTime{kNow.ns - ago_ns};
+  return contact;
+}
+
+class RedirectOrder : public ::testing::Test {
+ protected:
+  std::vector<uint64_t> order(uint64_t turn = 0) {
+    std::vector<rest::MemberAddress> members;
+    for (const auto& [node, contact] : contacts_) members.push_back({NodeId(node), ":1"});
+    std::vector<uint64_t> ids;
+    for (const auto& member : order_for_redirect(
+             members, [this](NodeId node) { return contacts_[node.value]; }, kNow, turn)) {
+      ids.push_back(member.node.value);
+    }
+    return ids;
+  }
+  std::map<uint64_t, transport::Contact> contacts_;
+};
+
+TEST_F(RedirectOrder, LiveMember_GoesFirst_AndDeadOneNowhere) {
+  contacts_ = {{1, failed(env::kSecond)}, {2, {}}, {3, alive()}};
+  EXPECT_THAT(order(), ElementsAre(3, 2));
+}
+
+TEST_F(RedirectOrder, Equals_TakeTurns) {
+  contacts_ = {{1, alive()}, {2, alive()}, {3, {}}};
+  EXPECT_THAT(order(0), ElementsAre(1, 2, 3));
+  EXPECT_THAT(order(1), ElementsAre(2, 1, 3));
+}
+
+TEST_F(RedirectOrder, FailureOfLongAgo_IsTriedLast) {
+  contacts_ = {{1, failed(60 * env::kSecond)}, {2, {}}};
+  EXPECT_THAT(order(), ElementsAre(2, 1));
+}
+
+TEST_F(RedirectOrder, ConnectedButSilent_IsNotKnownToBeAlive) {
+  transport::Contact silent = alive();
+  silent.last_heard = env::MonotonicTime{kNow.ns - 30 * env::kSecond};
+  contacts_ = {{1, silent}, {2, alive()}};
+  EXPECT_THAT(order(), ElementsAre(2, 1));
+}
+
+TEST_F(RedirectOrder, AllDead_IsNobody) {
+  contacts_ = {{1, failed(env::kSecond)}, {2, failed(2 * env::kSecond)}};
+  EXPECT_THAT(order(), ElementsAre());
+}
+
+}  // namespace
+}  // namespace multiraft::server
