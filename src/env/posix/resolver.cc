@@ -57,10 +57,13 @@ void Resolver::find(const Address& address, Callback<void(Answer)> found) {
     }
     State::Name& name = state_->names[address.to_string()];
     known = name.found;
-    if (known.empty()) name.waiting.push_back(std::move(found));
     if (!std::exchange(name.wanted, true)) State::start(state_, address);
+    if (known.empty()) {
+      name.waiting.push_back(std::move(found));
+      return;
+    }
   }
-  if (!known.empty()) found(std::move(known));
+  found(std::move(known));
 }
 
 void Resolver::State::start(const std::shared_ptr<State>& state, const Address& address) {
