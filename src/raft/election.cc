@@ -70,7 +70,7 @@ void Core::start_campaign(Campaign kind) {
   // The order to take over comes from the leader that was promised to, or from one that could not
   // have been elected before the promise had lapsed.
   if (kind != Campaign::kTransfer && promise_runs() && !only_voter() &&
-      !MR_MUTANT(campaign_in_spite_of_promise)) {
+      !MR_MUTANT(campaign_despite_promise)) {
     MR_COVERAGE("raft: campaign refused over a promise");
     log_info(id(), " does not campaign at term ", term_, ": it promised to stay with a leader");
     return;
@@ -182,7 +182,7 @@ void Core::handle_vote_request(const Message& message) {
   // A request of this replica's own term comes here without having been weighed against the
   // promise: it may have learnt the term from a message that overtook the leader's (trap 17).
   const bool promised =
-      promise_runs() && !message.leadership_transfer && !MR_MUTANT(vote_in_spite_of_promise);
+      promise_runs() && !message.leadership_transfer && !MR_MUTANT(vote_despite_promise);
   const bool granted =
       may_vote && !promised &&
       (log_.is_up_to_date({message.log_term, message.index}) || MR_MUTANT(vote_for_outdated_log)) &&
@@ -246,7 +246,7 @@ void Core::check_quorum_active(LeaderRole& leader) {
 }
 
 void Core::forget_leader() {
-  if (config_.promise_ms > 0 && !MR_MUTANT(leader_forgotten_in_spite_of_lease)) {
+  if (config_.promise_ms > 0 && !MR_MUTANT(leader_forgotten_despite_lease)) {
     log_error(id(), " does not forget its leader: leases rest on it");
     return;
   }

@@ -119,7 +119,7 @@ void Core::release_confirmed_reads(LeaderRole& leader) {
 
 bool Core::lease_holds(const LeaderRole& leader) const {
   if (config_.lease == nullptr) return false;
-  if (!lease_possible() && !MR_MUTANT(lease_in_spite_of_transfer)) return false;
+  if (!lease_possible() && !MR_MUTANT(lease_despite_transfer)) return false;
   // The leader keeps the promise that it would have to give to itself: it grants no vote while it
   // leads.
   const uint64_t promised = quorum_index(conf_, [&](ReplicaId voter) {
