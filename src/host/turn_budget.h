@@ -1,6 +1,7 @@
 #pragma once
-// How much one turn of a worker does, so that a group with a great deal to do does not make all
-// others wait: what is left is the next turn's, where groups take turns.
+// How much one turn of a worker proposes, so that a group with a great deal to do does not make all
+// others wait: what is left is the next turn's, where groups take turns. How much is applied at a
+// time is up to engine_lane.h.
 
 #include <algorithm>
 #include <cstddef>
@@ -19,13 +20,9 @@ class TurnBudget {
   }
   /// A single write may exceed what was left.
   void proposed(size_t bytes) { proposals_ -= std::min(proposals_, bytes); }
-  /// Whether another group's committed entries may be applied in this turn.
-  bool may_apply() const { return applies_ > 0; }
-  void applied(size_t bytes) { applies_ -= std::min(applies_, bytes); }
 
  private:
   size_t proposals_ = limits::kProposalBytesPerTurnMax;
-  size_t applies_ = limits::kApplyBytesPerTurnMax;
 };
 
 }  // namespace multiraft::host
