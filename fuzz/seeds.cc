@@ -25,6 +25,7 @@
 #include "meta/node_identity.h"
 #include "meta/registry_codec.h"
 #include "meta/registry_command.h"
+#include "meta/registry_restore.h"
 #include "meta/testing/commands.h"
 #include "raft/conf_change.h"
 #include "raft/encoding.h"
@@ -227,7 +228,8 @@ void host_seeds() {
   env::SimFileSystem files;
   const auto file = [&](const char* name, std::initializer_list<std::string_view> chunks) {
     auto writer = host::SnapshotFileWriter::create(
-        files, name, {GroupId(4), raft::Snapshot{LogIndex(9), Term(2), joint_conf()}});
+        files, name, {GroupId(4), ReplicaId::make(NodeId(2), 1),
+                     raft::Snapshot{LogIndex(9), Term(2), joint_conf()}});
     MR_ASSERT(writer.is_ok());
     for (const std::string_view chunk : chunks) MR_ASSERT((*writer)->append(chunk).is_ok());
     MR_ASSERT((*writer)->finish().is_ok());
@@ -262,6 +264,8 @@ std::vector<meta::RegistryCommand> commands() {
           remove(9, 2),
           meta::ReplicaRemoved{GroupId(9), ReplicaId::make(NodeId(2), 7)},
           meta::UpdateNode{NodeId(2), uuid_of(2), "a:1", "b:2"},
+          meta::RaiseClusterVersion{2},
+          meta::RestoreRegistry{NodeId(2), uuid_of(2), ReplicaId::make(NodeId(2), 7), "state"},
           join(2, 1, 2, uuid_of(2)),
           meta::MarkNodeLeaving{NodeId(3)},
           meta::SetRegistryVoters{{ReplicaId::make(NodeId(1), 1)}},
@@ -303,6 +307,7 @@ void meta_seeds() {
   book.nodes = {{NodeId(1), "a:1"}, {NodeId(2), "b:2"}};
   book.lives = {{NodeId(2), {1, 2}, 6, 78, {101, 200}}};
   put("meta/corpus/files", "peers", 1, meta::encode_addresses(book));
+  put("meta/corpus/files", "plan", 4, meta::encode_plan({ReplicaId::make(NodeId(3), 9), "state"}));
 
   constexpr std::string_view kCorpus = "meta/corpus/messages";
   meta::JoinRequest request{ClusterId(9), NodeId(3), {1, 2}, "a:1", "b:2", GroupId(1)};
@@ -316,8 +321,10 @@ void meta_seeds() {
   put(kCorpus, "joined", 1, meta::encode(answer).view());
   const meta::AdminRequest questions[] = {meta::MembershipCheck{GroupId(1), ReplicaId(5)},
                                           meta::RemovedNotice{GroupId(1), ReplicaId(5)},
-                                          meta::LeaderQuery{GroupId(1)}, meta::IdentityProbe{},
-                                          meta::MembersQuery{}};
+                                          meta::LeaderQuery{GroupId(1)},
+                                          meta::IdentityProbe{},
+                                          meta::MembersQuery{},
+                                          meta::RegistryQuery{}};
   for (const meta::AdminRequest& question : questions) {
     put(kCorpus, "admin_" + std::to_string(question.index()), 2, meta::encode(question).view());
   }

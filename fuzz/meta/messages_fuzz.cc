@@ -38,7 +38,7 @@ void outcome(fuzz::Input& input) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   fuzz::Input input(fuzz::view_of(data, size));
-  const uint8_t kind = input.u8() % 7;
+  const uint8_t kind = input.u8() % 8;
   if (kind == 6) {
     outcome(input);
     return 0;
@@ -49,6 +49,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (kind == 2) expect_same(meta::decode_admin_request(bytes), bytes);
   if (kind == 3) expect_same(meta::decode_verdict(bytes), bytes);
   if (kind == 4) expect_same(meta::decode_uuid(bytes), bytes);
+  if (kind == 7) expect_same(meta::decode_registry_position(bytes), bytes);
   if (kind == 5) {
     auto known = meta::decode_leader_known(bytes);
     if (known) MR_ASSERT(meta::encode_leader_known(*known).view() == bytes);

@@ -14,6 +14,7 @@
 #include "base/ids.h"
 #include "base/shared_bytes.h"
 #include "base/status.h"
+#include "base/task.h"
 
 namespace multiraft {
 
@@ -57,12 +58,34 @@ class StateMachine {
  public:
   virtual ~StateMachine() = default;
 
+  /// Whether this program knows the version and the kind of the command; asked for each one before
+  /// apply(). kUnsupported: it does not, and the replica stops before this command until the node
+  /// runs a newer program. To skip what others apply would make the copies differ. A command that
+  /// is malformed is known: every program refuses it alike, with a result code.
+  virtual Status check(std::string_view command) const {
+    (void)command;
+    return Status::ok();
+  }
   /// Applies commands in log order and fills one result a command. `last` is the position reached
   /// afterwards, which may be beyond the last command (entries without a command); it becomes the
   /// applied index atomically with the commands' effects. Effects may stay buffered until the
   /// engine's commit(). An error is a failing disk, never a bad command: those have result codes.
   virtual Status apply(std::span<const Command> commands, LogIndex last_index, Term last_term,
                        std::span<ApplyResult> results) = 0;
+  /// What has to be read from the disk before commands can be applied.
+  struct Prefetch {
+    /// For a thread that may wait; null where all of it is in memory. It runs while nothing is
+    /// applied to this state machine, and may run or be destroyed after this one has gone, but not
+    /// after the engine has.
+    Task reads;
+    /// How many of the commands, from the first on, may be applied after that without waiting for
+    /// the disk: one at least, and no more than can be looked up quickly.
+    size_t commands = 0;
+  };
+  /// Before apply() of these commands, of which there is one at least.
+  virtual Prefetch prefetch(std::span<const Command> commands) {
+    return {nullptr, commands.size()};
+  }
   /// Position of the state, buffered effects included.
   virtual LogIndex applied_index() const = 0;
   virtual Term applied_term() const = 0;
@@ -80,15 +103,22 @@ class StateMachine {
 };
 
 /// Makes the state machines of a node and gives them a common store. Shared by all workers; open,
-/// destroy, commit and request_flush may be called from any of them, each for its own groups.
+/// commit and request_flush may be called from any of them, each for its own groups, and must not
+/// wait for the disk. destroy and groups come from threads that may wait.
 class StateMachineEngine {
  public:
   virtual ~StateMachineEngine() = default;
 
   /// The state of the group as it was left, or empty at index 0.
   virtual Result<std::unique_ptr<StateMachine>> open(GroupId group) = 0;
-  /// Drops all state of a group that has no open state machine. Durable before it returns.
-  virtual Status destroy(GroupId group) = 0;
+  /// Drops all state of groups that have no open state machine; those without any are no error.
+  /// Durable before it returns. After an error any of them may still be there, or come back after a
+  /// crash; kOverloaded and kNoSpace are tried again later. Any thread, also several calls at once
+  /// for different groups.
+  virtual Status destroy(std::span<const GroupId> groups) = 0;
+  /// The groups that have a state here, so that one whose removal was cut short by a crash is
+  /// found. Any thread. Empty where no state outlives the process.
+  virtual Result<std::vector<GroupId>> groups() { return std::vector<GroupId>(); }
   /// Ends a worker's turn: what its state machines buffered since the last call becomes visible and
   /// answers may go out. `worker` numbers the caller, from 0.
   virtual Status commit(uint32_t worker) = 0;

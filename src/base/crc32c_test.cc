@@ -35,6 +35,18 @@ RC_GTEST_PROP(Crc32c, OfParts_IsThatOfTheWhole, (const std::string& a, const std
   RC_ASSERT(crc32c(b, crc32c(a)) == crc32c(a + b));
 }
 
+// Short and long input take different ways.
+TEST(Crc32c, OfAnyLengthAndAlignment_IsTheDefinition) {
+  std::string bytes;
+  for (int i = 0; i < 600; ++i) bytes += static_cast<char>(i * 31 + i / 7);
+  for (size_t from = 0; from < 9; ++from) {
+    for (size_t size = 0; from + size <= bytes.size(); ++size) {
+      const std::string_view part = std::string_view(bytes).substr(from, size);
+      ASSERT_EQ(crc32c(part), crc32c_by_definition(part)) << from << " " << size;
+    }
+  }
+}
+
 TEST(Crc32c, AnyFlippedBit_ChangesIt) {
   std::string bytes(300, 'x');
   const uint32_t before = crc32c(bytes);

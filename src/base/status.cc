@@ -36,6 +36,8 @@ std::string_view status_code_name(StatusCode code) {
       return "INTERNAL";
     case StatusCode::kOlderState:
       return "OLDER_STATE";
+    case StatusCode::kUnsupported:
+      return "UNSUPPORTED";
   }
   MR_UNREACHABLE("status code");
 }

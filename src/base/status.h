@@ -26,7 +26,8 @@ enum class StatusCode : unsigned char {
   kNoSpace,     ///< The disk, or its reserve, is used up.
   kCancelled,   ///< The owner is stopping.
   kInternal,
-  kOlderState,  ///< Another node knows more of this node than its state directory does.
+  kOlderState,   ///< Another node knows more of this node than its state directory does.
+  kUnsupported,  ///< Written by a newer version of this program, which is needed to go on.
 };
 
 std::string_view status_code_name(StatusCode code);

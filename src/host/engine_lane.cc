@@ -38,16 +38,27 @@ void EngineLane::forget(const Group& group) {
   for (Group*& listed : finishing_) {
     if (listed == &group) listed = nullptr;
   }
+  read_ended(group);
 }
 
-Status EngineLane::run(env::MonotonicTime now) {
+void EngineLane::read_began(const Group& group, env::MonotonicTime now) {
+  reads_.push_back({&group, now});
+}
+
+void EngineLane::read_ended(const Group& group) {
+  std::erase_if(reads_, [&](const Reading& read) { return read.group == &group; });
+}
+
+Status EngineLane::run(env::MonotonicTime now, size_t& bytes_left) {
   if (refusing()) return now < retry_at_ ? Status::ok() : commit(now);
-  if (!waiting_.empty()) apply_piece();
+  if (!waiting_.empty() && bytes_left > 0) {
+    bytes_left -= apply_piece(std::min(bytes_left, limits::kApplyBytesPerCommit));
+  }
   return uncommitted_ ? commit(now) : Status::ok();
 }
 
-void EngineLane::apply_piece() {
-  size_t bytes_left = limits::kApplyBytesPerCommit;
+size_t EngineLane::apply_piece(size_t bytes_max) {
+  size_t bytes_left = bytes_max;
   size_t taken = 0;
   for (; taken < waiting_.size() && bytes_left > 0; ++taken) {
     Group* group = waiting_[taken];
@@ -58,6 +69,7 @@ void EngineLane::apply_piece() {
   }
   waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(taken));
   uncommitted_ = true;
+  return bytes_max - bytes_left;
 }
 
 Status EngineLane::commit(env::MonotonicTime now) {
@@ -77,6 +89,7 @@ Status EngineLane::commit(env::MonotonicTime now) {
   uncommitted_ = false;
   if (refusing()) {
     refused_since_.reset();
+    refusal_ = Status::ok();
     resumed_ = true;
   }
   finish();
@@ -91,7 +104,7 @@ void EngineLane::finish() {
     if (finishing_[i] != nullptr) finishing_[i]->finish_apply();
   }
   for (Group* group : finishing_) {
-    if (group != nullptr && group->has_apply()) add(*group);
+    if (group != nullptr && group->begin_apply()) add(*group);
   }
   finishing_.clear();
 }
@@ -99,7 +112,13 @@ void EngineLane::finish() {
 bool EngineLane::take_resumed() { return std::exchange(resumed_, false); }
 
 StallWatch::Change EngineLane::watch(env::MonotonicTime now) {
-  return stall_.update(refused_since_, now);
+  return stall_.update(waiting_since(), now);
+}
+
+std::optional<env::MonotonicTime> EngineLane::waiting_since() const {
+  if (reads_.empty()) return refused_since_;
+  const env::MonotonicTime read = reads_.front().since;
+  return refused_since_ && *refused_since_ < read ? refused_since_ : read;
 }
 
 bool EngineLane::stall_lasts() const {

@@ -8,7 +8,7 @@
 // stops only this one. While an engine refuses, nothing more is applied into its batch, committed
 // entries stay in the log, and the commit is tried again at growing intervals. Once no batch was
 // taken for an election timeout the engine counts as stalled: its replicas give up leadership as
-// those on a stalled disk do.
+// those on a stalled disk do. The same where a read that has to precede apply() takes that long.
 //
 // Lives on the worker's thread.
 
@@ -45,9 +45,14 @@ class EngineLane {
   void add(Group& group);
   void forget(const Group& group);
 
+  /// The replica waits for the engine's disk before it can apply more, until read_ended().
+  void read_began(const Group& group, env::MonotonicTime now);
+  void read_ended(const Group& group);
+
   /// Commits what was refused, if it is time to, or applies one piece of what waits and commits it.
+  /// Takes what it applied from `bytes_left`, and applies nothing where nothing is left.
   /// An error is the engine's: the node cannot go on.
-  Status run(env::MonotonicTime now);
+  Status run(env::MonotonicTime now, size_t& bytes_left);
   /// There is more to do at once.
   bool has_work() const { return !refusing() && !waiting_.empty(); }
   /// A batch was refused and has not been taken since: nothing may be handed to its replicas to be
@@ -64,11 +69,17 @@ class EngineLane {
   /// It has lasted so long that nobody is kept waiting for its end.
   bool stall_lasts() const;
   const StallWatch& stall() const { return stall_; }
-  /// What it said last: kNoSpace or kOverloaded.
+  /// Why it refuses: kNoSpace or kOverloaded. Ok where it does not.
   const Status& refusal() const { return refusal_; }
 
  private:
-  void apply_piece();
+  struct Reading {
+    const Group* group;
+    env::MonotonicTime since;
+  };
+  std::optional<env::MonotonicTime> waiting_since() const;
+  /// Returns how many bytes of commands it applied.
+  size_t apply_piece(size_t bytes_max);
   Status commit(env::MonotonicTime now);
   void finish();
 
@@ -77,6 +88,7 @@ class EngineLane {
   std::vector<Group*> waiting_;    ///< In the order in which they came.
   std::vector<Group*> applied_;    ///< Their effects are in the engine's batch.
   std::vector<Group*> finishing_;  ///< Null where the replica went away meanwhile.
+  std::vector<Reading> reads_;     ///< In the order in which they began.
   bool uncommitted_ = false;  ///< The batch holds something, perhaps of replicas that are gone.
   bool resumed_ = false;
   std::optional<env::MonotonicTime> refused_since_;

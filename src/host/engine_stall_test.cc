@@ -19,6 +19,7 @@ using testing::kHeartbeatNs;
 struct Valve {
   StatusCode refusal = StatusCode::kOk;  ///< ok: it takes what comes.
   bool keeps_up = true;
+  bool cold = false;  ///< Its disk has to be read before a command is applied.
   uint64_t commits = 0;
   uint64_t refused = 0;
   size_t bytes_in_batch = 0;  ///< Applied and not committed.
@@ -34,6 +35,9 @@ class ValveMachine final : public kv::KvStateMachine {
     for (const Command& command : commands) valve_.bytes_in_batch += command.data.size();
     valve_.batch_bytes_max = std::max(valve_.batch_bytes_max, valve_.bytes_in_batch);
     return inner_->apply(commands, last_index, last_term, results);
+  }
+  Prefetch prefetch(std::span<const Command> commands) override {
+    return {valve_.cold ? Task([] {}) : nullptr, commands.size()};
   }
   LogIndex applied_index() const override { return inner_->applied_index(); }
   Term applied_term() const override { return inner_->applied_term(); }
@@ -61,7 +65,7 @@ class ValveEngine final : public StateMachineEngine {
         std::make_unique<ValveMachine>(valve_, std::move(*machine));
     return valved;
   }
-  Status destroy(GroupId group) override { return inner_.destroy(group); }
+  Status destroy(std::span<const GroupId> groups) override { return inner_.destroy(groups); }
   Status commit(uint32_t worker) override {
     ++valve_.commits;
     if (valve_.refusal != StatusCode::kOk) {
@@ -92,6 +96,10 @@ class StalledEngineTest : public testing::StallHosts {
   void shut(size_t i, StatusCode code = StatusCode::kOverloaded) { valve_[i].refusal = code; }
   void open(size_t i) { valve_[i].refusal = StatusCode::kOk; }
   bool stalled(size_t i) { return node(i).host->engine_stalled_ns().has_value(); }
+
+  void set_pool_paused(bool paused) {
+    for (int i = 0; i < 4; ++i) node(0).env->set_paused("pool-" + std::to_string(i), paused);
+  }
 
   Valve valve_[3];
 };
@@ -229,6 +237,26 @@ TEST_F(StalledEngineTest, ManyBytes_AreCommittedInPieces) {
   open(2);
   EXPECT_EQ(get(2, kGroup, "k23"), value);
   EXPECT_LE(valve_[2].batch_bytes_max, limits::kApplyBytesPerCommit + 2 * limits::kMiB);
+}
+
+// The log's disk answers, and so the node would go on leading a group to which it applies nothing.
+TEST_F(StalledEngineTest, Leader_WhoseEngineDoesNotReadItsDisk_HandsOverAndFollowsWhenItHeals) {
+  valve_[0].cold = true;
+  ASSERT_EQ(put(0, kGroup, "read first", "1").code(), StatusCode::kOk);
+  set_pool_paused(true);
+  const Answer stuck = start_put(0, kGroup, "stuck", "x");
+  ASSERT_TRUE(until([&] { return stalled(0); }, kElectionNs + 3 * kHeartbeatNs));
+  EXPECT_TRUE(warned(0, "the engine of node 1 waits for a read of its disk"));
+  ASSERT_TRUE(until([&] { return role(0, kGroup) != raft::Role::kLeader; }, 3 * kHeartbeatNs));
+  EXPECT_EQ(put(1, kGroup, "during", "2").code(), StatusCode::kOk);
+  EXPECT_EQ(put(0, kAlone, "other", "3").code(), StatusCode::kOk) << "its engine is another one";
+  ASSERT_TRUE(until([&] { return stuck->has_value(); }, 5 * kElectionNs));
+  EXPECT_EQ((*stuck)->code(), StatusCode::kUnknownOutcome);
+  EXPECT_NE(get(0, kGroup, "during").find("waits for a read"), std::string::npos);
+  set_pool_paused(false);
+  ASSERT_TRUE(until([&] { return !stalled(0); }));
+  EXPECT_EQ(get(0, kGroup, "during"), "2");
+  EXPECT_EQ(get(0, kGroup, "stuck"), "x");
 }
 
 TEST_F(StalledEngineTest, Replica_DuringARefusal_IsNotMade) {

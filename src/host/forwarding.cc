@@ -69,8 +69,15 @@ void Forwarding::answered(NodeId from, const wire::Response& response) {
   pending.write->done(decode_write_result(response.code, response.payload));
 }
 
-void Forwarding::unknown(Pending pending, const char* why) {
-  Status status(StatusCode::kUnknownOutcome, why);
+void Forwarding::refused(uint64_t id, const Status& why) {
+  auto found = pending_.find(id);
+  if (found == pending_.end()) return;
+  Pending pending = std::move(found->second);
+  pending_.erase(found);
+  end(std::move(pending), why);
+}
+
+void Forwarding::end(Pending pending, Status status) {
   if (!pending.write) {
     pending.question(std::move(status));
     return;
@@ -80,18 +87,25 @@ void Forwarding::unknown(Pending pending, const char* why) {
   pending.write->done(std::move(result));
 }
 
+/// In the order in which they were asked, so that a simulation can repeat it.
 template <class Predicate>
-void Forwarding::drop_if(Predicate predicate, const char* why) {
-  std::vector<std::pair<uint64_t, Pending>> dropped;
+std::vector<std::pair<uint64_t, Forwarding::Pending>> Forwarding::extract_if(Predicate predicate) {
+  std::vector<std::pair<uint64_t, Pending>> taken;
   absl::erase_if(pending_, [&](auto& entry) {
     if (!predicate(entry.second)) return false;
-    dropped.emplace_back(entry.first, std::move(entry.second));
+    taken.emplace_back(entry.first, std::move(entry.second));
     return true;
   });
-  // In the order in which they were asked, so that a simulation can repeat it.
-  std::sort(dropped.begin(), dropped.end(),
+  std::sort(taken.begin(), taken.end(),
             [](const auto& a, const auto& b) { return a.first < b.first; });
-  for (auto& [id, pending] : dropped) unknown(std::move(pending), why);
+  return taken;
+}
+
+template <class Predicate>
+void Forwarding::drop_if(Predicate predicate, const char* why) {
+  for (auto& [id, pending] : extract_if(predicate)) {
+    end(std::move(pending), {StatusCode::kUnknownOutcome, why});
+  }
 }
 
 void Forwarding::disconnected(NodeId node, bool ever_connected) {
@@ -109,9 +123,16 @@ void Forwarding::disconnected(NodeId node, bool ever_connected) {
           "the connection to the leader broke before its answer: the outcome is not known");
 }
 
-void Forwarding::expire(env::MonotonicTime now) {
-  drop_if([&](const Pending& p) { return p.deadline <= now; },
-          "no answer from the other node in time: the outcome is not known");
+void Forwarding::expire(env::MonotonicTime now, const TakeBack& take_back) {
+  for (auto& [id, pending] : extract_if([&](const Pending& p) { return p.deadline <= now; })) {
+    if (take_back(pending.node, id)) {
+      end(std::move(pending), {StatusCode::kUnavailable, "it could not be sent to node " +
+                                                             to_string(pending.node) + " in time"});
+    } else {
+      end(std::move(pending), {StatusCode::kUnknownOutcome,
+                               "no answer from the other node in time: the outcome is not known"});
+    }
+  }
 }
 
 void Forwarding::fail_all() {

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "base/ids.h"
 #include "base/task.h"
@@ -37,13 +39,18 @@ class Forwarding {
   uint64_t add_write(GroupId group, NodeId node, PendingWrite write);
   uint64_t add_question(NodeId node, env::MonotonicTime deadline,
                         Callback<void(Result<SharedBytes>)> done);
-  /// It was not sent after all.
+  /// It was not sent after all. A write is tried again.
   void not_sent(uint64_t id);
+  /// Likewise, and `why` is the answer.
+  void refused(uint64_t id, const Status& why);
   /// Counts only if it comes from the node that was asked.
   void answered(NodeId from, const wire::Response& response);
   /// The connection broke, or an attempt to make one failed (then nothing was sent).
   void disconnected(NodeId node, bool ever_connected);
-  void expire(env::MonotonicTime now);
+  /// Ends those whose time is over. `take_back` says whether the request was not sent and now never
+  /// will be: what it asks for has certainly not happened.
+  using TakeBack = std::function<bool(NodeId node, uint64_t id)>;
+  void expire(env::MonotonicTime now, const TakeBack& take_back);
   void fail_all();
   bool empty() const { return pending_.empty(); }
 
@@ -55,7 +62,9 @@ class Forwarding {
     std::optional<PendingWrite> write;
     Callback<void(Result<SharedBytes>)> question;
   };
-  void unknown(Pending pending, const char* why);
+  static void end(Pending pending, Status status);
+  template <class Predicate>
+  std::vector<std::pair<uint64_t, Pending>> extract_if(Predicate predicate);
   template <class Predicate>
   void drop_if(Predicate predicate, const char* why);
 

@@ -9,6 +9,9 @@
 namespace multiraft::host {
 namespace {
 
+/// Nothing can be taken back: all was sent.
+bool was_sent(NodeId, uint64_t) { return false; }
+
 class ForwardingTest : public ::testing::Test {
  protected:
   PendingWrite make() {
@@ -127,12 +130,33 @@ TEST_F(ForwardingTest, Expire_NoAnswer_IsUnknown) {
   forwarding_.add_write(GroupId(1), NodeId(2), make());
   Result<SharedBytes> asked = SharedBytes{};
   forwarding_.add_question(NodeId(2), {500}, [&](Result<SharedBytes> r) { asked = std::move(r); });
-  forwarding_.expire({600});
+  forwarding_.expire({600}, was_sent);
   EXPECT_EQ(asked.status().code(), StatusCode::kUnknownOutcome);
   EXPECT_TRUE(results_.empty());
-  forwarding_.expire({1'000});
+  forwarding_.expire({1'000}, was_sent);
   ASSERT_EQ(results_.size(), 1u);
   EXPECT_EQ(results_[0].status.code(), StatusCode::kUnknownOutcome);
+}
+
+TEST_F(ForwardingTest, Expire_OfAWriteThatWasNeverSent_WasNotApplied) {
+  const uint64_t sent = forwarding_.add_write(GroupId(1), NodeId(2), make());
+  forwarding_.add_write(GroupId(1), NodeId(2), make());
+  forwarding_.expire({1'000}, [&](NodeId node, uint64_t id) {
+    EXPECT_EQ(node, NodeId(2));
+    return id != sent;
+  });
+  ASSERT_EQ(results_.size(), 2u);
+  EXPECT_EQ(results_[0].status.code(), StatusCode::kUnknownOutcome);
+  EXPECT_EQ(results_[1].status.code(), StatusCode::kUnavailable);
+  EXPECT_TRUE(forwarding_.empty());
+}
+
+TEST_F(ForwardingTest, Refused_IsAnsweredAndNotTriedAgain) {
+  const uint64_t id = forwarding_.add_write(GroupId(1), NodeId(2), make());
+  forwarding_.refused(id, {StatusCode::kOverloaded, "too much waits"});
+  ASSERT_EQ(results_.size(), 1u);
+  EXPECT_EQ(results_[0].status.code(), StatusCode::kOverloaded);
+  EXPECT_EQ(again_, 0u);
 }
 
 }  // namespace

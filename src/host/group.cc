@@ -23,7 +23,9 @@ Group::Group(GroupServices& services, log::GroupLog& log,
       account_(services.admission().open_account()),
       next_read_id_(services.random_u64() >> 1) {}
 
-Group::~Group() = default;
+Group::~Group() {
+  if (stop_.code() == StatusCode::kUnsupported) services_.count_to_upgrade(-1);
+}
 
 ReplicaStatus Group::status() const {
   ReplicaStatus status;
@@ -31,8 +33,19 @@ ReplicaStatus Group::status() const {
   status.raft = core_->status();
   status.first_index = log_.first_index();
   status.last_index = core_->last_index();
+  if (const auto term = log_.term(log_.last_index())) status.last_term = *term;
   status.log_bytes = log_.bytes();
+  status.stopped = stop_.message();
   return status;
+}
+
+Result<std::vector<raft::Entry>> Group::unapplied_entries() const {
+  const LogIndex first = std::max(state_machine_->applied_index() + 1, log_.first_index());
+  const LogIndex end = log_.last_index() + 1;
+  if (first >= end) return std::vector<raft::Entry>();
+  // All of them, also those that are not in memory: the one who asks, once in the life of a cluster
+  // and while the group serves nobody, is not to take a part for the whole.
+  return log_.entries_now(first, end, SIZE_MAX);
 }
 
 bool Group::idle() const {
@@ -63,7 +76,7 @@ bool Group::hand_over() {
 }
 
 void Group::step(raft::Message message) {
-  if (stopped()) return;
+  if (silent()) return;
   const ReplicaId from = message.from;
   const raft::MessageType type = message.type;
   const Status stepped = core_->step(std::move(message));
@@ -73,29 +86,15 @@ void Group::step(raft::Message message) {
   services_.activate(*this);
 }
 
-void Group::stop_taking_part(ReplicaId from, raft::MessageType type, const Status& why) {
-  // Two leaders of one term, an append that contradicts what is committed, a log that has lost what
-  // it had acknowledged: whoever of the two is wrong, going on could only spread it.
-  MR_COVERAGE("replica stopped over what cannot be");
-  stopped_ = "group " + to_string(id()) + ": the replica on node " + to_string(replica().node()) +
-             " takes no further part, because of a " + std::string(raft::message_type_name(type)) +
-             " of node " + to_string(from.node()) + ": " + std::string(why.message());
-  services_.warn(stopped_ +
-                 ". Keep the state directories of both nodes for examination, and "
-                 "replace the replica that is wrong");
-  core_->set_electable(false);
-  core_->step_down();
-  fail_all(Status(StatusCode::kUnavailable, stopped_));
-}
-
 void Group::tick() {
-  if (stopped()) return;
+  if (stopped()) tick_stopped();
+  if (silent()) return;
   // Nothing may arrive to apply any more, and the log may wait for just this.
   if (services_.disk_low()) compact();
   const env::MonotonicTime now = services_.now();
   const bool stalled = this->stalled();
   // What it would need to win, its own vote, does not become durable; or it could not serve.
-  core_->set_electable(!stalled);
+  core_->set_electable(!stalled && !stopped());
   if (stalled) endure_stall();
   core_->tick();
   // Most groups have nobody waiting, and there may be ten thousand of them.
@@ -145,7 +144,7 @@ bool Group::stall_lasts() const {
 }
 
 Status Group::stall_status() const {
-  if (services_.disk_stalled() || lane == nullptr || !lane->refusing()) {
+  if (services_.disk_stalled() || lane == nullptr || !(lane->refusing() || lane->stalled())) {
     return {StatusCode::kUnavailable, services_.disk_stalled() ? services_.disk_stall_text() : ""};
   }
   const StatusCode code = lane->refusal().code() == StatusCode::kNoSpace ? StatusCode::kNoSpace
@@ -155,24 +154,35 @@ Status Group::stall_status() const {
 
 void Group::write(PendingWrite write) {
   if (refuse_if_stopped(write)) return;
-  auto ticket = services_.admission().admit_write(account_, write.command.size());
-  if (!ticket) {
+  const auto refuse = [&](const Status& why) {
     WriteResult result;
-    result.status = ticket.status();
+    result.status = why;
     write.done(std::move(result));
-    return;
+  };
+  if (const Status admitted = admit_backlog(write.command.size()); !admitted) {
+    return refuse(admitted);
   }
+  auto ticket = services_.admission().admit_write(account_, write.command.size());
+  if (!ticket) return refuse(ticket.status());
   write.ticket = std::move(*ticket);
   writes_.add(std::move(write));
   services_.activate(*this);
 }
 
-bool Group::refuse_if_stopped(PendingWrite& write) {
-  if (!stopped()) return false;
-  WriteResult result;
-  result.status = Status(StatusCode::kUnavailable, stopped_);
-  write.done(std::move(result));
-  return true;
+/// Whoever asks gives up after the request timeout: what would wait for half of it is refused now,
+/// so that what was accepted before is in time.
+Status Group::admit_backlog(size_t bytes) {
+  const Load& load = account_->load();
+  if (load.writes == 0) write_pace_.begin(services_.now());
+  if (load.writes == 0 || core_->role() != raft::Role::kLeader ||
+      !write_pace_.is_behind(load.write_bytes + bytes,
+                             services_.options().request_timeout_ns / 2)) {
+    return Status::ok();
+  }
+  MR_COVERAGE("write refused: those before it take too long");
+  return {StatusCode::kOverloaded,
+          "the writes that wait in this group take seconds: it was not accepted; try again after "
+          "a moment"};
 }
 
 void Group::write_again(PendingWrite write) {
@@ -183,6 +193,10 @@ void Group::write_again(PendingWrite write) {
 }
 
 void Group::change_membership(Term term, raft::ConfChange change, Callback<void(Status)> done) {
+  if (stopped()) {
+    done(stop_status());
+    return;
+  }
   if (core_->role() != raft::Role::kLeader || core_->term() != term) {
     done(Status(StatusCode::kNotLeader, "this replica does not lead in that term"));
     return;
@@ -202,6 +216,12 @@ void Group::change_membership(Term term, raft::ConfChange change, Callback<void(
 
 void Group::transfer_leadership(ReplicaId to) {
   core_->transfer_leadership(to);
+  services_.activate(*this);
+}
+
+void Group::retry_reads() {
+  if (stopped()) return;
+  core_->retry_reads();
   services_.activate(*this);
 }
 
@@ -364,9 +384,9 @@ std::deque<PendingWrite> Group::refuse_overload(std::deque<PendingWrite> writes,
 
 void Group::process_ready() {
   if (starting_over_) return;
-  // What is handed out while the engine refuses would pile up here, without a limit over all
-  // groups.
-  core_->hold_applying(lane != nullptr && lane->refusing());
+  // What is handed out while the engine refuses, or its disk is waited for, would pile up here,
+  // without a limit over all groups.
+  core_->hold_applying(stopped() || prefetching_ || (lane != nullptr && lane->refusing()));
   for (int round = 0; round < kReadyRoundsPerTurn; ++round) {
     if (!core_->has_ready()) break;
     if (lease_) lease_->about_to_send(*core_);
@@ -386,6 +406,7 @@ void Group::handle_soft_state(const raft::SoftState& state) {
   const ReplicaId leader_before = std::exchange(soft_state_, state).leader;
   services_.leadership_changed(*this, leader_before);
   announced_term_ = core_->term();
+  if (state.leader != leader_before) write_pace_.begin(services_.now());
   if (conf_change_ && state.role != raft::Role::kLeader && conf_change_->term != core_->term()) {
     // Another leader decides now whether the entry survives.
     PendingConfChange change = std::move(*conf_change_);
@@ -400,7 +421,7 @@ void Group::handle_soft_state(const raft::SoftState& state) {
 }
 
 void Group::handle_message(raft::Message message) {
-  if (stopped()) return;
+  if (silent()) return;
   if (message.type != raft::MessageType::kSnap) {
     services_.send(id(), std::move(message));
     return;
@@ -549,7 +570,7 @@ void Group::release(std::vector<raft::Message> responses) {
   for (raft::Message& message : responses) {
     if (message.to == replica()) {
       (void)core_->step(std::move(message));
-    } else if (!stopped()) {
+    } else if (!silent()) {
       services_.send(id(), std::move(message));
     }
   }
@@ -569,8 +590,12 @@ void Group::save_commit() {
 }
 
 void Group::fail_all(const Status& not_applied) {
-  writes_.fail_all(not_applied);
   give_up_all_applied(not_applied.message());
+  fail_waiting(not_applied);
+}
+
+void Group::fail_waiting(const Status& not_applied) {
+  writes_.fail_all(not_applied);
   auto fail = [&](std::vector<PendingRead> reads) {
     for (PendingRead& read : reads) {
       fail_read(std::move(read), not_applied.code(), not_applied.message());

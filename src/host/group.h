@@ -23,6 +23,7 @@
 #include "host/log_retention.h"
 #include "host/node_host.h"
 #include "host/requests.h"
+#include "host/write_pace.h"
 #include "host/write_queue.h"
 #include "multiraft/state_machine.h"
 #include "raft/raft.h"
@@ -47,8 +48,10 @@ class Group {
   const raft::Raft& core() const { return *core_; }
   StateMachine& state_machine() { return *state_machine_; }
   ReplicaStatus status() const;
-  /// It has heard what cannot be and takes no further part.
-  bool stopped() const { return !stopped_.empty(); }
+  Result<std::vector<raft::Entry>> unapplied_entries() const;
+  /// It serves nobody any more: it has heard what cannot be, or has met a command that this program
+  /// does not know.
+  bool stopped() const { return !stop_.is_ok(); }
 
   // -- Input.
   void step(raft::Message message);
@@ -68,6 +71,8 @@ class Group {
   void campaign_later(int64_t delay_ns);
   /// The process of a node ended. For a leader: what was on its way to a member there is lost.
   void member_down(NodeId node);
+  /// Entries are in memory that the log did not have there when the core asked.
+  void retry_reads();
   /// It ended, and led this group as far as this replica knows: the rank of this replica among
   /// those who may take over. nullopt: it may not, or the leader is another.
   std::optional<size_t> leader_down(NodeId node);
@@ -77,6 +82,8 @@ class Group {
   bool busy() const;
   /// As last reported to the worker.
   ReplicaId known_leader() const { return soft_state_.leader; }
+  /// It is to be a member, and nobody has told it of what and with whom: it serves nothing.
+  bool unfilled() const { return core_->conf_state().empty(); }
   LogTail log_tail() const;
   /// The worker keeps too much log: this one is cut as far as a restart of this replica allows, and
   /// members that lag get snapshots.
@@ -99,7 +106,11 @@ class Group {
   void begin_turn();
   void process_ready();
   bool has_apply() const { return !to_apply_.empty(); }
-  /// Applies entries until `bytes_left` is used up, one at least. What is left waits.
+  /// True: apply() has something to do and does not wait for the disk. False also while what the
+  /// next entries need is read in; the replica is activated when that is done.
+  bool begin_apply();
+  /// Applies what begin_apply() has found ready until `bytes_left` is used up, one entry at least.
+  /// What is left waits.
   void apply(size_t& bytes_left);
   void finish_apply();
 
@@ -140,7 +151,16 @@ class Group {
   Result<std::shared_ptr<const raft::Snapshot>> offer_snapshot();
 
   void stop_taking_part(ReplicaId from, raft::MessageType type, const Status& why);
+  /// Before an entry with a command that the state machine does not know.
+  void stop_before(const raft::Entry& entry, const Status& why);
+  void tick_stopped();
+  /// It neither hears nor says anything.
+  bool silent() const { return stopped() && !handing_over_; }
+  const Status& stop_status() const { return stop_; }
   bool refuse_if_stopped(PendingWrite& write);
+  Status admit_backlog(size_t bytes);
+  /// All but writes that are applied and not committed.
+  void fail_waiting(const Status& not_applied);
   void propose_gathered();
   /// The writes that this turn proposes: as many as there is room for.
   std::deque<PendingWrite> take_proposals();
@@ -205,12 +225,15 @@ class Group {
   std::unique_ptr<GroupLease> lease_;  ///< Null without HostOptions::leases.
   CoreLogger<GroupServices> core_logger_;
   std::unique_ptr<raft::Raft> core_;
-  std::string stopped_;  ///< Why it takes no further part; empty: it does.
+  /// Why it takes no further part; ok: it does. kUnsupported: the node is to be upgraded.
+  Status stop_;
+  bool handing_over_ = false;  ///< It has stopped and led: it goes on until another one leads.
 
   raft::SoftState soft_state_;
   Term announced_term_;
 
   std::shared_ptr<Admission::Account> account_;
+  WritePace write_pace_;  ///< Of writes that were proposed here.
   WriteQueue writes_;
   std::optional<PendingConfChange> conf_change_;
 
@@ -235,7 +258,10 @@ class Group {
 
   std::deque<raft::StorageApply> to_apply_;
   size_t applied_of_front_ = 0;  ///< Entries of to_apply_.front().
+  size_t applicable_ = 0;        ///< Entries from there on: what they read is in memory.
+  bool prefetching_ = false;     ///< For entries at the front of to_apply_.
   std::vector<Command> commands_;
+  std::vector<size_t> commands_at_;
   std::vector<ApplyResult> results_;
   std::vector<raft::Message> apply_responses_;
   /// Applied, and answered once the engine has committed.

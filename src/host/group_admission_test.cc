@@ -119,4 +119,44 @@ TEST_F(GroupAdmissionTest, ATurn_ProposesNoMoreThanItsPart) {
 }
 
 }  // namespace
+TEST_F(GroupAdmissionTest, WritesThatWouldWaitForSeconds_AreRefusedAtOnce) {
+  options_.log_cut.bytes = SIZE_MAX;  // Nobody cuts it here.
+  lead({});
+  acknowledge(2, last());
+  run();
+  // A member takes 256 KiB in a second; the request timeout is five.
+  put(256 * limits::kKiB);
+  run();
+  env_.advance(env::kSecond);
+  acknowledge(2, last());
+  run();
+  ASSERT_EQ(answers_.size(), 1u);
+  EXPECT_TRUE(answers_[0]);
+  for (int i = 0; i < 3; ++i) put(256 * limits::kKiB);
+  EXPECT_EQ(answers_.size(), 1u);
+  put(256 * limits::kKiB);
+  ASSERT_EQ(answers_.size(), 2u);
+  EXPECT_EQ(answers_[1].code(), StatusCode::kOverloaded);
+  EXPECT_THAT(answers_[1].message(), HasSubstr("try again"));
+  run();
+  acknowledge(2, last());  // Now it is quick.
+  run();
+  EXPECT_EQ(answers_.size(), 5u);
+  put(256 * limits::kKiB);
+  EXPECT_EQ(answers_.size(), 5u);
+}
+
+TEST_F(GroupAdmissionTest, Read_OfAReplicaWithoutItsState_IsForOthersToServe) {
+  create({});  // It waits for its first snapshot.
+  EXPECT_TRUE(group_->unfilled());
+  for (const ReadMode mode : {ReadMode::kLinearizable, ReadMode::kLocal}) {
+    StatusCode code = StatusCode::kOk;
+    PendingRead read;
+    read.deadline = services_->now() + env::kSecond;
+    read.done = [&](const ReadPermit& permit) { code = permit.status.code(); };
+    group_->read(mode, std::move(read));
+    EXPECT_EQ(code, StatusCode::kNotFound);
+  }
+}
+
 }  // namespace multiraft::host::testing

@@ -1,7 +1,9 @@
 // Committed entries on their way through the state machine, and the reads that wait for them.
 
 #include <algorithm>
+#include <utility>
 
+#include "base/assert.h"
 #include "base/coverage.h"
 #include "host/group.h"
 #include "raft/conf_change.h"
@@ -12,21 +14,65 @@ namespace {
 
 /// While this many rounds are under way further reads gather for the next one.
 constexpr size_t kReadRoundsMax = 2;
+/// Looked at by begin_apply(): commands may be short, and each takes its time.
+constexpr size_t kApplyEntriesAtOnce = 4'096;
 
 }  // namespace
 
+bool Group::begin_apply() {
+  if (to_apply_.empty() || prefetching_) return false;
+  if (applicable_ > 0) return true;
+  size_t entries = 0;
+  commands_at_.clear();  // The entries, counted from the first to apply, that hold commands_.
+  size_t begin = applied_of_front_;
+  for (const raft::StorageApply& work : to_apply_) {
+    for (size_t i = std::exchange(begin, 0); i < work.entries.size(); ++i, ++entries) {
+      if (entries == kApplyEntriesAtOnce) break;
+      const raft::Entry& entry = work.entries[i];
+      if (entry.type != raft::EntryType::kNormal || entry.data.empty()) continue;
+      commands_.push_back({entry.index, entry.term, entry.data.view()});
+      commands_at_.push_back(entries);
+    }
+    if (entries == kApplyEntriesAtOnce) break;
+  }
+  MR_ASSERT(entries > 0);
+  StateMachine::Prefetch prefetch;
+  if (!commands_.empty()) {
+    prefetch = state_machine_->prefetch(commands_);
+    MR_ASSERT(prefetch.commands > 0 && prefetch.commands <= commands_.size());
+    if (prefetch.commands < commands_.size()) entries = commands_at_[prefetch.commands];
+    commands_.clear();
+  }
+  if (!prefetch.reads) {
+    applicable_ = entries;
+    return true;
+  }
+  MR_COVERAGE("application waits for keys that are read in");
+  prefetching_ = true;
+  services_.run_blocking(*this, std::move(prefetch.reads), [entries](Group& self) {
+    if (!self.prefetching_) return;  // The replica started over meanwhile.
+    self.prefetching_ = false;
+    self.applicable_ = entries;
+    self.services_.activate(self);
+  });
+  return false;
+}
+
 void Group::apply(size_t& bytes_left) {
-  while (!to_apply_.empty() && bytes_left > 0) {
+  while (applicable_ > 0 && bytes_left > 0) {
     raft::StorageApply& work = to_apply_.front();
     const size_t begin = applied_of_front_;
+    const size_t last = std::min(work.entries.size(), begin + applicable_);
     size_t end = begin;
-    for (; end < work.entries.size() && bytes_left > 0; ++end) {
+    for (; end < last && bytes_left > 0; ++end) {
       const size_t bytes = raft::entry_bytes(work.entries[end]);
       bytes_left -= std::min(bytes_left, bytes);
       bytes_applied_ += bytes;
     }
     apply_entries(std::span(work.entries).subspan(begin, end - begin));
+    if (to_apply_.empty()) return;  // It has stopped.
     services_.count_applied(end - begin);
+    applicable_ -= end - begin;
     applied_of_front_ = end;
     if (end < work.entries.size()) return;
     for (raft::Message& response : work.responses) apply_responses_.push_back(std::move(response));
@@ -70,7 +116,12 @@ void Group::apply_entries(std::span<const raft::Entry> entries) {
   for (size_t i = 0; i < entries.size(); ++i) {
     const raft::Entry& entry = entries[i];
     if (entry.type == raft::EntryType::kNormal) {
-      if (!entry.data.empty()) commands_.push_back({entry.index, entry.term, entry.data.view()});
+      if (entry.data.empty()) continue;
+      if (const Status known = state_machine_->check(entry.data.view()); !known) {
+        flush(i);
+        return stop_before(entry, known);
+      }
+      commands_.push_back({entry.index, entry.term, entry.data.view()});
       continue;
     }
     flush(i);
@@ -116,7 +167,9 @@ void Group::finish_apply() {
   for (raft::Message& response : std::exchange(apply_responses_, {})) {
     (void)core_->step(std::move(response));
   }
+  size_t bytes_done = 0;
   for (auto& [write, applied] : std::exchange(applied_writes_, {})) {
+    bytes_done += write.command.size();
     WriteResult result;
     result.result = std::move(applied);
     result.index = write.index;
@@ -124,6 +177,7 @@ void Group::finish_apply() {
     result.leader = core_->leader();
     write.done(std::move(result));
   }
+  if (bytes_done > 0) write_pace_.finished(bytes_done, services_.now());
   serve_reads();
   services_.observer().on_applied(id(), state_machine_->applied_index());
   compact();
@@ -164,7 +218,15 @@ void Group::give_up_all_applied(std::string_view text) {
 
 void Group::read(ReadMode mode, PendingRead read) {
   if (stopped()) {
-    fail_read(std::move(read), StatusCode::kUnavailable, stopped_);
+    fail_read(std::move(read), stop_.code(), stop_.message());
+    return;
+  }
+  // Other nodes can serve it, and only they. Group 0 has its members everywhere: there is nowhere
+  // else to go.
+  if (id() != GroupId{} && unfilled()) {
+    MR_COVERAGE("read at a replica without its state");
+    fail_read(std::move(read), StatusCode::kNotFound,
+              "this node's replica of the group has not received its state yet");
     return;
   }
   if (mode == ReadMode::kLocal) {

@@ -44,7 +44,7 @@ TEST_F(GroupChecksumTest, EntryThatChangedBeforeItIsApplied_IsNotApplied) {
   pass(options_.election_ns * 2);
   const LogIndex before = state_.index;
   SharedBytes command = write_shared();
-  while (!group_->has_apply()) {
+  while (!group_->begin_apply()) {
     group_->begin_turn();
     group_->process_ready();
     log_->flush();

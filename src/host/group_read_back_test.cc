@@ -76,5 +76,75 @@ TEST_F(GroupReadBackTest, DamageOnTheWayToAMember_EndsTheProcess) {
   expect_failure(StatusCode::kCorruption);
 }
 
+/// A disk whose reads hang, and a leader with a member that lags.
+class SlowReadTest : public GroupReadBackTest {
+ protected:
+  void hang(bool hangs) {
+    for (const char* thread : {"log-read-0", "log-read-1", "log-read-2"}) {
+      env_.set_paused(thread, hangs);
+    }
+  }
+  /// The member has nothing behind index 1, and says so.
+  void member_lags() {
+    auto probe = std::find_if(services_->sent.begin(), services_->sent.end(),
+                              [](const raft::Message& m) { return m.type == MessageType::kApp; });
+    ASSERT_NE(probe, services_->sent.end());
+    step(MessageType::kAppResp, 2, [&](raft::Message& message) {
+      message.reject = true;
+      message.index = probe->index;
+      message.reject_hint = LogIndex(1);
+      message.log_term = Term(1);
+    });
+  }
+  /// Entries that were sent and begin at index 2.
+  size_t sent_from_the_start() const {
+    for (const raft::Message& message : services_->sent) {
+      if (message.type == MessageType::kApp && message.index == LogIndex(1)) {
+        return message.entries.size();
+      }
+    }
+    return 0;
+  }
+};
+
+TEST_F(SlowReadTest, MemberThatLags_IsServedOnceTheDiskAnswers_AndWritesGoOnMeanwhile) {
+  create_and_reopen();
+  ASSERT_TRUE(start_again());
+  ASSERT_EQ(group().core().role(), raft::Role::kLeader);
+  hang(true);
+  member_lags();
+  EXPECT_EQ(sent_from_the_start(), 0u);
+  const LogIndex applied = state_.index;
+  write(5);
+  EXPECT_GE(state_.index, applied + 5);
+  EXPECT_TRUE(log_->oldest_pending_read().has_value());
+  hang(false);
+  run();
+  EXPECT_GE(sent_from_the_start(), 30u) << "at once, not with a later heartbeat";
+  EXPECT_TRUE(services_->failure) << services_->failure.to_string();
+}
+
+TEST_F(SlowReadTest, EntriesToBeApplied_AreAppliedOnceTheDiskAnswers) {
+  create_and_reopen();
+  const LogIndex last = log().last_index();
+  state_.index = LogIndex(1);
+  hang(true);
+  ASSERT_TRUE(start_again());
+  EXPECT_EQ(state_.index, LogIndex(1));
+  EXPECT_FALSE(group().core().has_ready()) << "the worker would turn for ever";
+  hang(false);
+  run();
+  EXPECT_GE(state_.index, last);
+}
+
+TEST_F(SlowReadTest, ElectionOfAMember_NeedsNoEntriesOfItsLog) {
+  create_and_reopen();
+  state_.index = LogIndex(1);
+  hang(true);
+  ASSERT_TRUE(start_again());
+  EXPECT_EQ(group().core().role(), raft::Role::kLeader)
+      << "whether a configuration change waits to be applied is known without reading";
+}
+
 }  // namespace
 }  // namespace multiraft::host::testing

@@ -61,6 +61,10 @@ class GroupServices {
   /// Its role or leader is another one now.
   virtual void leadership_changed(Group& group, ReplicaId leader_before) = 0;
 
+  /// Runs `work`, which waits for the disk, on the pool, and then `done` here with the replica, if
+  /// it still lives.
+  virtual void run_blocking(Group& group, Task work, Callback<void(Group&)> done) = 0;
+
   /// A stream to a member that is too far behind. Ends with Group::snapshot_sent().
   virtual void send_snapshot(Group& group, const raft::Message& message, uint64_t stream,
                              std::unique_ptr<SnapshotReader> reader) = 0;
@@ -78,6 +82,8 @@ class GroupServices {
   /// Soon puts Group::start_over() of this replica in its place.
   virtual void start_over(Group& group) = 0;
 
+  /// Group::stopped() from now on.
+  virtual void note_stopped(const Group& group) = 0;
   /// For people.
   virtual void warn(const std::string& text) = 0;
   /// The core's log lines: whether one more is taken now, which counts it, and the line.
@@ -85,6 +91,8 @@ class GroupServices {
   virtual void log_line(raft::LogLevel level, const std::string& line) = 0;
   virtual void count_applied(uint64_t entries) = 0;
   virtual void count_install() = 0;
+  /// A replica has stopped at a command that this program does not know (+1), or went away (-1).
+  virtual void count_to_upgrade(int change) = 0;
   /// The disk or an invariant of the state failed: the process ends.
   virtual void fatal(const Status& status) = 0;
 };

@@ -128,7 +128,7 @@ Status Group::complete_announced_install(LogIndex applied) {
 Status Group::recover_configuration(LogIndex applied) {
   conf_history_.reset(log_.mark().index, log_.mark().conf_state);
   for (LogIndex index : log_.conf_change_indexes(log_.mark().index + 1, applied + 1)) {
-    auto entries = log_.entries(index, index + 1, SIZE_MAX);
+    auto entries = log_.entries_now(index, index + 1, SIZE_MAX);
     if (!entries) return entries.status();
     auto change = raft::decode_conf_change(entries->front().type, entries->front().data);
     if (!change) return change.status();
@@ -176,6 +176,16 @@ void Group::snapshot_sent(ReplicaId to, uint64_t stream, const Status& status) {
   snapshots_in_flight_.erase(ended);
   // The core asks for another one as soon as it hears of it. A member whose disk is full, say,
   // would be sent most of a snapshot again and again.
+  if (status.code() == StatusCode::kOverloaded) {
+    // Too many groups want to refill the same node. That says nothing about this one: it asks
+    // again soon, and not in step with the others.
+    const int64_t pause_ns = services_.options().heartbeat_ns;
+    services_.run_later(
+        id(), replica(),
+        pause_ns + static_cast<int64_t>(services_.random_u64() % static_cast<uint64_t>(pause_ns)),
+        [to](Group& group) { group.resend_snapshot(to); });
+    return;
+  }
   const uint32_t failures = snapshot_failures_[to.value]++;
   const int64_t first_ns = status.code() == StatusCode::kNoSpace ? kRoomWaitMinNs
                            : failures == 0                       ? 0
@@ -196,7 +206,7 @@ void Group::resend_snapshot(ReplicaId to) {
 // -- Installing.
 
 Status Group::judge_snapshot(Term term, const raft::Snapshot& snapshot) const {
-  if (stopped()) return {StatusCode::kUnavailable, stopped_};
+  if (stopped()) return stop_;
   if (term < core_->term()) {
     MR_COVERAGE("snapshot of a leader whose term is over");
     return {StatusCode::kConflict, "the term of the snapshot's leader is over"};

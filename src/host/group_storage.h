@@ -24,6 +24,9 @@ class GroupStorage final : public raft::Storage {
   Result<std::vector<raft::Entry>> entries(LogIndex low, LogIndex high, size_t bytes_max) override {
     return log_.entries(low, high, bytes_max);
   }
+  bool has_conf_change(LogIndex low, LogIndex high) const override {
+    return log_.has_conf_change(low, high);
+  }
   Result<Term> term(LogIndex index) const override { return log_.term(index); }
   LogIndex first_index() const override { return log_.first_index(); }
   LogIndex last_index() const override { return log_.last_index(); }

@@ -19,6 +19,8 @@ void reply(env::Executor& executor, Done done, Args... args) {
 }
 
 constexpr uint32_t kWorkersMax = 64;
+/// For work that waits for the disk: cold reads, removals.
+constexpr size_t kPoolThreads = 4;
 
 /// A group stays on its worker's log for good, so the number of workers that the state directory
 /// was made with is kept.
@@ -51,6 +53,7 @@ void add(const HostStats& part, HostStats& sum) {
   sum.groups += part.groups;
   sum.groups_led += part.groups_led;
   sum.groups_without_leader += part.groups_without_leader;
+  sum.groups_unfilled += part.groups_unfilled;
   sum.turns += part.turns;
   sum.groups_visited += part.groups_visited;
   sum.entries_applied += part.entries_applied;
@@ -60,8 +63,10 @@ void add(const HostStats& part, HostStats& sum) {
   sum.stray_messages += part.stray_messages;
   sum.checksum_failures += part.checksum_failures;
   sum.replicas_stopped += part.replicas_stopped;
+  sum.replicas_to_upgrade += part.replicas_to_upgrade;
   sum.snapshots_sent += part.snapshots_sent;
   sum.snapshots_installed += part.snapshots_installed;
+  sum.worker_pause_ns_max = std::max(sum.worker_pause_ns_max, part.worker_pause_ns_max);
   sum.disk_stalls += part.disk_stalls;
   sum.disk_stalled_ns = std::max(sum.disk_stalled_ns, part.disk_stalled_ns);
   sum.engine_stalls += part.engine_stalls;
@@ -78,6 +83,7 @@ void add(const HostStats& part, HostStats& sum) {
   sum.log.index_bytes += part.log.index_bytes;
   sum.log.entries += part.log.entries;
   sum.log.entry_bytes += part.log.entry_bytes;
+  sum.log.read_bytes += part.log.read_bytes;
   sum.log.cache_misses += part.log.cache_misses;
   sum.log.torn_bytes_cut += part.log.torn_bytes_cut;
   sum.log.sync_ns_total += part.log.sync_ns_total;
@@ -108,6 +114,7 @@ class NodeHostImpl final : public NodeHost, public WorkerPeers {
   }
   env::Executor& executor(uint32_t worker) override { return *executors_[worker]; }
   transport::Transport& transport() override { return *transport_; }
+  env::BlockingPool& pool() override { return *pool_; }  // And for the workers.
   std::vector<std::pair<GroupId, ReplicaId>> recovered() const override { return recovered_; }
 
   void create_replica(GroupId group, ReplicaId replica, const raft::Snapshot& mark,
@@ -123,6 +130,8 @@ class NodeHostImpl final : public NodeHost, public WorkerPeers {
   void transfer_leadership(GroupId group, ReplicaId to) override;
   void status(GroupId group, env::Executor& reply_on,
               Callback<void(Result<ReplicaStatus>)> done) override;
+  void unapplied_entries(GroupId group, env::Executor& reply_on,
+                         Callback<void(Result<std::vector<raft::Entry>>)> done) override;
   void list(env::Executor& reply_on, Callback<void(std::vector<ReplicaStatus>)> done) override;
   void stats(env::Executor& reply_on, Callback<void(HostStats)> done) override;
   void ask(NodeId node, wire::RequestKind kind, SharedBytes payload, int64_t timeout_ns,
@@ -134,7 +143,9 @@ class NodeHostImpl final : public NodeHost, public WorkerPeers {
   Worker& worker(uint32_t index) override { return *workers_[index]; }
   std::optional<int64_t> disk_stalled_ns() const override;
   std::optional<int64_t> engine_stalled_ns() const override;
+  uint64_t replicas_to_upgrade() const override;
   SnapshotStore& snapshots() override { return *snapshots_; }
+  StateRemover& remover() override { return *remover_; }
   const DiskGuard& disk() const override { return *disk_; }
   FlushPacer& flushes() override { return flushes_; }
   std::atomic<uint32_t>& snapshots_sending() override { return snapshots_sending_; }
@@ -165,6 +176,7 @@ class NodeHostImpl final : public NodeHost, public WorkerPeers {
   void make_disk_guard();
   void disk_changed(DiskState state, const std::string& text);
   void make_snapshot_store();
+  void find_leftovers();
   Status start_transport();
   void check_drained(env::MonotonicTime deadline, std::shared_ptr<Callback<void()>> done);
 
@@ -177,6 +189,8 @@ class NodeHostImpl final : public NodeHost, public WorkerPeers {
   std::unique_ptr<DiskGuard> disk_;
   FlushPacer flushes_;
   std::atomic<uint32_t> snapshots_sending_{0};
+  std::unique_ptr<env::BlockingPool> pool_;
+  std::unique_ptr<StateRemover> remover_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<transport::Transport> transport_;
   std::vector<std::pair<GroupId, ReplicaId>> recovered_;
@@ -193,6 +207,8 @@ Status NodeHostImpl::open() {
   for (uint32_t i = 0; i < options_.workers; ++i) {
     executors_.push_back(env_.start_executor("worker-" + std::to_string(i)));
   }
+  pool_ = std::make_unique<env::BlockingPool>(env_, "pool", kPoolThreads);
+  remover_ = std::make_unique<StateRemover>(*pool_);
   make_snapshot_store();
   MR_RETURN_IF_ERROR(snapshots_->open());
   for (uint32_t i = 0; i < options_.workers; ++i) {
@@ -201,8 +217,33 @@ Status NodeHostImpl::open() {
   }
   make_disk_guard();  // The workers ask it from their first moment on.
   MR_RETURN_IF_ERROR(open_workers());
+  MR_RETURN_IF_ERROR(snapshots_->retain(
+      recovered_, [this](GroupId group) { return !workers_[worker_of(group)]->recovered_any(); }));
   disk_->start();
-  return start_transport();
+  MR_RETURN_IF_ERROR(start_transport());
+  find_leftovers();
+  return Status::ok();
+}
+
+/// Behind the start, which they do not hold up: listing the groups of an engine reads its disk.
+void NodeHostImpl::find_leftovers() {
+  pool_->post(env::BlockingPool::Lane::kBulk, [this] {
+    std::vector<std::vector<GroupId>> found(workers_.size());
+    for (StateMachineEngine* engine : options_.engines) {
+      auto groups = engine->groups();
+      if (!groups) {
+        if (options_.on_warning) options_.on_warning(groups.status().message());
+        continue;
+      }
+      for (const GroupId group : *groups) found[worker_of(group)].push_back(group);
+    }
+    for (size_t i = 0; i < found.size(); ++i) {
+      if (found[i].empty()) continue;
+      Worker& worker = *workers_[i];
+      worker.executor().post(
+          [&worker, groups = std::move(found[i])] { worker.drop_leftovers(groups); });
+    }
+  });
 }
 
 void NodeHostImpl::make_disk_guard() {
@@ -283,6 +324,7 @@ Status NodeHostImpl::start_transport() {
   options.raft_address = options_.raft_address;
   options.on_address = options_.on_address;
   options.on_unknown_caller = options_.on_unknown_caller;
+  options.connections_max = options_.connections_max;
   options.snapshot_receiver = snapshots_.get();
   options.snapshot_executor = snapshot_executor_.get();
   options.snapshot_bytes_per_second = options_.snapshot_bytes_per_second;
@@ -303,6 +345,7 @@ void NodeHostImpl::stop() {
     worker->executor().run_and_wait([&] { worker->close(); });
   }
   if (transport_) transport_->stop();
+  if (pool_) pool_->stop();
   if (snapshot_executor_) snapshot_executor_->stop();
   for (auto& executor : executors_) executor->stop();
   transport_.reset();
@@ -314,14 +357,13 @@ void NodeHostImpl::stop() {
 
 void NodeHostImpl::create_replica(GroupId group, ReplicaId replica, const raft::Snapshot& mark,
                                   env::Executor& reply_on, Callback<void(Status)> done) {
-  post_to_owner(
-      group, [group, replica, mark, &reply_on, done = std::move(done)](Worker& worker) mutable {
-        auto shared = std::make_shared<Callback<void(Status)>>(std::move(done));
-        const Status status = worker.create_replica(
-            group, replica, mark,
-            [&reply_on, shared](Status s) { reply(reply_on, std::move(*shared), std::move(s)); });
-        if (!status) reply(reply_on, std::move(*shared), status);
-      });
+  post_to_owner(group,
+                [group, replica, mark, &reply_on, done = std::move(done)](Worker& worker) mutable {
+                  worker.create_replica(group, replica, mark,
+                                        [&reply_on, done = std::move(done)](Status status) mutable {
+                                          reply(reply_on, std::move(done), std::move(status));
+                                        });
+                });
 }
 
 void NodeHostImpl::destroy_replica(GroupId group, ReplicaId replica, env::Executor& reply_on,
@@ -489,6 +531,18 @@ void NodeHostImpl::status(GroupId group, env::Executor& reply_on,
   });
 }
 
+void NodeHostImpl::unapplied_entries(GroupId group, env::Executor& reply_on,
+                                     Callback<void(Result<std::vector<raft::Entry>>)> done) {
+  on_owner(group, [group, &reply_on, done = std::move(done)](Worker& worker) mutable {
+    const Group* replica = worker.group(group);
+    Result<std::vector<raft::Entry>> result =
+        replica ? replica->unapplied_entries()
+                : Result<std::vector<raft::Entry>>(
+                      Status(StatusCode::kNotFound, "this node has no replica of the group"));
+    reply(reply_on, std::move(done), std::move(result));
+  });
+}
+
 void NodeHostImpl::list(env::Executor& reply_on, Callback<void(std::vector<ReplicaStatus>)> done) {
   gather<std::vector<ReplicaStatus>>(
       reply_on,
@@ -541,6 +595,12 @@ std::optional<int64_t> NodeHostImpl::engine_stalled_ns() const {
     if (since) longest = std::max(longest.value_or(0), env_.clock().now() - *since);
   }
   return longest;
+}
+
+uint64_t NodeHostImpl::replicas_to_upgrade() const {
+  uint64_t sum = 0;
+  for (const auto& worker : workers_) sum += worker->replicas_to_upgrade();
+  return sum;
 }
 
 // -- Drain.

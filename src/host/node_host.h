@@ -28,6 +28,7 @@
 #include "base/shared_bytes.h"
 #include "base/status.h"
 #include "base/task.h"
+#include "env/blocking_pool.h"
 #include "env/env.h"
 #include "host/disk_guard.h"
 #include "host/log_cut.h"
@@ -51,6 +52,8 @@ struct HostOptions {
   std::function<void(NodeId, const env::Address&)> on_address;
   std::function<void(const transport::UnknownCaller&)> on_unknown_caller;
   env::Address listen;
+  /// That others have to this node.
+  size_t connections_max = transport::TransportOptions().connections_max;
   uint32_t workers = 1;
   int64_t heartbeat_ns = 100 * env::kMillisecond;   ///< One core tick.
   int64_t election_ns = 1'000 * env::kMillisecond;  ///< A multiple of it.
@@ -71,6 +74,9 @@ struct HostOptions {
   uint64_t snapshot_bytes_per_second = 0;  ///< Of all that leave this node. 0: no throttle.
   /// Which engine holds a group's state. Outlives the host.
   std::function<StateMachineEngine&(GroupId)> engine;
+  /// All that it names: asked after the start for states of replicas that are not here any more,
+  /// which are dropped.
+  std::vector<StateMachineEngine*> engines;
   /// Whether a client's command makes the state grow: such are refused while the disk is low. Null:
   /// none does. Any thread.
   std::function<bool(GroupId, std::string_view command)> grows;
@@ -120,7 +126,9 @@ struct ReplicaStatus {
   GroupId group;
   raft::RaftStatus raft;
   LogIndex first_index, last_index;
+  Term last_term;  ///< Of the entry at last_index.
   uint64_t log_bytes = 0;
+  std::string stopped;  ///< Why it takes no further part; empty: it does.
 };
 
 /// Sums over the node's workers since it started, for metrics.
@@ -128,6 +136,7 @@ struct HostStats {
   uint64_t groups = 0;
   uint64_t groups_led = 0;
   uint64_t groups_without_leader = 0;
+  uint64_t groups_unfilled = 0;  ///< Their replicas here wait for their first snapshot.
   uint64_t turns = 0;
   uint64_t groups_visited = 0;  ///< By turns; divided by turns: how much one turn batches.
   uint64_t entries_applied = 0;
@@ -137,11 +146,14 @@ struct HostStats {
   uint64_t stray_messages = 0;    ///< For replicas that are not here.
   /// Entries and forwarded commands that came in intact frames and failed their own checksums.
   uint64_t checksum_failures = 0;
-  uint64_t replicas_stopped = 0;  ///< That take no further part: what they heard cannot be.
+  uint64_t replicas_stopped = 0;     ///< That take no further part.
+  uint64_t replicas_to_upgrade = 0;  ///< Of these: at a command that this program does not know.
   uint64_t snapshots_sent = 0;
   uint64_t snapshots_installed = 0;
   uint64_t disk_free_bytes = 0;
   DiskState disk_state = DiskState::kOk;
+  /// The longest time for which a worker did nothing else: one turn, or what made a tick late.
+  int64_t worker_pause_ns_max = 0;
   uint64_t disk_stalls = 0;       ///< How often a log's disk hung.
   int64_t disk_stalled_ns = 0;    ///< How long the oldest write has been hanging; 0: none does.
   uint64_t engine_stalls = 0;     ///< How often an engine took no batch for an election timeout.
@@ -188,6 +200,8 @@ class NodeHost {
   virtual uint32_t worker_of(GroupId group) const = 0;
   virtual env::Executor& executor(uint32_t worker) = 0;
   virtual transport::Transport& transport() = 0;
+  /// For work that waits for the disk. Stopped by stop().
+  virtual env::BlockingPool& pool() = 0;
   /// The replicas that were there when the host started.
   virtual std::vector<std::pair<GroupId, ReplicaId>> recovered() const = 0;
 
@@ -196,7 +210,8 @@ class NodeHost {
   /// with the same; {0, 0, {}} for one that joins and waits for a snapshot. kAlreadyExists.
   virtual void create_replica(GroupId group, ReplicaId replica, const raft::Snapshot& mark,
                               env::Executor& reply_on, Callback<void(Status)> done) = 0;
-  /// Ends and forgets the replica and its data. Pending requests fail. kNotFound is ok.
+  /// Ends and forgets the replica and its data. Pending requests fail. kNotFound is ok. The answer
+  /// comes once all of it is gone: where the disk has no space for that, once it has.
   virtual void destroy_replica(GroupId group, ReplicaId replica, env::Executor& reply_on,
                                Callback<void(Status)> done) = 0;
 
@@ -223,6 +238,10 @@ class NodeHost {
   /// kNotFound where there is no replica.
   virtual void status(GroupId group, env::Executor& reply_on,
                       Callback<void(Result<ReplicaStatus>)> done) = 0;
+  /// What the replica's log holds behind its applied index, committed or not. kNotFound where there
+  /// is no replica.
+  virtual void unapplied_entries(GroupId group, env::Executor& reply_on,
+                                 Callback<void(Result<std::vector<raft::Entry>>)> done) = 0;
   virtual void list(env::Executor& reply_on, Callback<void(std::vector<ReplicaStatus>)> done) = 0;
 
   /// The room on the disk. Any thread.
@@ -231,6 +250,8 @@ class NodeHost {
   virtual std::optional<int64_t> disk_stalled_ns() const = 0;
   /// How long an engine has been taking nothing, once that is an election timeout. Any thread.
   virtual std::optional<int64_t> engine_stalled_ns() const = 0;
+  /// Replicas that have stopped at a command that this program does not know. Any thread.
+  virtual uint64_t replicas_to_upgrade() const = 0;
   virtual void stats(env::Executor& reply_on, Callback<void(HostStats)> done) = 0;
 
   // -- Questions to other nodes.

@@ -127,6 +127,9 @@ TEST_P(NodeHostTest, MembershipChange_NewReplica_CatchesUpAsLearnerAndIsPromoted
   };
   Status added = change(raft::ConfChangeOp::kAddLearner);
   ASSERT_TRUE(added.is_ok()) << added.to_string();
+  // Until it has received its state it refers readers to others.
+  while (get(3, "key").starts_with("(error) NOT_FOUND")) {
+  }
   EXPECT_EQ(get(3, "key"), "value");
   Status promoted = change(raft::ConfChangeOp::kAddVoter);
   ASSERT_TRUE(promoted.is_ok()) << promoted.to_string();

@@ -1,5 +1,6 @@
 // A process that ends and starts again within the time in which others still remember what it
-// asked, and leases of leaders that others cannot reach. Whole hosts on simulated machines.
+// asked, leases of leaders that others cannot reach, and what arrives damaged. Whole hosts on
+// simulated machines.
 
 #include <gtest/gtest.h>
 
@@ -141,6 +142,20 @@ TEST(Lease, LinearizableRead_OfALeaderThatReachesNobody_IsNotServed) {
   EXPECT_FALSE(confirmed->has_value());
 }
 
+TEST(Lease, LeaseRead_OfGroupZero_IsConfirmedByARound) {
+  for (const GroupId group : {GroupId(0), SimHosts::kGroup}) {
+    SimHosts s(1, with_leases(), group);
+    ASSERT_TRUE(s.put(0, "x", "old").is_ok());
+    s.pass(SimHosts::kElectionNs);
+    ASSERT_EQ(s.get(0, "x", ReadMode::kLease), "old");
+    s.cut(0, 1, true);
+    s.cut(0, 2, true);
+    const auto read = s.start_read(0, "x", ReadMode::kLease);
+    s.pass(SimHosts::kHeartbeatNs / 2);
+    EXPECT_EQ(read->has_value(), group != GroupId(0)) << "group " << to_string(group);
+  }
+}
+
 TEST(Lease, LeaseRead_WithoutPromises_IsConfirmedByARound) {
   SimHosts s(1);
   ASSERT_TRUE(s.put(0, "x", "old").is_ok());
@@ -151,6 +166,61 @@ TEST(Lease, LeaseRead_WithoutPromises_IsConfirmedByARound) {
   const auto read = s.start_read(0, "x", ReadMode::kLease);
   s.pass(50 * env::kMillisecond);
   EXPECT_FALSE(read->has_value());
+}
+
+// trap 27. Who decided on the change had read a registry that may be old by now.
+TEST(Membership, ChangeThatWasDecidedInAnotherTerm_IsRefused) {
+  SimHosts s(1);
+  raft::ConfChange change;
+  change.changes = {{raft::ConfChangeOp::kRemove, ReplicaId::make(NodeId(3), 1)}};
+  std::optional<Status> answer;
+  s.host(0).change_membership(SimHosts::kGroup, s.status(0).raft.hard_state.term - 1, change,
+                              s.host(0).executor(0),
+                              [&](Status status) { answer = std::move(status); });
+  ASSERT_TRUE(s.until([&] { return answer.has_value(); }));
+  EXPECT_EQ(answer->code(), StatusCode::kNotLeader);
+}
+
+// trap 38. What changed in the memory of another node comes in an intact frame: it must not reach
+// the core, whose log ends the process over an entry that fails its checksum.
+TEST(Arrival, EntryThatFailsItsChecksum_IsRefusedByTheMemberThatGetsIt) {
+  SimHosts s(1);
+  ASSERT_TRUE(s.put(0, "x", "old").is_ok());
+  s.pass(SimHosts::kElectionNs);
+  const ReplicaStatus leader = s.status(0);
+  raft::Message append;
+  append.type = raft::MessageType::kApp;
+  append.from = leader.raft.id;
+  append.to = ReplicaId::make(NodeId(2), 1);
+  append.term = leader.raft.hard_state.term;
+  append.log_term = append.term;
+  append.index = leader.last_index;
+  append.entries.push_back({append.term, append.index + 1, raft::EntryType::kNormal,
+                            kv::encode_put("x", "changed"), 12'345});
+  s.host(0).executor(0).post([&] {
+    EXPECT_TRUE(s.host(0).transport().worker(0).send(NodeId(2), {SimHosts::kGroup, append}));
+  });
+  s.pass(2 * SimHosts::kHeartbeatNs);
+  EXPECT_EQ(s.stats(1).checksum_failures, 1U);
+  EXPECT_EQ(s.status(1).last_index, leader.last_index);
+  EXPECT_TRUE(s.put(1, "x", "new").is_ok());
+}
+
+TEST(Arrival, ForwardedWriteThatFailsItsChecksum_IsRefusedByTheLeader) {
+  SimHosts s(1);
+  ASSERT_TRUE(s.put(0, "x", "old").is_ok());
+  s.host(1).executor(0).post([&] {
+    wire::Request write;
+    write.id = 1;
+    write.kind = wire::RequestKind::kPropose;
+    write.group = SimHosts::kGroup;
+    write.payload = kv::encode_put("x", "changed");
+    write.checksum = 12'345;
+    EXPECT_TRUE(s.host(1).transport().worker(0).send(NodeId(1), std::move(write)));
+  });
+  s.pass(2 * SimHosts::kHeartbeatNs);
+  EXPECT_EQ(s.stats(0).checksum_failures, 1U);
+  EXPECT_EQ(s.get(0, "x"), "old");
 }
 
 }  // namespace

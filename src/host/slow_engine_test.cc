@@ -109,7 +109,7 @@ class GatedEngine final : public StateMachineEngine {
         std::make_unique<GatedMachine>(gates_, std::move(*machine));
     return gated;
   }
-  Status destroy(GroupId group) override { return inner_.destroy(group); }
+  Status destroy(std::span<const GroupId> groups) override { return inner_.destroy(groups); }
   Status commit(uint32_t worker) override { return inner_.commit(worker); }
   void request_flush() override { inner_.request_flush(); }
 

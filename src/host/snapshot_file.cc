@@ -11,9 +11,10 @@ namespace multiraft::host {
 namespace {
 
 constexpr uint64_t kMagic = 0x50414e5354464d52;  // "RMFTSNAP"
-constexpr uint32_t kVersion = 1;
-constexpr size_t kFixedHeaderBytes = 8 + 4 + 4 + 4;  // magic, version, body length, body checksum
-constexpr size_t kChunkHeaderBytes = 8;              // length, checksum
+constexpr uint32_t kVersion = 2;
+constexpr size_t kCheckedBytes = 8 + 4 + 4;              // magic, version, body length
+constexpr size_t kFixedHeaderBytes = kCheckedBytes + 4;  // checksum of these and of the body
+constexpr size_t kChunkHeaderBytes = 8;                  // length, checksum
 constexpr size_t kHeaderBodyBytesMax = limits::kMiB;
 /// One record of a state machine may not be cut in two, so a chunk holds a value at least.
 constexpr size_t kChunkBytesMax = 2 * limits::kProposalBytesMax;
@@ -44,13 +45,14 @@ Result<std::unique_ptr<SnapshotFileWriter>> SnapshotFileWriter::create(
   std::string body;
   ByteWriter w(body);
   w.u64(header.group.value);
+  w.u64(header.replica.value);
   raft::encode(header.snapshot, w);
   std::string out;
   ByteWriter head(out);
   head.u64(kMagic);
   head.u32(kVersion);
   head.u32(static_cast<uint32_t>(body.size()));
-  head.u32(crc32c(body));
+  head.u32(crc32c(body, crc32c(out)));
   head.bytes(body);
   MR_RETURN_IF_ERROR(writer->write(out));
   return writer;
@@ -153,17 +155,28 @@ Status SnapshotFileReader::read_header() {
   MR_RETURN_IF_ERROR(read(kFixedHeaderBytes, fixed));
   ByteReader head(fixed);
   if (head.u64() != kMagic) return corrupt("not a snapshot file");
-  if (const uint32_t version = head.u32(); version != kVersion) {
-    return corrupt("snapshot version " + std::to_string(version) + " is unknown to this binary");
-  }
+  const uint32_t version = head.u32();
   const size_t body_bytes = head.u32();
   const uint32_t checksum = head.u32();
   if (body_bytes > kHeaderBodyBytesMax) return corrupt("the header is too long");
   std::string body;
   MR_RETURN_IF_ERROR(read(body_bytes, body));
-  if (crc32c(body) != checksum) return corrupt("the header's checksum does not match");
+  if (crc32c(body, crc32c(std::string_view(fixed).substr(0, kCheckedBytes))) != checksum) {
+    return corrupt("the header's checksum does not match");
+  }
+  if (version > kVersion) {
+    return Status(StatusCode::kUnsupported,
+                  file_->path() +
+                      ": a newer version of multiraft has written it (snapshot version " +
+                      std::to_string(version) + ", and this program knows " +
+                      std::to_string(kVersion) + "): start the node with that version");
+  }
+  if (version != kVersion) {
+    return corrupt("snapshot version " + std::to_string(version) + " is not known");
+  }
   ByteReader in(body);
   header_.group = GroupId(in.u64());
+  header_.replica = ReplicaId(in.u64());
   if (!raft::decode(in, header_.snapshot) || !in.complete()) return corrupt("malformed header");
   return Status::ok();
 }

@@ -19,6 +19,7 @@ namespace multiraft::host {
 
 struct SnapshotFileHeader {
   GroupId group;
+  ReplicaId replica;  ///< Whose state it is, or is to become.
   raft::Snapshot snapshot;
 };
 

@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/bytes.h"
+#include "base/crc32c.h"
 #include "env/posix/posix_env.h"
 
 namespace multiraft::host {
@@ -24,6 +26,7 @@ class SnapshotFileTest : public ::testing::Test {
   static SnapshotFileHeader header() {
     SnapshotFileHeader h;
     h.group = GroupId(7);
+    h.replica = ReplicaId(2);
     h.snapshot.index = LogIndex(42);
     h.snapshot.term = Term(3);
     h.snapshot.conf_state.voters = {ReplicaId(1), ReplicaId(2)};
@@ -38,7 +41,9 @@ class SnapshotFileTest : public ::testing::Test {
   Result<std::vector<std::string>> read() {
     auto reader = SnapshotFileReader::open(fs(), path_);
     if (!reader) return reader.status();
-    if ((*reader)->header().snapshot != header().snapshot) {
+    if ((*reader)->header().snapshot != header().snapshot ||
+        (*reader)->header().group != header().group ||
+        (*reader)->header().replica != header().replica) {
       return Status(StatusCode::kInternal, "the header came back changed");
     }
     std::vector<std::string> chunks;
@@ -104,11 +109,12 @@ TEST_F(SnapshotFileTest, Bytes_AreTheDocumentedOnes) {
   auto bytes = fs().read_file(path_);
   ASSERT_TRUE(bytes);
   EXPECT_EQ(*bytes, std::string("RMFTSNAP"
-                                "\x01\0\0\0"
-                                "\x31\0\0\0"
-                                "\x1a\x12\xbe\xc6"
-                                // Group, position and configuration.
+                                "\x02\0\0\0"
+                                "\x39\0\0\0"
+                                "\xbb\x09\x46\x43"
+                                // Group, replica, position and configuration.
                                 "\x07\0\0\0\0\0\0\0"
+                                "\x02\0\0\0\0\0\0\0"
                                 "\x2a\0\0\0\0\0\0\0"
                                 "\x03\0\0\0\0\0\0\0"
                                 "\x02\0\0\0\0\0\0\0\0"
@@ -126,7 +132,24 @@ TEST_F(SnapshotFileTest, Bytes_AreTheDocumentedOnes) {
                                 "\x39\xf6\xe6\x1b"
                                 "\x02\0\0\0\0\0\0\0"
                                 "\x0f\0\0\0\0\0\0\0",
-                                124));
+                                132));
+}
+
+TEST_F(SnapshotFileTest, FileOfANewerProgram_IsUnsupportedAndSaysSo) {
+  write({"first"});
+  std::string bytes = *fs().read_file(path_);
+  bytes[8] = 3;
+  const size_t header = 20 + static_cast<unsigned char>(bytes[12]);
+  const uint32_t checksum =
+      crc32c(bytes.substr(20, header - 20), crc32c(std::string_view(bytes).substr(0, 16)));
+  std::string encoded;
+  ByteWriter(encoded).u32(checksum);
+  bytes.replace(16, 4, encoded);
+  std::ofstream(path_, std::ios::binary | std::ios::trunc) << bytes;
+  const Status status = read().status();
+  EXPECT_EQ(status.code(), StatusCode::kUnsupported);
+  EXPECT_NE(status.message().find("a newer version of multiraft has written it"),
+            std::string::npos);
 }
 
 TEST_F(SnapshotFileTest, BytesBehindTheEnd_AreCorruption) {

@@ -1,5 +1,11 @@
 #include "host/snapshot_store.h"
 
+#include <charconv>
+#include <optional>
+#include <set>
+#include <string_view>
+#include <utility>
+
 #include "base/coverage.h"
 #include "base/limits.h"
 
@@ -8,6 +14,18 @@ namespace {
 
 /// Read in at a time, so that several snapshots share the thread.
 constexpr int kChunksPerFeed = 16;
+
+constexpr std::string_view kStatePrefix = "state-";
+
+/// Of a name as state_name() makes it.
+std::optional<GroupId> group_of_state(std::string_view name) {
+  if (!name.starts_with(kStatePrefix)) return std::nullopt;
+  name.remove_prefix(kStatePrefix.size());
+  uint64_t group = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), group);
+  if (error != std::errc() || end == name.data() + name.size() || *end != '-') return std::nullopt;
+  return GroupId(group);
+}
 
 Status copy_chunks(SnapshotFileReader& from, SnapshotWriter& to) {
   std::string chunk;
@@ -26,7 +44,7 @@ class SnapshotStore::Spool final : public transport::ChunkSink {
   Spool(SnapshotStore& store, wire::SnapshotHeader header, std::unique_ptr<SnapshotFileWriter> file)
       : store_(store), header_(std::move(header)), file_(std::move(file)) {}
   ~Spool() override {
-    if (!whole_ && store_.is_current(header_)) store_.incoming_.erase(header_.group.value);
+    if (!whole_ && store_.is_current(header_)) store_.erase_incoming(header_.group);
   }
 
   /// Another one took its place: what was written goes at once, whatever becomes of the stream.
@@ -78,8 +96,12 @@ SnapshotStore::SnapshotStore(env::FileSystem& fs, std::string directory, env::Ex
 
 SnapshotStore::~SnapshotStore() = default;
 
-std::string SnapshotStore::state_path(GroupId group) const {
-  return directory_ + "/state-" + to_string(group);
+std::string SnapshotStore::state_name(GroupId group, ReplicaId replica) const {
+  return std::string(kStatePrefix) + to_string(group) + "-" + to_string(replica);
+}
+
+std::string SnapshotStore::state_path(GroupId group, ReplicaId replica) const {
+  return directory_ + "/" + state_name(group, replica);
 }
 
 std::string SnapshotStore::received_path(const wire::SnapshotHeader& header) const {
@@ -99,76 +121,103 @@ Status SnapshotStore::open() {
   return Status::ok();
 }
 
-Status SnapshotStore::load_state(GroupId group, StateMachine& state_machine) {
-  auto exists = fs_.exists(state_path(group));
+Status SnapshotStore::load_state(GroupId group, ReplicaId replica, StateMachine& state_machine) {
+  const std::string path = state_path(group, replica);
+  auto exists = fs_.exists(path);
   if (!exists) return exists.status();
   if (!*exists) return Status::ok();
-  auto file = SnapshotFileReader::open(fs_, state_path(group));
+  auto file = SnapshotFileReader::open(fs_, path);
   if (!file) return file.status();
-  const raft::Snapshot& position = (*file)->header().snapshot;
+  const SnapshotFileHeader& header = (*file)->header();
+  if (header.group != group || header.replica != replica) {
+    return {StatusCode::kCorruption, path + ": offset 20: holds the state of replica " +
+                                         to_string(header.replica) + " of group " +
+                                         to_string(header.group)};
+  }
+  const raft::Snapshot& position = header.snapshot;
   auto writer = state_machine.restore(position.index, position.term);
   if (!writer) return writer.status();
   MR_RETURN_IF_ERROR(copy_chunks(**file, **writer));
   return (*writer)->finish();
 }
 
-void SnapshotStore::save_state(GroupId group, const raft::Snapshot& position,
+Status SnapshotStore::retain(const std::vector<std::pair<GroupId, ReplicaId>>& replicas,
+                             const std::function<bool(GroupId)>& keeps) {
+  std::set<std::string> wanted;
+  for (const auto& [group, replica] : replicas) wanted.insert(state_name(group, replica));
+  auto names = fs_.list(directory_);
+  if (!names) return names.status();
+  bool removed = false;
+  for (const std::string& name : *names) {
+    const std::optional<GroupId> group = group_of_state(name);
+    if (!group || wanted.contains(name) || keeps(*group)) continue;
+    MR_COVERAGE("saved state of a removed replica removed at start");
+    MR_RETURN_IF_ERROR(fs_.remove(directory_ + "/" + name));
+    removed = true;
+  }
+  return removed ? fs_.sync_directory(directory_) : Status::ok();
+}
+
+void SnapshotStore::save_state(GroupId group, ReplicaId replica, const raft::Snapshot& position,
                                std::unique_ptr<SnapshotReader> reader,
                                Callback<void(Status)> done) {
-  executor_.post(
-      [this, group, position, reader = std::move(reader), done = std::move(done)]() mutable {
-        auto write = [&]() -> Status {
-          auto file = SnapshotFileWriter::create(fs_, state_path(group), {group, position});
-          if (!file) return file.status();
-          std::string chunk;
-          while (true) {
-            MR_RETURN_IF_ERROR(reader->next(limits::kSnapshotChunkBytes, chunk));
-            if (chunk.empty()) return (*file)->finish();
-            MR_RETURN_IF_ERROR((*file)->append(chunk));
-          }
-        };
-        done(write());
-      });
+  executor_.post([this, group, replica, position, reader = std::move(reader),
+                  done = std::move(done)]() mutable {
+    auto write = [&]() -> Status {
+      auto file =
+          SnapshotFileWriter::create(fs_, state_path(group, replica), {group, replica, position});
+      if (!file) return file.status();
+      std::string chunk;
+      while (true) {
+        MR_RETURN_IF_ERROR(reader->next(limits::kSnapshotChunkBytes, chunk));
+        if (chunk.empty()) return (*file)->finish();
+        MR_RETURN_IF_ERROR((*file)->append(chunk));
+      }
+    };
+    done(write());
+  });
 }
 
-void SnapshotStore::install_received(GroupId group, bool in_memory,
+void SnapshotStore::install_received(GroupId group, ReplicaId replica, bool in_memory,
                                      std::unique_ptr<SnapshotWriter> writer,
                                      Callback<void(Status)> done) {
-  executor_.post(
-      [this, group, in_memory, writer = std::move(writer), done = std::move(done)]() mutable {
-        auto found = incoming_.find(group.value);
-        auto install = [&]() -> Status {
-          if (found == incoming_.end()) return {StatusCode::kCancelled, "the replica is gone"};
-          if (in_memory) {
-            MR_RETURN_IF_ERROR(
-                keep_snapshot(fs_, received_path(found->second.header), state_path(group)));
-          }
-          return writer->finish();
-        };
-        const Status status = install();
-        writer.reset();
-        if (found != incoming_.end()) drop(wire::SnapshotHeader(found->second.header));
-        done(status);
-      });
+  executor_.post([this, group, replica, in_memory, writer = std::move(writer),
+                  done = std::move(done)]() mutable {
+    auto found = incoming_.find(group.value);
+    auto install = [&]() -> Status {
+      if (found == incoming_.end()) return {StatusCode::kCancelled, "the replica is gone"};
+      if (in_memory) {
+        MR_RETURN_IF_ERROR(
+            keep_snapshot(fs_, received_path(found->second.header), state_path(group, replica)));
+      }
+      return writer->finish();
+    };
+    const Status status = install();
+    writer.reset();
+    if (found != incoming_.end()) drop(wire::SnapshotHeader(found->second.header));
+    done(status);
+  });
 }
 
-void SnapshotStore::forget(GroupId group) {
-  executor_.post([this, group] {
-    (void)fs_.remove(state_path(group));
+void SnapshotStore::forget(GroupId group, ReplicaId replica) {
+  executor_.post([this, group, replica] {
+    // Removed durably: a state that comes back after a loss of power would be read in vain at each
+    // start. The name holds the replica, so that no other one ever takes it for its own.
+    if (fs_.remove(state_path(group, replica))) sync_later();
     // What still arrives, or waits for an installation that will not come.
     const auto found = incoming_.find(group.value);
-    if (found == incoming_.end()) return;
+    if (found == incoming_.end() || found->second.header.to != replica) return;
     if (found->second.spool) found->second.spool->abandon();
     drop(wire::SnapshotHeader(found->second.header));
   });
 }
 
-Status SnapshotStore::destroy_state(GroupId group) {
-  auto exists = fs_.exists(state_path(group));
-  if (!exists) return exists.status();
-  if (!*exists) return Status::ok();
-  MR_RETURN_IF_ERROR(fs_.remove(state_path(group)));
-  return fs_.sync_directory(directory_);
+void SnapshotStore::sync_later() {
+  if (std::exchange(sync_queued_, true)) return;
+  executor_.post([this] {
+    sync_queued_ = false;
+    (void)fs_.sync_directory(directory_);  // What comes back goes at the next start.
+  });
 }
 
 // -- Arriving.
@@ -179,23 +228,63 @@ bool SnapshotStore::is_current(const wire::SnapshotHeader& header) const {
 }
 
 void SnapshotStore::drop(const wire::SnapshotHeader& header) {
-  if (is_current(header)) incoming_.erase(header.group.value);
+  if (is_current(header)) erase_incoming(header.group);
   // It may be the saved state by now. What cannot be removed goes at the next start.
   (void)fs_.remove(received_path(header));
 }
 
 void SnapshotStore::on_snapshot(
-    NodeId, const wire::SnapshotHeader& header,
+    NodeId from, const wire::SnapshotHeader& header,
     Callback<void(Result<std::unique_ptr<transport::ChunkSink>>)> done) {
-  hooks_.judge(header, [this, header, done = std::move(done)](Status status) mutable {
-    executor_.post([this, header, done = std::move(done), status = std::move(status)]() mutable {
-      if (status) {
-        done(admit(header));
-      } else {
-        done(std::move(status));
-      }
-    });
+  hooks_.judge(header, [this, from, header, done = std::move(done)](Status status) mutable {
+    executor_.post(
+        [this, from, header, done = std::move(done), status = std::move(status)]() mutable {
+          if (status) {
+            admit_or_wait(from, header, std::move(done));
+          } else {
+            done(std::move(status));
+            next_in_line();
+          }
+        });
   });
+}
+
+void SnapshotStore::admit_or_wait(NodeId from, const wire::SnapshotHeader& header, Answer done) {
+  // Whoever asks for the same group again has given up what it asked before.
+  for (auto earlier = line_.begin(); earlier != line_.end(); ++earlier) {
+    if (earlier->header.group != header.group) continue;
+    Answer answer = std::move(earlier->done);
+    line_.erase(earlier);
+    answer(Status(StatusCode::kConflict, "another snapshot of the group took its place"));
+    break;
+  }
+  const bool full =
+      incoming_.size() >= limits::kSnapshotsReceivingMax && !incoming_.contains(header.group.value);
+  if (!full) {
+    auto sink = admit(header);
+    const bool admitted = sink.is_ok();
+    done(std::move(sink));
+    if (!admitted) next_in_line();
+    return;
+  }
+  if (line_.size() >= limits::kSnapshotStreamsMax) {
+    done(Status(StatusCode::kOverloaded, "too many snapshots wait to arrive at this node already"));
+    return;
+  }
+  MR_COVERAGE("snapshot waits for its turn to arrive");
+  line_.push_back({from, header, std::move(done)});
+}
+
+void SnapshotStore::next_in_line() {
+  if (line_.empty() || incoming_.size() >= limits::kSnapshotsReceivingMax) return;
+  Waiting next = std::move(line_.front());
+  line_.pop_front();
+  on_snapshot(next.from, next.header, std::move(next.done));
+}
+
+void SnapshotStore::erase_incoming(GroupId group) {
+  incoming_.erase(group.value);
+  executor_.post([this] { next_in_line(); });
 }
 
 Result<std::unique_ptr<transport::ChunkSink>> SnapshotStore::admit(
@@ -214,12 +303,10 @@ Result<std::unique_ptr<transport::ChunkSink>> SnapshotStore::admit(
       MR_COVERAGE("older snapshot refused while a newer one arrives");
       return Status(StatusCode::kConflict, "a newer snapshot of the group arrives already");
     }
-  } else if (incoming_.size() >= limits::kSnapshotsReceivingMax) {
-    return Status(StatusCode::kOverloaded, "too many snapshots arrive at this node already");
   }
   MR_RETURN_IF_ERROR(room());
-  auto file =
-      SnapshotFileWriter::create(fs_, received_path(header), {header.group, header.snapshot});
+  auto file = SnapshotFileWriter::create(fs_, received_path(header),
+                                         {header.group, header.to, header.snapshot});
   if (!file) return file.status();
   if (found != incoming_.end()) found->second.spool->abandon();
   auto spool = std::make_unique<Spool>(*this, header, std::move(*file));

@@ -12,6 +12,8 @@
 namespace multiraft::host {
 namespace {
 
+constexpr ReplicaId kReplica = ReplicaId::make(NodeId(2), 1);
+
 /// Tasks that the test runs itself.
 class ManualExecutor final : public env::Executor {
  public:
@@ -89,7 +91,7 @@ class SnapshotStoreTest : public ::testing::Test {
     wire::SnapshotHeader header;
     header.group = GroupId(7);
     header.from = ReplicaId::make(NodeId(1), 1);
-    header.to = ReplicaId::make(NodeId(2), 1);
+    header.to = kReplica;
     header.term = Term(term);
     header.stream = stream;
     header.snapshot.index = LogIndex(index);
@@ -111,7 +113,7 @@ class SnapshotStoreTest : public ::testing::Test {
   }
   Status install(bool in_memory) {
     Status answer(StatusCode::kInternal, "no answer");
-    store_->install_received(GroupId(7), in_memory, std::move(arrived_),
+    store_->install_received(GroupId(7), kReplica, in_memory, std::move(arrived_),
                              [&](Status status) { answer = std::move(status); });
     executor_.run();
     return answer;
@@ -146,7 +148,7 @@ TEST_F(SnapshotStoreTest, Arrived_OfAnInMemoryState_BecomesTheSavedState) {
   ASSERT_TRUE((*sink)->append("chunk").is_ok());
   ASSERT_TRUE(finish(std::move(*sink)).is_ok());
   ASSERT_TRUE(install(/*in_memory=*/true).is_ok());
-  EXPECT_EQ(files(), std::vector<std::string>{"state-7"});
+  EXPECT_EQ(files(), std::vector<std::string>{"state-7-8589934593"});
 }
 
 TEST_F(SnapshotStoreTest, Unwanted_IsRefusedBeforeAnythingIsWritten) {
@@ -233,14 +235,14 @@ TEST_F(SnapshotStoreTest, NotWantedAnyMore_OrForgotten_LeavesNothing) {
   wanted_ = true;
   sink = begin(header(10, 1, 2));
   ASSERT_TRUE(finish(std::move(*sink)).is_ok());
-  store_->forget(GroupId(7));
+  store_->forget(GroupId(7), kReplica);
   executor_.run();
   EXPECT_TRUE(files().empty());
   EXPECT_EQ(install(false).code(), StatusCode::kCancelled);
   EXPECT_TRUE(begin(header(10, 1, 3)).is_ok());
 }
 
-TEST_F(SnapshotStoreTest, Groups_BeyondTheLimit_AreRefused) {
+TEST_F(SnapshotStoreTest, Groups_BeyondTheLimit_WaitForTheirTurn) {
   std::vector<std::unique_ptr<transport::ChunkSink>> sinks;
   for (uint64_t group = 1; group <= limits::kSnapshotsReceivingMax; ++group) {
     wire::SnapshotHeader h = header(10, 1, group);
@@ -249,9 +251,68 @@ TEST_F(SnapshotStoreTest, Groups_BeyondTheLimit_AreRefused) {
     ASSERT_TRUE(sink.is_ok());
     sinks.push_back(std::move(*sink));
   }
-  EXPECT_EQ(begin(header(10, 1, 99)).status().code(), StatusCode::kOverloaded);
-  sinks.pop_back();
-  EXPECT_TRUE(begin(header(10, 1, 100)).is_ok());
+  // More groups than places, in the order in which they ask; one of them asks twice.
+  std::vector<uint64_t> admitted;
+  std::vector<StatusCode> refused;
+  const auto ask = [&](uint64_t group, uint64_t stream) {
+    wire::SnapshotHeader h = header(10, 1, stream);
+    h.group = GroupId(group);
+    store_->on_snapshot(h.from.node(), h, [&, group](auto sink) {
+      if (!sink) return refused.push_back(sink.status().code());
+      admitted.push_back(group);
+      sinks.push_back(std::move(*sink));
+    });
+    executor_.run();
+  };
+  for (uint64_t group = 1; group <= 3; ++group) ask(group, 200 + group);
+  ask(1, 300);
+  EXPECT_TRUE(admitted.empty());
+  EXPECT_EQ(refused, std::vector<StatusCode>{StatusCode::kConflict});
+  for (int i = 0; i < 3; ++i) {
+    sinks.erase(sinks.begin());
+    executor_.run();
+  }
+  EXPECT_EQ(admitted, (std::vector<uint64_t>{2, 3, 1}));
+  // What is not wanted any more by then does not hold up those behind it.
+  ask(4, 400);
+  verdict_ = Status(StatusCode::kAlreadyExists, "all of it is here");
+  sinks.erase(sinks.begin());
+  executor_.run();
+  EXPECT_EQ(refused.back(), StatusCode::kAlreadyExists);
+  verdict_ = Status::ok();
+  ask(5, 500);
+  EXPECT_EQ(admitted.back(), 5u);
+}
+
+TEST_F(SnapshotStoreTest, LineOfGroups_IsBounded) {
+  // Those that wait are answered as late as when the store goes.
+  struct Answers {
+    std::vector<std::unique_ptr<transport::ChunkSink>> sinks;
+    std::vector<StatusCode> refused;
+  };
+  const auto answers = std::make_shared<Answers>();
+  const size_t most = limits::kSnapshotsReceivingMax + limits::kSnapshotStreamsMax;
+  for (uint64_t group = 1; group <= most + 1; ++group) {
+    wire::SnapshotHeader h = header(10, 1, group);
+    h.group = GroupId(group);
+    store_->on_snapshot(h.from.node(), h, [answers](auto sink) {
+      if (sink) {
+        answers->sinks.push_back(std::move(*sink));
+      } else {
+        answers->refused.push_back(sink.status().code());
+      }
+    });
+  }
+  executor_.run();
+  EXPECT_EQ(answers->sinks.size(), limits::kSnapshotsReceivingMax);
+  EXPECT_EQ(answers->refused, std::vector<StatusCode>{StatusCode::kOverloaded});
+  // All come to their turn.
+  for (size_t i = 0; i < most; ++i) {
+    ASSERT_FALSE(answers->sinks.empty()) << i;
+    answers->sinks.erase(answers->sinks.begin());
+    executor_.run();
+  }
+  EXPECT_TRUE(answers->sinks.empty());
 }
 
 TEST_F(SnapshotStoreTest, Open_ClearsWhatACrashLeft) {
@@ -287,6 +348,7 @@ class SnapshotStoreDiskTest : public ::testing::Test {
     std::optional<Result<std::unique_ptr<transport::ChunkSink>>> sink;
     wire::SnapshotHeader header;
     header.group = GroupId(7);
+    header.to = kReplica;
     header.stream = stream;
     header.snapshot = {LogIndex(10), Term(1), {}};
     store_->on_snapshot(NodeId(1), header, [&](auto answer) { sink = std::move(answer); });
@@ -310,12 +372,12 @@ class SnapshotStoreDiskTest : public ::testing::Test {
 TEST_F(SnapshotStoreDiskTest, StateInMemory_Installed_SurvivesALossOfPower) {
   ASSERT_TRUE(send(5, 1));
   Status installed(StatusCode::kInternal, "no answer");
-  store_->install_received(GroupId(7), /*in_memory=*/true, std::move(writer_),
+  store_->install_received(GroupId(7), kReplica, /*in_memory=*/true, std::move(writer_),
                            [&](Status status) { installed = std::move(status); });
   executor_.run();
   ASSERT_TRUE(installed) << installed.to_string();
   auto after = disk_.crash_image(env::CrashMode::kKeepNone, 1);
-  auto file = SnapshotFileReader::open(*after, "snap/state-7");
+  auto file = SnapshotFileReader::open(*after, "snap/state-7-8589934593");
   ASSERT_TRUE(file) << file.status().to_string();
   std::string chunk;
   for (int i = 0; i < 6; ++i) ASSERT_TRUE((*file)->next(chunk));
@@ -327,7 +389,7 @@ TEST_F(SnapshotStoreDiskTest, Snapshot_OfADurableEngine_WaitsForNoSync) {
   disk_.fail_sync(1);
   ASSERT_TRUE(send(5, 1));
   Status installed(StatusCode::kInternal, "no answer");
-  store_->install_received(GroupId(7), /*in_memory=*/false, std::move(writer_),
+  store_->install_received(GroupId(7), kReplica, /*in_memory=*/false, std::move(writer_),
                            [&](Status status) { installed = std::move(status); });
   executor_.run();
   EXPECT_TRUE(installed) << installed.to_string();
@@ -357,7 +419,7 @@ TEST_F(SnapshotStoreDiskTest, DiskFullWhileItArrives_TheSenderIsTold_AndTheRoomI
   }
   EXPECT_TRUE(send(5, 4)) << "a smaller one is taken";
   disk_.set_space_limit(std::nullopt);
-  store_->forget(GroupId(7));
+  store_->forget(GroupId(7), kReplica);
   executor_.run();
   EXPECT_TRUE(send(20, 5));
 }
@@ -383,7 +445,8 @@ TEST_F(SnapshotStoreDiskTest, AnyOperationWithoutRoom_TheSenderIsToldAndNothingS
 TEST_F(SnapshotStoreDiskTest, StateInMemory_SavedWithoutRoom_TheFormerOneStays) {
   Status saved(StatusCode::kInternal, "no answer");
   const auto save = [&](int chunks) {
-    store_->save_state(GroupId(7), {LogIndex(10), Term(1), {}}, std::make_unique<FakeState>(chunks),
+    store_->save_state(GroupId(7), kReplica, {LogIndex(10), Term(1), {}},
+                       std::make_unique<FakeState>(chunks),
                        [&](Status status) { saved = std::move(status); });
     executor_.run();
   };
@@ -394,7 +457,7 @@ TEST_F(SnapshotStoreDiskTest, StateInMemory_SavedWithoutRoom_TheFormerOneStays) 
   save(20);
   EXPECT_EQ(saved.code(), StatusCode::kNoSpace);
   EXPECT_EQ(disk_.used_bytes(), used);
-  auto former = SnapshotFileReader::open(disk_, "snap/state-7");
+  auto former = SnapshotFileReader::open(disk_, "snap/state-7-8589934593");
   ASSERT_TRUE(former);
   std::string chunk;
   for (int i = 0; i < 4; ++i) ASSERT_TRUE((*former)->next(chunk));

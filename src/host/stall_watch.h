@@ -1,7 +1,7 @@
 #pragma once
-// Whether the disk under a worker's log hangs (trap 37): a write has been under way for an election
-// timeout. Begin and end are told once each. A log that has nothing to write cannot tell, and need
-// not: nothing waits for it, and what it has is served from memory.
+// Whether the disk under a worker's log hangs (trap 37): a write or a read has been under way for an
+// election timeout. Begin and end are told once each. A log that waits for no disk cannot tell, and
+// need not: nothing waits for it, and what it has is served from memory.
 //
 // Lives on the worker's thread; since() may be asked from any.
 
@@ -19,15 +19,15 @@ class StallWatch {
 
   explicit StallWatch(int64_t limit_ns) : limit_ns_(limit_ns) {}
 
-  /// `oldest`: when the oldest write that has not completed was submitted. A completed write ends
-  /// the stall, even if the next one hangs again.
+  /// `oldest`: when the oldest write or read that has not completed was submitted. One that
+  /// completes ends the stall, even if the next one hangs again.
   Change update(std::optional<env::MonotonicTime> oldest, env::MonotonicTime now);
   bool stalled() const { return stalled_; }
   uint64_t count() const { return count_; }
   /// How long the present stall, or the last one, lasted up to now, or to its end.
   int64_t lasted_ns() const { return lasted_ns_; }
 
-  /// When the write that hangs was submitted. Any thread.
+  /// When the write or read that hangs was submitted. Any thread.
   std::optional<env::MonotonicTime> since() const;
 
  private:

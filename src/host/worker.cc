@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
-#include "base/coverage.h"
+#include "base/limits.h"
 #include "host/propose_codec.h"
-#include "host/succession.h"
 
 namespace multiraft::host {
 namespace {
@@ -86,8 +86,12 @@ Status Worker::open() {
   auto opened = log::Log::open(options, env_, executor_, [this](Status status) { fatal(status); });
   if (!opened) return opened.status();
   log_ = std::move(*opened);
+  log_->notify_when_read([this](GroupId id) {
+    if (Group* found = group(id)) found->retry_reads();
+  });
   warn_of(log_->stats());
   for (GroupId group : log_->groups()) MR_RETURN_IF_ERROR(open_group(group));
+  recovered_any_ = !in_order_.empty();
   return Status::ok();
 }
 
@@ -119,7 +123,8 @@ Status Worker::open_group(GroupId id) {
   auto state_machine = options_.engine(id).open(id);
   if (!state_machine) return state_machine.status();
   if ((*state_machine)->in_memory()) {
-    MR_RETURN_IF_ERROR(peers_.snapshots().load_state(id, **state_machine));
+    MR_RETURN_IF_ERROR(
+        peers_.snapshots().load_state(id, log_->group(id)->replica(), **state_machine));
   }
   // What a state in memory was read from is saved.
   const LogIndex saved =
@@ -149,6 +154,9 @@ void Worker::close() {
   if (closed_) return;
   closed_ = true;
   const Status stopping(StatusCode::kUnavailable, "this node stops");
+  for (auto& [id, leaving] : std::exchange(leaving_, {})) {
+    for (auto& done : leaving.done) done(stopping);
+  }
   for (Group* group : in_order_) group->fail_all(stopping);
   forwarding_.fail_all();
   if (log_) log_->close();
@@ -178,62 +186,6 @@ Group* Worker::find(GroupId id, ReplicaId replica) {
   return found && found->replica() == replica ? found : nullptr;
 }
 
-Status Worker::create_replica(GroupId id, ReplicaId replica, const raft::Snapshot& mark,
-                              Callback<void(Status)> done) {
-  if (closed_) return Status(StatusCode::kCancelled, "this node stops");
-  if (stall_.stalled()) return {StatusCode::kUnavailable, disk_stall_text()};
-  if (const EngineLane& lane = lane_of(id); lane.refusing()) {
-    return {StatusCode::kUnavailable, engine_stall_text(lane)};
-  }
-  if (group(id)) return Status(StatusCode::kAlreadyExists, "the node hosts this group already");
-  if (destroying_.contains(id)) {
-    return Status(StatusCode::kUnavailable, "the group's former replica is still being destroyed");
-  }
-  // A predecessor's leftovers, should the process have ended between the two removals.
-  MR_RETURN_IF_ERROR(options_.engine(id).destroy(id));
-  MR_RETURN_IF_ERROR(peers_.snapshots().destroy_state(id));
-  auto created = log_->create_group(id, replica, mark);
-  if (!created) return created.status();
-  MR_RETURN_IF_ERROR(open_group(id));
-  if (!mark.conf_state.voters.empty()) {
-    // A founder. One of them goes ahead, so that the others need not compete; for each group
-    // another one, so that they spread.
-    const bool first = succession_rank(id, mark.conf_state.voters, replica) == 0;
-    group(id)->campaign_later(first ? 0
-                                    : options_.heartbeat_ns +
-                                          static_cast<int64_t>(random_.below(
-                                              static_cast<uint64_t>(2 * options_.heartbeat_ns))));
-  }
-  log::GroupAppend nothing;
-  nothing.group = id;
-  log_->stage(nothing, [done = std::move(done)]() mutable { done(Status::ok()); });
-  schedule_turn();
-  return Status::ok();
-}
-
-void Worker::destroy_replica(GroupId id, ReplicaId replica, Callback<void(Status)> done) {
-  Group* doomed = find(id, replica);
-  if (!doomed) {
-    done(Status::ok());
-    return;
-  }
-  doomed->fail_all(Status(StatusCode::kNotFound, "the replica was removed from this node"));
-  forget(*doomed);
-  groups_.erase(id.value);
-  // The log first, durably: a state without a log is dropped at the next creation; a log without
-  // its state would not start.
-  destroying_.insert(id);
-  const Status removed =
-      log_->remove_group(id, [this, id, alive = alive_, done = std::move(done)]() mutable {
-        if (!*alive) return;
-        destroying_.erase(id);
-        peers_.snapshots().forget(id);
-        done(options_.engine(id).destroy(id));
-      });
-  MR_ASSERT_MSG(removed.is_ok(), "a replica without a log");
-  schedule_turn();
-}
-
 void Worker::fatal(const Status& status) {
   if (failed_) return;
   failed_ = true;
@@ -261,6 +213,7 @@ void Worker::activate(Group& group) {
 void Worker::turn() {
   turn_scheduled_ = false;
   if (closed_ || failed_) return;
+  const env::MonotonicTime began = now();
   ++counters_.turns;
   if (stall_.stalled()) watch_disk();  // Nobody is refused over a stall that has ended.
   turn_budget_.begin_turn();
@@ -270,13 +223,18 @@ void Worker::turn() {
     ++counters_.groups_visited;
     group->begin_turn();
     group->process_ready();
-    if (group->has_apply()) group->lane->add(*group);
+    if (!group->applying && group->begin_apply()) group->lane->add(*group);
   }
   visiting_.clear();
   log_->flush();
   transport_->flush();
   apply_phase();
   run_answers();
+  note_pause(began);
+}
+
+void Worker::note_pause(env::MonotonicTime since) {
+  counters_.worker_pause_ns_max = std::max(counters_.worker_pause_ns_max, now() - since);
 }
 
 void Worker::answer(Answers::Write write) {
@@ -300,11 +258,15 @@ void Worker::run_answers() {
 
 void Worker::apply_phase() {
   bool ran = false;
-  for (size_t i = 0; i < lanes_.size(); ++i) {  // Answers may make replicas, and these a lane.
-    EngineLane* const lane = lanes_[i].get();
+  size_t bytes_left = limits::kApplyBytesPerTurnMax;
+  // Answers may make replicas, and these a lane. Each turn begins with another one: where the first
+  // use up what a turn may apply, the others are not always those that wait.
+  ++first_lane_;
+  for (size_t i = 0; i < lanes_.size(); ++i) {
+    EngineLane* const lane = lanes_[(first_lane_ + i) % lanes_.size()].get();
     if (!lane->has_work() && !lane->refusing()) continue;
     ran = true;
-    const Status status = lane->run(now());
+    const Status status = lane->run(now(), bytes_left);
     if (!status) return fatal(status);
     if (lane->take_resumed()) lane_resumed(*lane);
     if (lane->refusing()) retry_at(lane->retry_at());
@@ -352,10 +314,12 @@ void Worker::schedule_tick(int64_t after_ns) {
 
 void Worker::tick() {
   if (closed_ || failed_) return;
+  note_pause(next_tick_);
   if (next_slice_ == 0) {
     watch_disk();
     watch_log();
-    forwarding_.expire(now());
+    forwarding_.expire(
+        now(), [this](NodeId node, uint64_t id) { return transport_->take_back(node, id); });
   }
   if (now() - next_tick_ > options_.heartbeat_ns) {
     // This thread, or the whole machine, stood still. Leases go by the clock and would notice, but
@@ -392,6 +356,22 @@ void Worker::run_later(GroupId group, ReplicaId replica, int64_t delay_ns,
                    });
 }
 
+void Worker::run_blocking(Group& group, Task work, Callback<void(Group&)> done) {
+  group.lane->read_began(group, now());
+  peers_.pool().post(env::BlockingPool::Lane::kUrgent,
+                     [this, alive = alive_, id = group.id(), replica = group.replica(),
+                      work = std::move(work), done = std::move(done)]() mutable {
+                       work();
+                       executor_.post([this, alive, id, replica, done = std::move(done)]() mutable {
+                         if (!*alive || closed_) return;
+                         Group* self = find(id, replica);
+                         if (!self) return;
+                         self->lane->read_ended(*self);
+                         done(*self);
+                       });
+                     });
+}
+
 void Worker::forward(GroupId group, NodeId leader, PendingWrite write) {
   ++counters_.writes_forwarded;
   wire::Request request;
@@ -401,7 +381,14 @@ void Worker::forward(GroupId group, NodeId leader, PendingWrite write) {
   request.checksum = write.checksum;
   const uint64_t id = forwarding_.add_write(group, leader, std::move(write));
   request.id = id;
-  if (!transport_->send(leader, std::move(request))) forwarding_.not_sent(id);
+  if (const Status sent = transport_->send(leader, std::move(request)); !sent) {
+    // Unlike a leader that cannot be reached now, a queue that is full is no reason to wait.
+    if (sent.code() == StatusCode::kUnavailable) {
+      forwarding_.not_sent(id);
+    } else {
+      forwarding_.refused(id, sent);
+    }
+  }
 }
 
 void Worker::ask(NodeId node, wire::RequestKind kind, SharedBytes payload, int64_t timeout_ns,
@@ -411,8 +398,8 @@ void Worker::ask(NodeId node, wire::RequestKind kind, SharedBytes payload, int64
   request.id = id;
   request.kind = kind;
   request.payload = std::move(payload);
-  if (!transport_->send(node, std::move(request))) {
-    forwarding_.not_sent(id);
+  if (const Status sent = transport_->send(node, std::move(request)); !sent) {
+    forwarding_.refused(id, sent);
     return;
   }
   schedule_turn();
@@ -517,7 +504,8 @@ void Worker::save_state(Group& group, const raft::Snapshot& position,
                         std::unique_ptr<SnapshotReader> reader) {
   auto bytes = std::make_shared<std::atomic<uint64_t>>(0);
   peers_.snapshots().save_state(
-      group.id(), position, std::make_unique<CountingReader>(std::move(reader), bytes),
+      group.id(), group.replica(), position,
+      std::make_unique<CountingReader>(std::move(reader), bytes),
       [this, alive = alive_, id = group.id(), replica = group.replica(), index = position.index,
        bytes](Status status) {
         executor_.post([this, alive, id, replica, index, bytes, status = std::move(status)] {
@@ -534,7 +522,7 @@ void Worker::save_state(Group& group, const raft::Snapshot& position,
 void Worker::install_received(Group& group, std::unique_ptr<SnapshotWriter> writer,
                               Callback<void(Group&, const Status&)> done) {
   peers_.snapshots().install_received(
-      group.id(), group.state_machine().in_memory(), std::move(writer),
+      group.id(), group.replica(), group.state_machine().in_memory(), std::move(writer),
       [this, alive = alive_, id = group.id(), replica = group.replica(),
        done = std::move(done)](Status status) mutable {
         executor_.post([this, alive, id, replica, done = std::move(done),
@@ -566,6 +554,7 @@ void Worker::remember(std::unique_ptr<Group> group) {
   for (std::vector<Group*>* list : {&in_order_, &tick_slice(id)}) {
     list->insert(std::upper_bound(list->begin(), list->end(), id, after), group.get());
   }
+  if (group->unfilled()) unfilled_.insert(id);
   groups_[id.value] = std::move(group);
 }
 
@@ -574,6 +563,8 @@ void Worker::forget(const Group& group) {
     led->second.erase(group.id());
   }
   campaigns_.ended(group.id());
+  unfilled_.erase(group.id());
+  stopped_.erase(group.id());
   for (std::vector<Group*>* list : {&active_, &visiting_, &in_order_, &tick_slice(group.id())}) {
     std::erase_if(*list, [&](const Group* listed) { return listed == &group; });
   }
@@ -599,15 +590,24 @@ void Worker::log_line(raft::LogLevel level, const std::string& line) {
 
 void Worker::count_applied(uint64_t entries) { counters_.entries_applied += entries; }
 void Worker::count_install() { ++counters_.snapshots_installed; }
+void Worker::count_to_upgrade(int change) {
+  to_upgrade_.fetch_add(change, std::memory_order_relaxed);
+}
 
-HostStats Worker::stats() const {
+/// Asked for every second, and by whoever reads the metrics: it does not look at every group.
+HostStats Worker::stats() {
   HostStats stats = counters_;
   stats.groups = groups_.size();
-  for (const auto& [id, group] : groups_) {
-    if (group->core().role() == raft::Role::kLeader) ++stats.groups_led;
-    if (group->core().leader() == raft::kNoReplica) ++stats.groups_without_leader;
-    if (group->stopped()) ++stats.replicas_stopped;
+  uint64_t with_leader = 0;
+  for (const auto& [node, groups] : led_by_) {
+    with_leader += groups.size();
+    if (node == options_.identity.node.value) stats.groups_led = groups.size();
   }
+  stats.groups_without_leader = stats.groups - with_leader;
+  std::erase_if(unfilled_, [this](GroupId id) { return !group(id)->unfilled(); });
+  stats.groups_unfilled = unfilled_.size();
+  stats.replicas_stopped = stopped_.size();
+  stats.replicas_to_upgrade = replicas_to_upgrade();
   stats.checksum_failures = arrival_.failures();
   stats.disk_stalls = stall_.count();
   if (stall_.stalled()) stats.disk_stalled_ns = stall_.lasted_ns();

@@ -12,9 +12,9 @@
 #include <array>
 #include <atomic>
 #include <deque>
+#include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -31,6 +31,7 @@
 #include "host/node_host.h"
 #include "host/snapshot_store.h"
 #include "host/stall_watch.h"
+#include "host/state_remover.h"
 #include "host/succession.h"
 #include "log/log.h"
 #include "transport/transport.h"
@@ -47,6 +48,8 @@ class WorkerPeers {
   virtual Worker& worker(uint32_t index) = 0;
   virtual transport::Transport& transport() = 0;
   virtual SnapshotStore& snapshots() = 0;
+  virtual StateRemover& remover() = 0;
+  virtual env::BlockingPool& pool() = 0;
   virtual const DiskGuard& disk() const = 0;
   virtual FlushPacer& flushes() = 0;
   /// Snapshots that are being sent, by all workers.
@@ -73,12 +76,21 @@ class Worker final : public GroupServices, public transport::Receiver {
   Group* group(GroupId id);
   void for_each_group(const std::function<void(Group&)>& visit);
 
-  Status create_replica(GroupId group, ReplicaId replica, const raft::Snapshot& mark,
-                        Callback<void(Status)> done);
-  /// `done` comes when it is durable, and at once where there is no such replica.
+  /// `done` comes when it is durable, or with the reason why there is no replica.
+  void create_replica(GroupId group, ReplicaId replica, const raft::Snapshot& mark,
+                      Callback<void(Status)> done);
+  /// `done` comes when log and state are gone durably, and at once where there is no such replica
+  /// and no state. A state that cannot be dropped for want of space is tried again, with the
+  /// group's number out of use, until that succeeds.
   void destroy_replica(GroupId group, ReplicaId replica, Callback<void(Status)> done);
   void ask(NodeId node, wire::RequestKind kind, SharedBytes payload, int64_t timeout_ns,
            Callback<void(Result<SharedBytes>)> done);
+  /// The log held groups at the start. One that held none may have been lost: what lies beside it
+  /// is kept, since it may be all that is left.
+  bool recovered_any() const { return recovered_any_; }
+  /// Drops the states of those of these groups that have no replica here: a crash came between the
+  /// removals from log and engine.
+  void drop_leftovers(const std::vector<GroupId>& groups);
   /// Whether a snapshot that another node wants to send is of any use. kAlreadyExists: all of it is
   /// here.
   Status judge_snapshot(const wire::SnapshotHeader& header);
@@ -88,11 +100,15 @@ class Worker final : public GroupServices, public transport::Receiver {
   /// Where a received snapshot goes to; null: nobody here wants it.
   std::unique_ptr<SnapshotWriter> writer_for(const wire::SnapshotHeader& header);
   /// This worker's share, but for the transport's.
-  HostStats stats() const;
+  HostStats stats();
   /// When the write of the log that hangs was submitted; see StallWatch. Any thread.
   std::optional<env::MonotonicTime> stalled_since() const { return stall_.since(); }
   /// The same for the engine that has been refusing batches for longest.
   std::optional<env::MonotonicTime> engine_stalled_since() const;
+  /// Replicas that have stopped at a command that this program does not know. Any thread.
+  uint64_t replicas_to_upgrade() const {
+    return static_cast<uint64_t>(std::max<int64_t>(0, to_upgrade_.load(std::memory_order_relaxed)));
+  }
   void count_write() { ++counters_.writes; }
   void count_read() { ++counters_.reads; }
   /// Runs the callback at the end of the turn, outside of all replicas.
@@ -121,6 +137,7 @@ class Worker final : public GroupServices, public transport::Receiver {
                  Callback<void(Group&)> task) override;
   void campaign(Group& group) override;
   void leadership_changed(Group& group, ReplicaId leader_before) override;
+  void run_blocking(Group& group, Task work, Callback<void(Group&)> done) override;
   void send_snapshot(Group& group, const raft::Message& message, uint64_t stream,
                      std::unique_ptr<SnapshotReader> reader) override;
   bool may_send_snapshot() const override;
@@ -130,11 +147,13 @@ class Worker final : public GroupServices, public transport::Receiver {
   void install_received(Group& group, std::unique_ptr<SnapshotWriter> writer,
                         Callback<void(Group&, const Status&)> done) override;
   void start_over(Group& group) override;
+  void note_stopped(const Group& group) override { stopped_.insert(group.id()); }
   void warn(const std::string& text) override;
   bool takes_line(raft::LogLevel level) override;
   void log_line(raft::LogLevel level, const std::string& line) override;
   void count_applied(uint64_t entries) override;
   void count_install() override;
+  void count_to_upgrade(int change) override;
   void fatal(const Status& status) override;
 
   // -- transport::Receiver
@@ -154,6 +173,11 @@ class Worker final : public GroupServices, public transport::Receiver {
   void warn_of(const log::LogStats& stats) const;
   void warn_of_snapshot(const wire::SnapshotHeader& header, const Status& why);
   Status open_group(GroupId group);
+  Status check_create(GroupId group);
+  Status make_replica(GroupId group, ReplicaId replica, const raft::Snapshot& mark);
+  void remove_from_log(GroupId group, ReplicaId replica);
+  Callback<void(Status)> when_dropped(GroupId group);
+  void state_dropped(GroupId group, const Status& status);
   void remember(std::unique_ptr<Group> group);
   void forget(const Group& group);
   void deliver(NodeId from, wire::GroupMessage message);
@@ -170,6 +194,7 @@ class Worker final : public GroupServices, public transport::Receiver {
   void leaders_down(NodeId node);
   void turn();
   void apply_phase();
+  void note_pause(env::MonotonicTime since);
   void lane_resumed(const EngineLane& lane);
   void retry_at(env::MonotonicTime when);
   EngineLane& lane_of(GroupId group);
@@ -203,8 +228,18 @@ class Worker final : public GroupServices, public transport::Receiver {
   size_t next_slice_ = 0;
   /// The groups that a node leads, as far as this one knows.
   absl::flat_hash_map<uint64_t, absl::flat_hash_set<GroupId>> led_by_;
+  /// Replicas that were unfilled when looked at last.
+  std::set<GroupId> unfilled_;
+  std::set<GroupId> stopped_;  ///< Take no further part.
   CampaignQueue campaigns_;
-  std::set<GroupId> destroying_;  ///< Out of the log, but not durably yet.
+  /// A group whose former state may still be there: its number is not used until that is dropped.
+  struct Leaving {
+    bool creating = false;  ///< For a creation, which does not try again.
+    std::vector<Callback<void(Status)>> done;
+    bool warned = false;
+  };
+  std::map<GroupId, Leaving> leaving_;
+  bool recovered_any_ = false;  ///< The log held a group at the start.
   bool started_ = false;
   bool closed_ = false;
   bool failed_ = false;
@@ -214,6 +249,7 @@ class Worker final : public GroupServices, public transport::Receiver {
   std::vector<Group*> visiting_;
   /// One per engine that holds a replica's state here; they stay for good.
   std::vector<std::unique_ptr<EngineLane>> lanes_;
+  size_t first_lane_ = 0;
   std::optional<env::MonotonicTime> retry_scheduled_;
   std::vector<std::vector<Mail>> mail_;  ///< For other workers, sent at the end of a batch.
 
@@ -221,7 +257,9 @@ class Worker final : public GroupServices, public transport::Receiver {
   Answers answers_;
   Forwarding forwarding_;
   StallWatch stall_;
+  std::string stalled_access_ = "a write to ";  ///< Which began the present or last stall.
   std::atomic<int64_t> engine_stalled_since_ns_{0};  ///< 0: no engine is stalled.
+  std::atomic<int64_t> to_upgrade_{0};
   std::string last_snapshot_warning_;
   LineLimiter info_lines_;
   LineLimiter warning_lines_;  ///< Of their own: elections do not drown them.

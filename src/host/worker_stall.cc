@@ -60,7 +60,7 @@ bool Worker::disk_stall_lasts() const {
 std::string Worker::disk_stall_text() const {
   const auto since = stall_.since();
   std::string text = "the disk of node " + to_string(options_.identity.node) +
-                     " does not answer: a write to " + options_.state_dir + "/log/" +
+                     " does not answer: " + stalled_access_ + options_.state_dir + "/log/" +
                      std::to_string(index_) + " has been waiting for " +
                      in_seconds(since ? now() - *since : 0);
   if (log_->stats().no_space) text += ", for room for the next segment";
@@ -68,23 +68,31 @@ std::string Worker::disk_stall_text() const {
 }
 
 void Worker::watch_disk() {
-  const StallWatch::Change change = stall_.update(log_->oldest_pending_write(), now());
+  // Writes may go on where reads hang: then what is to be applied, or sent to a member that lags,
+  // does not.
+  const auto write = log_->oldest_pending_write();
+  const auto read = log_->oldest_pending_read();
+  const bool reads = read && (!write || *read < *write);
+  const StallWatch::Change change = stall_.update(reads ? read : write, now());
+  if (change == StallWatch::Change::kBegan)
+    stalled_access_ = reads ? "a read from " : "a write to ";
   if (change == StallWatch::Change::kNone || !options_.on_warning) return;
   if (change == StallWatch::Change::kBegan) {
     options_.on_warning(disk_stall_text() +
                         ". It gives up its leaderships and does not count as a member until then");
   } else {
     options_.on_warning("the disk of node " + to_string(options_.identity.node) +
-                        " answers again: a write to " + options_.state_dir + "/log/" +
+                        " answers again: " + stalled_access_ + options_.state_dir + "/log/" +
                         std::to_string(index_) + " took " + in_seconds(stall_.lasted_ns()));
   }
 }
 
 std::string Worker::engine_stall_text(const EngineLane& lane) const {
   const auto since = lane.stall().since();
-  std::string text = "the engine of node " + to_string(options_.identity.node) + " stores nothing";
+  std::string text = "the engine of node " + to_string(options_.identity.node) +
+                     (lane.refusing() ? " stores nothing" : " waits for a read of its disk");
   if (since) text += ", for " + in_seconds(now() - *since);
-  return text + ": " + lane.refusal().message();
+  return lane.refusing() ? text + ": " + lane.refusal().message() : text;
 }
 
 void Worker::watch_engines() {

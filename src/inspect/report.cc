@@ -8,6 +8,7 @@
 
 #include "host/snapshot_file.h"
 #include "inspect/values.h"
+#include "kv/rocks_verify.h"
 #include "kv/snapshot_format.h"
 #include "log/recovery.h"
 #include "raft/conf_change.h"
@@ -45,6 +46,7 @@ class Reporter {
   Status node_file(const std::string& path);
   Status peers_file(const std::string& path);
   Status snapshot_file(const std::string& path);
+  Status engine(const std::string& directory);
   Status add_log(Result<LogReport> log, bool whole);
   Status recover(const std::string& directory, object& out);
   Status check_footers(const std::string& directory, const log::GroupMap& groups);
@@ -55,6 +57,13 @@ class Reporter {
   object out_;
   array logs_;
   array snapshots_;
+  /// What each group's log holds, where it can be read.
+  struct LogBounds {
+    LogIndex first;
+    LogIndex last;
+    bool installing = false;
+  };
+  absl::flat_hash_map<GroupId, LogBounds> logs_of_groups_;
   std::vector<Damage> damages_;
   array notes_;
 };
@@ -89,6 +98,7 @@ Status Reporter::snapshot_file(const std::string& path) {
     if (!reader) return reader.status();
     const host::SnapshotFileHeader& header = (*reader)->header();
     out["group"] = header.group.value;
+    out["replica"] = header.replica.value;
     out["index"] = header.snapshot.index.value;
     out["term"] = header.snapshot.term.value;
     out["configuration"] = to_json(header.snapshot.conf_state);
@@ -114,6 +124,31 @@ Status Reporter::snapshot_file(const std::string& path) {
     out["ok"] = status.is_ok();
   }
   snapshots_.push_back(std::move(out));
+  return Status::ok();
+}
+
+/// The states of the groups, and whether each fits its log: a start goes on from the one with the
+/// other.
+Status Reporter::engine(const std::string& directory) {
+  auto positions = kv::verify_rocks(directory, depth_ == Depth::kVerify);
+  if (!positions) return damaged_or(positions.status(), directory, damages_);
+  array states;
+  for (const kv::StoredPosition& state : *positions) {
+    states.push_back(object{
+        {"group", state.group.value}, {"applied", state.index.value}, {"term", state.term.value}});
+    const auto log = logs_of_groups_.find(state.group);
+    // Without a log it is what a removed replica left: it goes when it is in the way.
+    if (log == logs_of_groups_.end() || log->second.installing) continue;
+    const LogBounds& bounds = log->second;
+    if (state.index + 1 >= bounds.first && state.index <= bounds.last) continue;
+    damages_.push_back({directory,
+                        0,
+                        "the state stands at index " + to_string(state.index) +
+                            " but its log holds " + to_string(bounds.first) + ".." +
+                            to_string(bounds.last),
+                        {state.group}});
+  }
+  out_["states"] = std::move(states);
   return Status::ok();
 }
 
@@ -181,6 +216,8 @@ Status Reporter::recover(const std::string& directory, object& out) {
                  {"first_index", group.first_index().value},
                  {"last_index", group.last_index().value},
                  {"bytes", group.bytes()}};
+    logs_of_groups_[id] = {group.first_index(), group.last_index(),
+                           group.announced_install() != nullptr};
     if (auto announced = group.announced_install()) entry["announced"] = to_json(*announced);
     list.push_back(std::move(entry));
   }
@@ -228,6 +265,9 @@ Status Reporter::state_directory(const std::string& path) {
       MR_RETURN_IF_ERROR(log_directory(path + "/log/" + name));
     }
   }
+  auto rocks = files_.exists(path + "/kv/CURRENT");
+  if (!rocks) return rocks.status();
+  if (*rocks) MR_RETURN_IF_ERROR(engine(path + "/kv"));
   auto snapshots = files_.exists(path + "/snap");
   if (!snapshots) return snapshots.status();
   if (!*snapshots) return Status::ok();

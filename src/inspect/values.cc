@@ -54,9 +54,11 @@ std::string_view entry_type_name(raft::EntryType type) {
 }
 
 constexpr std::array<std::string_view, std::variant_size_v<meta::RegistryCommand>>
-    kRegistryCommands = {"Bootstrap", "RegisterNode", "CreateGroup",
-                         "AddMember", "RemoveMember", "ReplicaRemoved",
-                         "SetRole",   "UpdateNode",   "MarkNodeLeaving"};
+    kRegistryCommands = {"Bootstrap",         "RegisterNode",  "CreateGroup",
+                         "AddMember",         "RemoveMember",  "ReplicaRemoved",
+                         "SetRole",           "UpdateNode",    "MarkNodeLeaving",
+                         "SetRegistryVoters", "MemberSettled", "RaiseClusterVersion",
+                         "RestoreRegistry"};
 
 object registry_command(std::string_view data) {
   auto command = meta::decode_command(data);
@@ -131,7 +133,9 @@ object to_json(const meta::NodeFacts& facts) {
           {"uuid", hex(facts.uuid.high) + hex(facts.uuid.low)},
           {"phase", std::string(phase_name(facts.phase))},
           {"serial_floor", facts.serial_floor},
-          {"life", facts.life}};
+          {"life", facts.life},
+          {"cluster_version", facts.cluster_version},
+          {"registry_floor", facts.registry_floor}};
 }
 
 array to_json(const meta::AddressBook& book) {

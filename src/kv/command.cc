@@ -15,6 +15,11 @@ static_assert(limits::kKeyBytesMax <= std::numeric_limits<uint16_t>::max());
 static_assert(kHeaderBytes + limits::kKeyBytesMax + limits::kValueBytesMax <=
               limits::kProposalBytesMax);
 
+bool known_kind(uint8_t kind) {
+  return kind == static_cast<uint8_t>(CommandKind::kPut) ||
+         kind == static_cast<uint8_t>(CommandKind::kDelete);
+}
+
 SharedBytes encode(CommandKind kind, std::string_view key, std::string_view value) {
   MR_ASSERT(valid_key(key));
   MR_ASSERT(valid_value(value));
@@ -58,17 +63,34 @@ bool grows(std::string_view payload) {
          command.kind == CommandKind::kPut;
 }
 
+Status check_known(std::string_view payload) {
+  ByteReader in(payload);
+  const uint8_t version = in.u8();
+  const uint8_t kind = in.u8();
+  if (in.failed() || (version == kCommandVersion && known_kind(kind))) return Status::ok();
+  return {StatusCode::kUnsupported, "a key-value command of version " + std::to_string(version) +
+                                        " and kind " + std::to_string(kind) +
+                                        " is not known to this program"};
+}
+
+uint32_t version_needed(std::string_view payload) {
+  if (payload.size() < 2) return 1;
+  switch (static_cast<CommandKind>(payload[1])) {
+    case CommandKind::kPut:
+    case CommandKind::kDelete:
+      return 1;
+  }
+  // Nobody proposes it.
+  return std::numeric_limits<uint32_t>::max();
+}
+
 ResultCode decode_command(std::string_view payload, CommandView& out) {
   ByteReader in(payload);
   const uint8_t version = in.u8();
   const uint8_t kind = in.u8();
   if (in.failed()) return ResultCode::kBadCommand;
   // Version and kind are judged before anything else: what follows them is theirs to define.
-  if (version != kCommandVersion) return ResultCode::kUnknownCommand;
-  if (kind != static_cast<uint8_t>(CommandKind::kPut) &&
-      kind != static_cast<uint8_t>(CommandKind::kDelete)) {
-    return ResultCode::kUnknownCommand;
-  }
+  if (version != kCommandVersion || !known_kind(kind)) return ResultCode::kUnknownCommand;
   out.kind = static_cast<CommandKind>(kind);
   out.key = in.bytes(in.u16());
   out.value = out.kind == CommandKind::kPut ? in.bytes(in.remaining()) : std::string_view();

@@ -2,14 +2,17 @@
 // Commands of the key-value state machine as payloads of log entries (docs/formats/kv.md).
 //
 // A command is judged when it is applied, by every replica alike, so what decode_command() accepts
-// is part of format version 1: the limits below never change within it. A command that a replica
-// does not understand changes nothing and has a result code; it never stops the group.
+// is part of format version 1: the limits below never change within it. A malformed command changes
+// nothing and has a result code. A replica whose program does not know a version or a kind stops
+// before it (check_known()), and a kind may only be proposed once the cluster's version says that
+// every node knows it (version_needed()).
 
 #include <cstdint>
 #include <string_view>
 
 #include "base/limits.h"
 #include "base/shared_bytes.h"
+#include "base/status.h"
 
 namespace multiraft::kv {
 
@@ -25,7 +28,7 @@ enum class ResultCode : uint64_t {
   kApplied = 0,
   kNotFound = 1,        ///< Delete: there was no such key.
   kBadCommand = 2,      ///< Bytes that are no command.
-  kUnknownCommand = 3,  ///< A version or kind that this program does not know.
+  kUnknownCommand = 3,  ///< A version or kind that this program does not know. Never applied.
   kTooLarge = 4,        ///< A key or value beyond base/limits.h.
 };
 
@@ -54,6 +57,12 @@ SharedBytes encode_delete(std::string_view key);
 
 /// Whether applying it may need more room on the disk than before: a put.
 bool grows(std::string_view payload);
+
+/// kUnsupported: a version or kind that this program does not know.
+Status check_known(std::string_view payload);
+
+/// The lowest version of the cluster in which commands of this kind may be proposed.
+uint32_t version_needed(std::string_view payload);
 
 /// kApplied: `out` is the command. Otherwise the reason why there is none.
 ResultCode decode_command(std::string_view payload, CommandView& out);

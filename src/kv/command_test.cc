@@ -65,6 +65,19 @@ TEST(Command, OtherVersionOrKind_Decoded_IsUnknown) {
   }
 }
 
+TEST(Command, OtherVersionOrKind_Checked_NeedsANewerProgram) {
+  std::string put(encode_put("key", "v").view());
+  EXPECT_TRUE(check_known(put));
+  EXPECT_TRUE(check_known(encode_delete("key").view()));
+  put[1] = 3;
+  EXPECT_EQ(check_known(put).code(), StatusCode::kUnsupported);
+  put[1] = 1;
+  put[0] = 2;
+  EXPECT_EQ(check_known(put).code(), StatusCode::kUnsupported);
+  // Malformed is malformed for every program.
+  for (const std::string_view payload : {"", "\x02", "\x01\x01"}) EXPECT_TRUE(check_known(payload));
+}
+
 TEST(Command, KeyOrValueAtLimit_IsTaken_BeyondIsTooLarge) {
   const std::string key(limits::kKeyBytesMax, 'k');
   const std::string value(limits::kValueBytesMax, 'v');

@@ -36,7 +36,7 @@ struct FaultyDisk::Impl {
   uint64_t power_until = ~uint64_t{0};
   bool full = false;
   bool tables_held = false;
-  int tables_waiting = 0;                ///< While held: those who hang.
+  int waiting_for_tables = 0;
   std::map<std::string, Extent> files;   ///< Written here.
   std::set<std::string> never_happened;  ///< Created after the loss of power.
 
@@ -66,11 +66,11 @@ struct FaultyDisk::Impl {
   }
   void wait_for_tables(const std::string& path) {
     std::unique_lock lock(mutex);
-    if (path.ends_with(".sst")) {
-      ++tables_waiting;
-      released.wait(lock, [this] { return !tables_held; });
-      --tables_waiting;
-    }
+    if (!path.ends_with(".sst") || !tables_held) return;
+    ++waiting_for_tables;
+    released.notify_all();
+    released.wait(lock, [this] { return !tables_held; });
+    --waiting_for_tables;
   }
 };
 
@@ -232,15 +232,15 @@ void FaultyDisk::set_full(bool full) {
   impl_->full = full;
 }
 
-bool FaultyDisk::table_waits() const {
-  const std::lock_guard lock(impl_->mutex);
-  return impl_->tables_held && impl_->tables_waiting > 0;
-}
-
 void FaultyDisk::hold_tables(bool held) {
   const std::lock_guard lock(impl_->mutex);
   impl_->tables_held = held;
   impl_->released.notify_all();
+}
+
+void FaultyDisk::wait_for_held_table() {
+  std::unique_lock lock(impl_->mutex);
+  impl_->released.wait(lock, [this] { return impl_->waiting_for_tables > 0; });
 }
 
 }  // namespace multiraft::kv::testing

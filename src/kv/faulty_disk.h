@@ -37,8 +37,8 @@ class FaultyDisk {
   void set_full(bool full);
   /// While held, nobody can create a table file: flushes and compactions hang.
   void hold_tables(bool held);
-  /// Somebody hangs there.
-  bool table_waits() const;
+  /// Returns once somebody hangs there.
+  void wait_for_held_table();
 
  private:
   struct Impl;

@@ -8,6 +8,7 @@
 //
 //   write x -> epoch 3 open -> remember (3, x) ... memtable 3 sealed, flushed -> durable up to x
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
@@ -44,10 +45,12 @@ class FlushTracker {
     const std::lock_guard lock(mutex_);
     return unflushed_.size();
   }
-  /// Returns once this epoch and all before it are durable. For a flush that has returned: take
-  /// the epoch before it. What is sealed meanwhile is not its business, and may find the disk full.
-  void wait_for(uint64_t epoch) {
+  /// Returns once what is sealed of the epochs up to `through` is durable. For a flush that has
+  /// returned: take the epoch before it. What is sealed meanwhile is not its business, and may find
+  /// the disk full.
+  void wait_for(uint64_t through) {
     std::unique_lock lock(mutex_);
+    const uint64_t epoch = std::min(through, open_epoch() - 1);
     advanced_.wait(lock, [&] { return durable_epoch() >= epoch; });
   }
 

@@ -27,7 +27,9 @@ namespace multiraft::kv {
 /// How far a read may go.
 enum class ReadTier : uint8_t {
   kAny,
-  kCached,  ///< Memory only; kUnavailable where the disk would be needed. For worker threads.
+  /// For worker threads: kUnavailable where the disk would be needed, and for a scan also where
+  /// many deleted keys lie in its way, which takes long in memory too.
+  kCached,
 };
 
 struct KvValue {
@@ -102,9 +104,12 @@ struct KvEngineStats {
 /// is one thread, and commit(worker) writes what its thread's state machines have buffered.
 class KvEngine : public StateMachineEngine {
  public:
-  /// kConflict where the group is open already.
+  /// kConflict where the group is open already, or a snapshot is still being installed for its
+  /// former state machine; kOverloaded where that one's last effects are not committed.
   virtual Result<std::unique_ptr<KvStateMachine>> open_kv(GroupId group) = 0;
   Result<std::unique_ptr<StateMachine>> open(GroupId group) final;
+  using StateMachineEngine::destroy;
+  Status destroy(GroupId group) { return destroy(std::span<const GroupId>(&group, 1)); }
 
   /// Waits until all that is committed is durable. For shutdown, backups and tests.
   virtual Status flush() = 0;
@@ -137,7 +142,9 @@ struct RocksOptions {
 /// stall) leaves the batch pending, and commit() is to be called again before more is applied.
 /// RocksDB never slows a writer down: it takes a batch at once or refuses it, and keeps_up() asks
 /// for less before it has to.
-/// destroy() and SnapshotWriter::finish() wait for the disk (a flush and a file ingestion).
+/// destroy() waits for a flush, whatever the number of groups, and SnapshotWriter::finish() for a
+/// flush and a file ingestion. destroy() is kOverloaded while a worker has not committed the last
+/// effects of one of the groups.
 /// finish() is atomic: after a crash the old or the new state is there, never a mixture.
 Result<std::unique_ptr<KvEngine>> make_rocksdb_engine(const RocksOptions& options);
 

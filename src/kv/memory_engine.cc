@@ -120,6 +120,7 @@ class MemoryWriter final : public SnapshotWriter {
 ResultCode apply_one(const Command& command, CowMap& map) {
   CommandView view;
   const ResultCode code = decode_command(command.data, view);
+  MR_ASSERT_MSG(code != ResultCode::kUnknownCommand, "applied without check()");
   if (code != ResultCode::kApplied) return code;
   switch (view.kind) {
     case CommandKind::kPut:
@@ -138,6 +139,7 @@ class MemoryStateMachine final : public KvStateMachine {
   MemoryStateMachine(MemoryEngine& engine, GroupId group) : engine_(engine), group_(group) {}
   ~MemoryStateMachine() override;
 
+  Status check(std::string_view command) const override { return check_known(command); }
   Status apply(std::span<const Command> commands, LogIndex last_index, Term last_term,
                std::span<ApplyResult> results) override {
     MR_ASSERT(commands.size() == results.size());
@@ -197,10 +199,13 @@ class MemoryEngine final : public KvEngine {
     std::unique_ptr<KvStateMachine> machine = std::make_unique<MemoryStateMachine>(*this, group);
     return machine;
   }
-  Status destroy(GroupId group) override {
+  Status destroy(std::span<const GroupId> groups) override {
     const std::lock_guard lock(mutex_);
-    if (!open_groups_.contains(group)) return Status::ok();
-    return {StatusCode::kConflict, "group " + to_string(group) + " is open"};
+    for (const GroupId group : groups) {
+      if (!open_groups_.contains(group)) continue;
+      return {StatusCode::kConflict, "group " + to_string(group) + " is open"};
+    }
+    return Status::ok();
   }
   Status commit(uint32_t) override { return Status::ok(); }
   void request_flush() override {}

@@ -246,6 +246,7 @@ class World {
   void destroy(size_t group) {
     rocks_machines_[group].reset();
     memory_machines_[group].reset();
+    RC_ASSERT(rocks_->commit(0).is_ok());
     RC_ASSERT(rocks_->destroy(GroupId(group)).is_ok());
     RC_ASSERT(memory_->destroy(GroupId(group)).is_ok());
     rocks_machines_[group] = testing::open_group(*rocks_, group);

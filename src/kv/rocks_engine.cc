@@ -26,6 +26,12 @@ Status open_conflict(GroupId group) {
   return {StatusCode::kConflict, "group " + to_string(group) + " is open"};
 }
 
+/// A former state machine of the group left effects in its worker's batch.
+Status uncommitted(GroupId group) {
+  return {StatusCode::kOverloaded,
+          "group " + to_string(group) + " has effects that are not committed"};
+}
+
 }  // namespace
 
 Status from_rocks(const rocksdb::Status& status, std::string_view what) {
@@ -79,21 +85,28 @@ Status RocksEngine::start() {
 }
 
 Result<std::unique_ptr<KvStateMachine>> RocksEngine::open_kv(GroupId group) {
-  wait_for_installation(group);
-  // A former state machine of this worker may have left effects behind.
-  MR_RETURN_IF_ERROR(write(batch_of_thread(), /*no_slowdown=*/false));
+  // Before the position is read: no installation begins for a state machine that was closed.
+  if (is_installing(group)) {
+    return Status(StatusCode::kConflict,
+                  "a snapshot is being installed for group " + to_string(group));
+  }
   const Result<Position> position = read_position(group, nullptr);
   if (!position) return position.status();
 
   const std::lock_guard lock(mutex_);
   if (open_groups_.contains(group)) return open_conflict(group);
+  if (erasing_.contains(group)) {
+    return Status(StatusCode::kOverloaded,
+                  "the removal of group " + to_string(group) + " is not durable");
+  }
   // What a start finds is durable, but what was written since the start need not be.
   Durability durability(position->index);
   if (const auto it = closed_groups_.find(group); it != closed_groups_.end()) {
-    const std::shared_ptr<RocksState> former = std::move(it->second);
-    closed_groups_.erase(it);
+    const std::shared_ptr<RocksState> former = it->second;
     const std::lock_guard former_lock(former->mutex);
+    if (former->pending) return uncommitted(group);
     durability = former->durability;
+    closed_groups_.erase(it);
   }
   auto state = std::make_shared<RocksState>(*this, group, *position, std::move(durability));
   open_groups_.insert(group);
@@ -114,6 +127,12 @@ void RocksEngine::closed(const std::shared_ptr<RocksState>& state) {
   if (state->installing || state->has_unflushed()) closed_groups_[state->group] = state;
 }
 
+bool RocksEngine::is_installing(GroupId group) {
+  const std::lock_guard lock(mutex_);
+  const auto former = closed_groups_.find(group);
+  return former != closed_groups_.end() && former->second->installing;
+}
+
 void RocksEngine::wait_for_installation(GroupId group) {
   std::shared_ptr<RocksState> state;
   {
@@ -125,23 +144,78 @@ void RocksEngine::wait_for_installation(GroupId group) {
   const std::lock_guard install(state->install_mutex);
 }
 
-Status RocksEngine::destroy(GroupId group) {
-  wait_for_installation(group);
-  MR_RETURN_IF_ERROR(write(batch_of_thread(), /*no_slowdown=*/false));
-  bool in_memtable = false;
+Status RocksEngine::destroy(std::span<const GroupId> groups) {
+  std::vector<GroupId> present;
+  MR_RETURN_IF_ERROR(prepare_destroy(groups, present));
+  if (present.empty()) return Status::ok();
   {
     const std::lock_guard lock(mutex_);
-    if (open_groups_.contains(group)) return open_conflict(group);
-    const auto it = closed_groups_.find(group);
-    in_memtable = it != closed_groups_.end() && it->second->has_unflushed();
+    erasing_.insert(present.begin(), present.end());
   }
-  const Result<Position> position = read_position(group, nullptr);
-  if (!position) return position.status();
-  if (!position->index) return Status::ok();
-  MR_RETURN_IF_ERROR(erase_group(*this, group, in_memtable));
+  MR_RETURN_IF_ERROR(erase_groups(*this, present));
   const std::lock_guard lock(mutex_);
-  closed_groups_.erase(group);
+  for (const GroupId group : present) {
+    erasing_.erase(group);
+    closed_groups_.erase(group);
+  }
   return Status::ok();
+}
+
+Status RocksEngine::prepare_destroy(std::span<const GroupId> groups,
+                                    std::vector<GroupId>& present) {
+  for (const GroupId group : groups) {
+    wait_for_installation(group);
+    const std::lock_guard lock(mutex_);
+    if (open_groups_.contains(group)) return open_conflict(group);
+    const auto closed = closed_groups_.find(group);
+    if (closed == closed_groups_.end()) continue;
+    const std::lock_guard state_lock(closed->second->mutex);
+    if (!closed->second->pending) continue;
+    // The worker will write them, and must not do so after the group was erased.
+    MR_COVERAGE("kv: removal waits for effects that are not committed");
+    return uncommitted(group);
+  }
+  for (const GroupId group : groups) {
+    const Result<bool> found = has_keys(group);
+    if (!found) return found.status();
+    if (*found) present.push_back(group);
+  }
+  return Status::ok();
+}
+
+Result<bool> RocksEngine::has_keys(GroupId group) {
+  const GroupPrefix begin(group, KeySpace::kPosition);
+  const GroupPrefix end(group, KeySpace::kEnd);
+  const rocksdb::Slice upper = end.slice();
+  rocksdb::ReadOptions options;
+  options.iterate_upper_bound = &upper;
+  const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(options));
+  it->Seek(begin.slice());
+  if (it->Valid()) return true;
+  {
+    // Nothing is seen of a group whose tombstone is not durable, and after a crash all of it.
+    const std::lock_guard lock(mutex_);
+    if (erasing_.contains(group)) return true;
+  }
+  MR_RETURN_IF_ERROR(from_rocks(it->status(), "read of group " + to_string(group)));
+  return false;
+}
+
+Result<std::vector<GroupId>> RocksEngine::groups() {
+  std::vector<GroupId> groups;
+  rocksdb::ReadOptions options;
+  options.fill_cache = false;
+  const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(options));
+  for (it->SeekToFirst(); it->Valid();) {
+    const std::optional<GroupId> group = group_of_key(to_view(it->key()));
+    if (!group) {
+      return Status(StatusCode::kCorruption, "a key of " + options_.directory + " has no group");
+    }
+    groups.push_back(*group);
+    it->Seek(GroupPrefix(*group, KeySpace::kEnd).slice());
+  }
+  MR_RETURN_IF_ERROR(from_rocks(it->status(), "list the groups of " + options_.directory));
+  return groups;
 }
 
 RocksBatch& RocksEngine::batch_of_thread() {
@@ -265,7 +339,7 @@ Status RocksEngine::flush() {
   options.allow_write_stall = true;
   MR_RETURN_IF_ERROR(from_rocks(db_->Flush(options), "flush " + options_.directory));
   // The database may say so a moment before its listeners hear of it.
-  tracker().wait_for(std::min(epoch, tracker().open_epoch() - 1));
+  tracker().wait_for(epoch);
   return Status::ok();
 }
 

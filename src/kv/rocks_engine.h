@@ -10,6 +10,7 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -44,7 +45,8 @@ class RocksState final : public KvReader {
   const GroupPrefix data_prefix;
 
   /// Held over an installation. Closing does not wait for it (the worker never waits for the
-  /// disk), but destroying does: nothing is installed for a group that is gone.
+  /// disk), but destroying does, and opening again is refused: nothing is installed for a group
+  /// that is gone.
   std::mutex install_mutex;
   std::atomic<bool> closed = false;
   std::atomic<bool> installing = false;
@@ -64,7 +66,16 @@ class RocksState final : public KvReader {
     using is_transparent = void;
     bool operator()(std::string_view a, std::string_view b) const { return a == b; }
   };
-  absl::flat_hash_map<std::string, bool, Hash, Equal> pending_keys;
+  using Keys = absl::flat_hash_map<std::string, bool, Hash, Equal>;
+  Keys pending_keys;
+
+  /// Existence of keys, read ahead of the commands that ask for it. Holds as long as the state
+  /// stands at this index; what is applied takes out the keys that it touches. Under the mutex.
+  struct Prefetched {
+    LogIndex at;
+    Keys keys;
+  };
+  Prefetched prefetched;
 };
 
 /// What one worker's thread has applied and not committed.
@@ -82,7 +93,8 @@ class RocksEngine final : public KvEngine {
   ~RocksEngine() override;
 
   Result<std::unique_ptr<KvStateMachine>> open_kv(GroupId group) override;
-  Status destroy(GroupId group) override;
+  Status destroy(std::span<const GroupId> groups) override;
+  Result<std::vector<GroupId>> groups() override;
   Status commit(uint32_t worker) override;
   void request_flush() override;
   Status keeps_up() const override;
@@ -106,13 +118,18 @@ class RocksEngine final : public KvEngine {
   /// Makes table files part of the database, all or none. They replace what they cover.
   Status ingest(const std::vector<std::string>& paths);
   void remove_files(const std::vector<std::string>& paths);
-  /// The state machine is gone.
+  /// The state machine is gone. Waits for nobody.
   void closed(const std::shared_ptr<RocksState>& state);
 
  private:
-  /// Of a state machine of the group that was closed meanwhile.
+  /// For a state machine of the group that was closed meanwhile.
+  bool is_installing(GroupId group);
   void wait_for_installation(GroupId group);
   bool worth_compacting();
+  Result<bool> has_keys(GroupId group);
+  /// kOverloaded while a worker's batch holds effects of one of the groups, kConflict where one is
+  /// open. Waits for installations. Returns in `present` the groups that have a state.
+  Status prepare_destroy(std::span<const GroupId> groups, std::vector<GroupId>& present);
   Status start();
   Status write(RocksBatch& batch, bool no_slowdown);
 
@@ -127,6 +144,8 @@ class RocksEngine final : public KvEngine {
   absl::flat_hash_set<GroupId> open_groups_;
   /// Closed before their last effects were durable, or written.
   absl::flat_hash_map<GroupId, std::shared_ptr<RocksState>> closed_groups_;
+  /// Whose tombstones are written and not known to be durable.
+  absl::flat_hash_set<GroupId> erasing_;
   size_t closed_groups_swept_at_ = 1;  ///< Doubles, so that closing all groups is not quadratic.
   absl::flat_hash_map<const void*, std::unique_ptr<RocksBatch>> batches_;
 };
@@ -137,7 +156,7 @@ std::unique_ptr<RecordCursor> make_rocks_cursor(RocksEngine& engine, GroupId gro
 Result<std::unique_ptr<SnapshotWriter>> make_rocks_writer(std::shared_ptr<RocksState> state,
                                                           LogIndex index, Term term);
 std::unique_ptr<KvStateMachine> make_rocks_state_machine(std::shared_ptr<RocksState> state);
-/// Replaces all of a group by nothing.
-Status erase_group(RocksEngine& engine, GroupId group, bool in_memtable);
+/// Drops everything of the groups, durably.
+Status erase_groups(RocksEngine& engine, std::span<const GroupId> groups);
 
 }  // namespace multiraft::kv

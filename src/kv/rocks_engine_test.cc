@@ -3,11 +3,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <mutex>
+#include <span>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "base/coverage.h"
 #include "base/prng.h"
@@ -151,6 +154,8 @@ TEST_F(RocksTest, DurableIndex_ReopenedBeforeTheFlush_IsNotTheAppliedOne) {
   fill(*machine_, 10);
   apply(*machine_, {encode_put("left", "in the batch")});
   machine_.reset();
+  EXPECT_EQ(engine_->open_kv(GroupId(1)).status().code(), StatusCode::kOverloaded);
+  ASSERT_TRUE(engine_->commit(0).is_ok());
   machine_ = open_group(*engine_);
   EXPECT_EQ(machine_->applied_index(), LogIndex(11));
   EXPECT_EQ(machine_->durable_index(), LogIndex(0));
@@ -333,11 +338,141 @@ TEST_F(RocksTest, Restore_EffectsOfAnotherThreadNotCommitted_IsUnavailable) {
   EXPECT_EQ(contents_of(*target).size(), 1u);
 }
 
+TEST_F(RocksTest, Prefetch_OfColdKeys_LeavesNothingForApplyToRead) {
+  machine_ = open_group(*engine_);
+  fill(*machine_, 2'000);
+  ASSERT_TRUE(engine_->flush().is_ok());
+  machine_.reset();
+  engine_.reset();
+  start();
+  machine_ = open_group(*engine_);
+  const std::vector<SharedBytes> payloads{encode_delete(key(1'000)), encode_put("new", "value"),
+                                          encode_delete("new"), encode_delete(key(1'500) + "no")};
+  std::vector<Command> commands;
+  for (size_t i = 0; i < payloads.size(); ++i) {
+    commands.push_back({LogIndex(2'001 + i), Term(1), payloads[i].view()});
+  }
+  StateMachine::Prefetch prefetch = machine_->prefetch(commands);
+  EXPECT_EQ(prefetch.commands, commands.size());
+  ASSERT_TRUE(prefetch.reads != nullptr) << "a key of a table that was never read is in memory";
+  std::thread([&] { prefetch.reads(); }).join();
+  EXPECT_TRUE(machine_->prefetch(commands).reads == nullptr);
+  std::vector<ApplyResult> results(commands.size());
+  ASSERT_TRUE(machine_->apply(commands, LogIndex(2'004), Term(1), results).is_ok());
+  ASSERT_TRUE(engine_->commit(0).is_ok());
+  EXPECT_EQ(results[0].code, static_cast<uint64_t>(ResultCode::kApplied));
+  EXPECT_EQ(results[2].code, static_cast<uint64_t>(ResultCode::kApplied));
+  EXPECT_EQ(results[3].code, static_cast<uint64_t>(ResultCode::kNotFound));
+}
+
+TEST_F(RocksTest, Prefetch_AppliedInPieces_HoldsForKeysThatWereNotTouched) {
+  machine_ = open_group(*engine_);
+  fill(*machine_, 10);
+  const std::vector<SharedBytes> payloads{encode_delete(key(3)), encode_delete(key(3)),
+                                          encode_delete(key(4)), encode_delete("absent")};
+  std::vector<Command> commands;
+  for (size_t i = 0; i < payloads.size(); ++i) {
+    commands.push_back({LogIndex(11 + i), Term(1), payloads[i].view()});
+  }
+  (void)machine_->prefetch(commands);
+  for (size_t i = 0; i < commands.size(); ++i) {
+    const ResultCode expected = i == 0 || i == 2 ? ResultCode::kApplied : ResultCode::kNotFound;
+    std::vector<ApplyResult> results(1);
+    ASSERT_TRUE(
+        machine_->apply(std::span(commands).subspan(i, 1), commands[i].index, Term(1), results)
+            .is_ok());
+    ASSERT_TRUE(engine_->commit(0).is_ok());
+    EXPECT_EQ(results[0].code, static_cast<uint64_t>(expected)) << i;
+  }
+}
+
+// Neither the lookups on the worker nor the reads of the disk before the next piece are without
+// bounds.
+TEST_F(RocksTest, Prefetch_OfManyKeys_TakesSomeAtATime) {
+  machine_ = open_group(*engine_);
+  fill(*machine_, 1'500, 1);
+  std::vector<SharedBytes> payloads;
+  std::vector<Command> commands;
+  for (int i = 0; i < 1'500; ++i) payloads.push_back(encode_delete(key(i)));
+  for (size_t i = 0; i < payloads.size(); ++i) {
+    commands.push_back({LogIndex(1'501 + i), Term(1), payloads[i].view()});
+  }
+  const size_t in_memory = machine_->prefetch(commands).commands;
+  EXPECT_LT(in_memory, commands.size());
+  ASSERT_TRUE(engine_->flush().is_ok());
+  machine_.reset();
+  engine_.reset();
+  start();
+  machine_ = open_group(*engine_);
+  size_t applied = 0;
+  while (applied < commands.size()) {
+    const auto rest = std::span(commands).subspan(applied);
+    StateMachine::Prefetch prefetch = machine_->prefetch(rest);
+    if (prefetch.reads) {
+      EXPECT_LT(prefetch.commands, in_memory);
+      prefetch.reads();
+    }
+    std::vector<ApplyResult> results(prefetch.commands);
+    ASSERT_TRUE(machine_
+                    ->apply(rest.first(prefetch.commands), rest[prefetch.commands - 1].index,
+                            Term(1), results)
+                    .is_ok());
+    ASSERT_TRUE(engine_->commit(0).is_ok());
+    for (const ApplyResult& result : results) {
+      ASSERT_EQ(result.code, static_cast<uint64_t>(ResultCode::kApplied));
+    }
+    applied += prefetch.commands;
+  }
+  EXPECT_THAT(contents_of(*machine_), IsEmpty());
+}
+
+// What was read ahead holds only for the state that it was read of.
+TEST_F(RocksTest, Prefetch_BeforeOtherCommands_IsNotBelieved) {
+  machine_ = open_group(*engine_);
+  fill(*machine_, 10);
+  const SharedBytes remove = encode_delete(key(3));
+  const std::vector<Command> later{{LogIndex(12), Term(1), remove.view()}};
+  (void)machine_->prefetch(later);
+  EXPECT_THAT(apply(*machine_, {encode_delete(key(3))}), ElementsAre(ResultCode::kApplied));
+  ASSERT_TRUE(engine_->commit(0).is_ok());
+  std::vector<ApplyResult> results(1);
+  ASSERT_TRUE(machine_->apply(later, LogIndex(12), Term(1), results).is_ok());
+  EXPECT_EQ(results[0].code, static_cast<uint64_t>(ResultCode::kNotFound));
+}
+
+// Hundreds of thousands of them take a tenth of a second, all of it in memory.
+TEST_F(RocksTest, Scan_OverManyDeletedKeys_IsNotForAWorker) {
+  machine_ = open_group(*engine_);
+  fill(*machine_, 1'200, 1);
+  std::vector<SharedBytes> removals;
+  for (int i = 0; i < 1'198; ++i) removals.push_back(encode_delete(key(i)));
+  testing::apply(*machine_, removals);
+  ASSERT_TRUE(engine_->commit(0).is_ok());
+  ScanRequest request;
+  request.items_max = 1;
+  request.tier = ReadTier::kCached;
+  EXPECT_EQ(machine_->scan(request).status().code(), StatusCode::kUnavailable);
+  request.reverse = true;
+  ASSERT_TRUE(machine_->scan(request).is_ok());
+  request.reverse = false;
+  request.tier = ReadTier::kAny;
+  const auto page = machine_->scan(request);
+  ASSERT_TRUE(page.is_ok());
+  ASSERT_EQ(page->items.size(), 1u);
+  EXPECT_EQ(page->items[0].key, key(1'198));
+}
+
 TEST_F(RocksTest, Destroy_EffectsNotCommitted_StayAway) {
   machine_ = open_group(*engine_);
   fill(*machine_, 10);
   apply(*machine_, {encode_put("waits", "in the batch")});
   machine_.reset();
+  // Another thread cannot take them out of the worker's batch, which would bring them back.
+  std::thread([&] {
+    EXPECT_EQ(engine_->destroy(GroupId(1)).code(), StatusCode::kOverloaded);
+  }).join();
+  EXPECT_EQ(engine_->open_kv(GroupId(1)).status().code(), StatusCode::kOverloaded);
+  ASSERT_TRUE(engine_->commit(0).is_ok());
   ASSERT_TRUE(engine_->destroy(GroupId(1)).is_ok());
   ASSERT_TRUE(engine_->commit(0).is_ok());
   machine_ = open_group(*engine_);
@@ -372,6 +507,90 @@ TEST_F(RocksTest, Destroy_Flushed_FreesTheSpaceSoon) {
   ASSERT_TRUE(engine_->destroy(GroupId(1)).is_ok());
   while (engine_->stats().disk_bytes > 20'000) std::this_thread::yield();
   EXPECT_EQ(contents_of(*neighbour).size(), 10u);
+}
+
+TEST_F(RocksTest, Destroy_ManyGroups_CostsAsManyChangesOfTheDiskAsOne) {
+  const auto changes_of = [&](uint64_t groups) {
+    std::vector<GroupId> doomed;
+    for (uint64_t g = 1; g <= groups; ++g) {
+      auto machine = open_group(*engine_, g);
+      fill(*machine, 5);
+      doomed.emplace_back(g);
+    }
+    EXPECT_TRUE(engine_->flush().is_ok());
+    const uint64_t before = disk_->changes();
+    EXPECT_TRUE(static_cast<StateMachineEngine&>(*engine_).destroy(doomed).is_ok());
+    return disk_->changes() - before;
+  };
+  const uint64_t one = changes_of(1);
+  // Some slack for the compactions that free the space; each removal by itself took eight.
+  EXPECT_LT(changes_of(200), 10 * one);
+  const auto left = engine_->groups();
+  ASSERT_TRUE(left.is_ok());
+  EXPECT_THAT(*left, IsEmpty());
+}
+
+// A second attempt must not take the tombstone of the first one, which is in memory only, for the
+// removal.
+TEST_F(RocksTest, Destroy_WhoseFlushFoundNoSpace_IsNotDoneBeforeOneSucceeded) {
+  machine_ = open_group(*engine_);
+  fill(*machine_, 10);
+  ASSERT_TRUE(engine_->flush().is_ok());
+  machine_.reset();
+  disk_->set_full(true);
+  EXPECT_EQ(engine_->destroy(GroupId(1)).code(), StatusCode::kNoSpace);
+  EXPECT_FALSE(engine_->destroy(GroupId(1)).is_ok());
+  EXPECT_EQ(engine_->open_kv(GroupId(1)).status().code(), StatusCode::kOverloaded);
+  disk_->set_full(false);
+  Status destroyed = engine_->destroy(GroupId(1));
+  while (!destroyed) {  // The database needs a moment to find that there is space again.
+    ASSERT_THAT(destroyed.code(), ::testing::AnyOf(StatusCode::kNoSpace, StatusCode::kOverloaded));
+    std::this_thread::yield();
+    destroyed = engine_->destroy(GroupId(1));
+  }
+  crash();
+  machine_ = open_group(*engine_);
+  EXPECT_EQ(machine_->applied_index(), LogIndex(0));
+}
+
+TEST_F(RocksTest, Groups_AfterARestart_AreThoseWithAState) {
+  for (uint64_t g : {3, 700, 5}) fill(*open_group(*engine_, g), 40);
+  { auto empty = open_group(*engine_, 4); }
+  crash();
+  EXPECT_THAT(*engine_->groups(), IsEmpty());  // Nothing was flushed.
+  for (uint64_t g : {3, 700, 5}) fill(*open_group(*engine_, g), 40);
+  ASSERT_TRUE(engine_->flush().is_ok());
+  ASSERT_TRUE(engine_->destroy(GroupId(5)).is_ok());
+  crash();
+  EXPECT_THAT(*engine_->groups(), ElementsAre(GroupId(3), GroupId(700)));
+}
+
+TEST_F(RocksTest, Close_WhileASnapshotIsInstalled_DoesNotWait_AndDestroyDoes) {
+  machine_ = open_group(*engine_, 1);
+  fill(*machine_, 50);
+  const testing::Snapshot snapshot = take_snapshot(*machine_, 4'096);
+  auto target = open_group(*engine_, 2);
+  fill(*target, 3);  // So that the installation starts with a flush.
+  auto writer = target->restore(snapshot.index, snapshot.term);
+  ASSERT_TRUE(writer.is_ok());
+  for (const std::string& chunk : snapshot.chunks) ASSERT_TRUE((*writer)->append(chunk).is_ok());
+  disk_->hold_tables(true);
+  std::thread installer([&] { EXPECT_TRUE((*writer)->finish().is_ok()); });
+  disk_->wait_for_held_table();
+  target.reset();  // Hangs for ever where it waits for the installation.
+  EXPECT_EQ(engine_->open_kv(GroupId(2)).status().code(), StatusCode::kConflict);
+  std::atomic<bool> destroyed = false;
+  std::thread destroyer([&] {
+    EXPECT_TRUE(engine_->destroy(GroupId(2)).is_ok());
+    destroyed = true;
+  });
+  EXPECT_FALSE(destroyed);
+  disk_->hold_tables(false);
+  installer.join();
+  destroyer.join();
+  writer->reset();
+  target = open_group(*engine_, 2);
+  EXPECT_EQ(target->applied_index(), LogIndex(0));
 }
 
 // Power fails before every single change that a restore makes to the disk.
@@ -433,28 +652,6 @@ TEST_F(RocksTest, Destroy_PowerLostAtEveryChange_LeavesAllOrNothing) {
     machine_.reset();
     ASSERT_TRUE(engine_->destroy(GroupId(2)).is_ok());
   }
-}
-
-// Closing comes from a worker's thread, destroying does not.
-TEST_F(RocksTest, ReplicaClosedDuringAnInstallation_OnlyDestroyingIt_WaitsForTheInstallation) {
-  machine_ = open_group(*engine_, 1);
-  fill(*machine_, 30);
-  const testing::Snapshot snapshot = take_snapshot(*machine_);
-  auto target = open_group(*engine_, 2);
-  fill(*target, 3);
-  auto writer = target->restore(snapshot.index, snapshot.term);
-  ASSERT_TRUE(writer.is_ok());
-  for (const std::string& chunk : snapshot.chunks) ASSERT_TRUE((*writer)->append(chunk).is_ok());
-  disk_->hold_tables(true);
-  std::thread installing([&] { EXPECT_TRUE((*writer)->finish().is_ok()); });
-  while (!disk_->table_waits()) std::this_thread::yield();  // In the flush before the switch.
-  target.reset();
-  std::thread destroying([&] { EXPECT_TRUE(engine_->destroy(GroupId(2)).is_ok()); });
-  disk_->hold_tables(false);
-  installing.join();
-  destroying.join();
-  target = open_group(*engine_, 2);
-  EXPECT_EQ(target->applied_index(), LogIndex(0)) << "nothing is installed after the removal";
 }
 
 // A snapshot is read on one thread and other replicas' snapshots are installed from another, while

@@ -44,6 +44,14 @@ class GroupPrefix {
   char bytes_[kGroupPrefixBytes];
 };
 
+/// The group that a key belongs to; nothing where the key is too short.
+inline std::optional<GroupId> group_of_key(std::string_view key) {
+  if (key.size() < kGroupPrefixBytes) return std::nullopt;
+  uint64_t big_endian = 0;
+  std::memcpy(&big_endian, key.data(), sizeof big_endian);
+  return GroupId(__builtin_bswap64(big_endian));
+}
+
 struct Position {
   LogIndex index;
   Term term;

@@ -48,13 +48,13 @@ std::shared_ptr<rocksdb::TableFactory> table_factory(const RocksOptions& options
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = rocksdb::NewLRUCache(options.block_cache_bytes);
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(kBloomBitsPerKey));
-  // Indexes and filters count against the cache: otherwise memory grows with the data.
-  table.cache_index_and_filter_blocks = true;
-  // In parts, so that a read pulls in a few KiB of filter and not that of a whole table.
+  // Indexes and filters count against the cache: otherwise memory grows with the data. In parts:
+  // those of a whole table are hundreds of KiB, to be read for one key where the cache is small.
   table.index_type = rocksdb::BlockBasedTableOptions::kTwoLevelIndexSearch;
   table.partition_filters = true;
   table.metadata_block_size = 4 * limits::kKiB;
   table.pin_top_level_index_and_filter = true;
+  table.cache_index_and_filter_blocks = true;
   table.cache_index_and_filter_blocks_with_high_priority = true;
   table.pin_l0_filter_and_index_blocks_in_cache = true;
   table.format_version = 5;

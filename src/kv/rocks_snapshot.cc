@@ -216,11 +216,21 @@ Result<std::unique_ptr<SnapshotWriter>> make_rocks_writer(std::shared_ptr<RocksS
   return std::unique_ptr<SnapshotWriter>(std::move(writer));
 }
 
-Status erase_group(RocksEngine& engine, GroupId group, bool in_memtable) {
-  Replacement nothing(engine, group);
-  MR_RETURN_IF_ERROR(nothing.seal());
-  MR_RETURN_IF_ERROR(nothing.install(in_memtable));
-  engine.listener().group_erased(engine.db(), group);
+// Range tombstones in the memtable and one flush, whatever the number of groups. An ingestion would
+// hold up the writes of all workers while the manifest is synced.
+Status erase_groups(RocksEngine& engine, std::span<const GroupId> groups) {
+  rocksdb::WriteBatch batch;
+  for (const GroupId group : groups) {
+    const GroupPrefix begin(group, KeySpace::kPosition);
+    const GroupPrefix end(group, KeySpace::kEnd);
+    MR_RETURN_IF_ERROR(
+        from_rocks(batch.DeleteRange(begin.slice(), end.slice()), "buffer a removal"));
+  }
+  rocksdb::WriteOptions options;
+  options.disableWAL = true;
+  MR_RETURN_IF_ERROR(from_rocks(engine.db().Write(options, &batch), "remove groups"));
+  MR_RETURN_IF_ERROR(engine.flush());
+  for (const GroupId group : groups) engine.listener().group_erased(engine.db(), group);
   return Status::ok();
 }
 

@@ -1,6 +1,8 @@
 #include "kv/rocks_engine.h"
 
 #include <array>
+#include <utility>
+#include <vector>
 
 #include "base/assert.h"
 #include "base/coverage.h"
@@ -10,6 +12,9 @@
 
 namespace multiraft::kv {
 namespace {
+
+/// That a scan on a worker goes past between two keys: some hundred us.
+constexpr uint64_t kDeletedKeysAtOnce = 1'000;
 
 Status closed_status() { return {StatusCode::kUnavailable, "the replica is being removed"}; }
 
@@ -91,6 +96,7 @@ Result<ScanPage> RocksState::scan(const ScanRequest& request) const {
   const rocksdb::Slice lower_bound = to_slice(lower);
   const rocksdb::Slice upper_bound = to_slice(upper);
   rocksdb::ReadOptions options = read_options(request.tier);
+  if (request.tier == ReadTier::kCached) options.max_skippable_internal_keys = kDeletedKeysAtOnce;
   options.iterate_lower_bound = &lower_bound;
   options.iterate_upper_bound = &upper_bound;
   const std::unique_ptr<rocksdb::Iterator> it(engine.db().NewIterator(options));
@@ -114,14 +120,33 @@ Result<ScanPage> RocksState::scan(const ScanRequest& request) const {
 
 namespace {
 
+/// Of what commands ask for: looked up by the worker in one go, and read in from the disk in one
+/// go, which takes milliseconds each.
+constexpr size_t kKeysAtOnce = 1'024;
+constexpr size_t kColdKeysAtOnce = 64;
+
+/// Of the committed state.
+Result<bool> read_existence(const RocksState& state, std::string_view key, ReadTier tier) {
+  rocksdb::PinnableSlice stored;
+  rocksdb::DB& db = state.engine.db();
+  const rocksdb::Status read = db.Get(read_options(tier), db.DefaultColumnFamily(),
+                                      DataKey(state.data_prefix, key).slice(), &stored);
+  if (read.IsNotFound()) return false;
+  MR_RETURN_IF_ERROR(read_status(read, state.group));
+  return true;
+}
+
 class RocksStateMachine final : public KvStateMachine {
  public:
   explicit RocksStateMachine(std::shared_ptr<RocksState> state)
       : state_(std::move(state)), engine_(state_->engine) {}
   ~RocksStateMachine() override { engine_.closed(state_); }
 
+  Status check(std::string_view command) const override { return check_known(command); }
   Status apply(std::span<const Command> commands, LogIndex last_index, Term last_term,
                std::span<ApplyResult> results) override;
+
+  Prefetch prefetch(std::span<const Command> commands) override;
 
   LogIndex applied_index() const override {
     const std::lock_guard lock(state_->mutex);
@@ -162,6 +187,7 @@ class RocksStateMachine final : public KvStateMachine {
   Result<bool> exists(std::string_view key);
 
   std::shared_ptr<RocksState> state_;
+  RocksState::Keys prefetched_;  ///< For the apply() that is under way.
   RocksEngine& engine_;
 };
 
@@ -172,6 +198,12 @@ Status RocksStateMachine::apply(std::span<const Command> commands, LogIndex last
   MR_RETURN_IF_ERROR(batch.failure);
   const LogIndex before = applied_index();
   MR_ASSERT_MSG(last_index > before, "applied twice");
+  {
+    const std::lock_guard lock(state_->mutex);
+    RocksState::Prefetched prefetched = std::exchange(state_->prefetched, {});
+    prefetched_.clear();
+    if (prefetched.at == before) prefetched_ = std::move(prefetched.keys);
+  }
   for (size_t i = 0; i < commands.size(); ++i) {
     MR_ASSERT(commands[i].index > before && commands[i].index <= last_index);
     const Result<ResultCode> code = apply_one(commands[i], batch.batch);
@@ -183,6 +215,8 @@ Status RocksStateMachine::apply(std::span<const Command> commands, LogIndex last
   }
   const std::lock_guard lock(state_->mutex);
   state_->applied = {last_index, last_term};
+  // The commands that it was read for may come in several calls.
+  if (!prefetched_.empty()) state_->prefetched = {last_index, std::exchange(prefetched_, {})};
   if (!state_->pending) batch.dirty.push_back(state_);
   state_->pending = true;
   return Status::ok();
@@ -192,6 +226,7 @@ Result<ResultCode> RocksStateMachine::apply_one(const Command& command,
                                                 rocksdb::WriteBatch& batch) {
   CommandView view;
   const ResultCode code = decode_command(command.data, view);
+  MR_ASSERT_MSG(code != ResultCode::kUnknownCommand, "applied without check()");
   if (code != ResultCode::kApplied) return code;
   const std::array<rocksdb::Slice, 2> key{state_->data_prefix.slice(), to_slice(view.key)};
   const rocksdb::SliceParts key_parts(key.data(), static_cast<int>(key.size()));
@@ -209,13 +244,17 @@ Result<ResultCode> RocksStateMachine::apply_one(const Command& command,
     case CommandKind::kDelete: {
       const Result<bool> there = exists(view.key);
       if (!there) return there.status();
-      if (!*there) return ResultCode::kNotFound;
+      if (!*there) {
+        prefetched_.erase(view.key);
+        return ResultCode::kNotFound;
+      }
       buffered = batch.Delete(key_parts);
       break;
     }
   }
   MR_RETURN_IF_ERROR(from_rocks(buffered, "buffer a command"));
   state_->pending_keys.insert_or_assign(view.key, view.kind == CommandKind::kPut);
+  prefetched_.erase(view.key);
   return ResultCode::kApplied;
 }
 
@@ -223,13 +262,43 @@ Result<bool> RocksStateMachine::exists(std::string_view key) {
   if (const auto it = state_->pending_keys.find(key); it != state_->pending_keys.end()) {
     return it->second;
   }
-  rocksdb::PinnableSlice stored;
-  rocksdb::DB& db = engine_.db();
-  const rocksdb::Status read = db.Get(read_options(ReadTier::kAny), db.DefaultColumnFamily(),
-                                      DataKey(state_->data_prefix, key).slice(), &stored);
-  if (read.IsNotFound()) return false;
-  MR_RETURN_IF_ERROR(read_status(read, state_->group));
-  return true;
+  if (const auto it = prefetched_.find(key); it != prefetched_.end()) return it->second;
+  return read_existence(*state_, key, ReadTier::kAny);
+}
+
+StateMachine::Prefetch RocksStateMachine::prefetch(std::span<const Command> commands) {
+  RocksState::Keys known;
+  std::vector<std::string> cold;
+  size_t covered = 0;
+  for (const Command& command : commands) {
+    if (cold.size() == kColdKeysAtOnce || known.size() == kKeysAtOnce) break;
+    ++covered;
+    CommandView view;
+    if (decode_command(command.data, view) != ResultCode::kApplied) continue;
+    if (view.kind != CommandKind::kDelete || state_->pending_keys.contains(view.key)) continue;
+    const Result<bool> there = read_existence(*state_, view.key, ReadTier::kCached);
+    if (there) {
+      known.insert_or_assign(view.key, *there);
+    } else if (there.status().code() == StatusCode::kUnavailable) {
+      cold.emplace_back(view.key);
+    }
+  }
+  const LogIndex at = applied_index();
+  if (cold.empty()) {
+    const std::lock_guard lock(state_->mutex);
+    state_->prefetched = {at, std::move(known)};
+    return {nullptr, covered};
+  }
+  Task reads = [state = state_, at, known = std::move(known), cold = std::move(cold)]() mutable {
+    for (const std::string& key : cold) {
+      // apply() meets an error again, and reports it.
+      const Result<bool> there = read_existence(*state, key, ReadTier::kAny);
+      if (there) known.insert_or_assign(key, *there);
+    }
+    const std::lock_guard lock(state->mutex);
+    state->prefetched = {at, std::move(known)};
+  };
+  return {std::move(reads), covered};
 }
 
 Result<RocksStateMachine::View> RocksStateMachine::committed_view() {

@@ -97,7 +97,13 @@ Status SnapshotDecoder::begin(ByteReader& in) {
   if (in.failed()) return corrupt("cut off in its beginning");
   if (magic != kMagic) return corrupt("not of this state machine");
   if (version != kSnapshotVersion) {
-    return corrupt("format version " + std::to_string(version) + " is not known");
+    if (version < kSnapshotVersion) {
+      return corrupt("format version " + std::to_string(version) + " is not known");
+    }
+    return {StatusCode::kUnsupported,
+            "a newer version of multiraft has written the snapshot (format " +
+                std::to_string(version) + ", and this program knows " +
+                std::to_string(kSnapshotVersion) + "): upgrade this node"};
   }
   if (index != index_ || term != term_) {
     return corrupt("stands at index " + to_string(index) + " term " + to_string(term) +

@@ -51,7 +51,8 @@ std::string begin() {
 
 std::string error_of(std::string_view bytes) {
   const Status status = decode(bytes);
-  EXPECT_TRUE(status.is_ok() || status.code() == StatusCode::kCorruption);
+  EXPECT_TRUE(status.is_ok() || status.code() == StatusCode::kCorruption ||
+              status.code() == StatusCode::kUnsupported);
   return status.message();
 }
 
@@ -102,7 +103,11 @@ TEST(SnapshotFormat, AnyBitFlipped_IsRefused) {
   for (size_t bit = 0; bit < good.size() * 8; ++bit) {
     std::string bad = good;
     bad[bit / 8] = static_cast<char>(bad[bit / 8] ^ (1 << (bit % 8)));
-    EXPECT_EQ(decode(bad).code(), StatusCode::kCorruption) << bit;
+    // The version stands behind the kind of the item and the magic number.
+    const bool in_version = bit / 8 == 5 || bit / 8 == 6;
+    const StatusCode code = decode(bad).code();
+    EXPECT_TRUE(code == StatusCode::kCorruption || (in_version && code == StatusCode::kUnsupported))
+        << bit;
   }
 }
 

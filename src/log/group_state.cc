@@ -8,9 +8,6 @@
 namespace multiraft::log {
 namespace {
 
-/// Of raft::entry_bytes().
-constexpr uint64_t kCountedOverhead = 24;
-
 uint64_t live_size(uint32_t data_bytes) { return kEntryHeaderBytes + data_bytes; }
 
 }  // namespace
@@ -30,6 +27,11 @@ std::vector<LogIndex> GroupState::conf_change_indexes(LogIndex low, LogIndex hig
   auto at = std::lower_bound(conf_changes_.begin(), conf_changes_.end(), low.value);
   for (; at != conf_changes_.end() && *at < high.value; ++at) indexes.emplace_back(*at);
   return indexes;
+}
+
+bool GroupState::has_conf_change(LogIndex low, LogIndex high) const {
+  const auto at = std::lower_bound(conf_changes_.begin(), conf_changes_.end(), low.value);
+  return at != conf_changes_.end() && *at < high.value;
 }
 
 raft::InitialState GroupState::initial_state() const {

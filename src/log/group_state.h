@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "log/entry_read.h"
 #include "log/footer.h"
 #include "log/format.h"
 #include "log/index_runs.h"
@@ -21,13 +22,6 @@
 #include "log/tail.h"
 
 namespace multiraft::log {
-
-/// What to do about damage: the last part of every message about it.
-inline constexpr std::string_view kHowToHeal =
-    "the other members have the data: with the node stopped, `multiraft-log repair -from_peers "
-    "-yes -state_dir=DIR` puts the damaged log aside, then start the node with -join; or remove "
-    "DIR "
-    "and start with -join. `multiraft-log verify -state_dir=DIR` names every damaged place";
 
 /// Where an entry's header lies.
 struct Location {
@@ -51,11 +45,18 @@ struct StateSegments {
   uint64_t announced = 0;
 };
 
+/// What GroupLog::bytes() counts for an entry besides its data: raft::entry_bytes().
+inline constexpr uint64_t kCountedOverhead = 24;
+
+class OldEntries;
+
 /// What the groups of one log share.
 struct GroupContext {
   SegmentTable segments;
   uint64_t cache_bytes = 0;
   uint64_t cache_misses = 0;
+  /// Reads what is not cached. Null: GroupLog::entries() reads it itself, which waits for the disk.
+  OldEntries* old_entries = nullptr;
   /// An entry of the log could not be read back: kCorruption, or the error of the disk. The reader
   /// gets the same status. May be null, for tools that only look.
   std::function<void(const Status&)> on_unreadable;
@@ -81,6 +82,9 @@ class GroupState final : public GroupLog {
   uint64_t data_bytes(LogIndex low, LogIndex high) const override;
   raft::InitialState initial_state() const override;
   Result<std::vector<raft::Entry>> entries(LogIndex low, LogIndex high, size_t bytes_max) override;
+  Result<std::vector<raft::Entry>> entries_now(LogIndex low, LogIndex high,
+                                               size_t bytes_max) override;
+  bool has_conf_change(LogIndex low, LogIndex high) const override;
   Result<Term> term(LogIndex index) const override;
   LogIndex first_index() const override { return LogIndex(first_); }
   LogIndex last_index() const override { return LogIndex(end() - 1); }
@@ -90,6 +94,19 @@ class GroupState final : public GroupLog {
   uint32_t checksum_seed() const { return checksum_seed_; }
   /// kCorruption for an entry that is not what it was when its checksum was made.
   Status changed_in_memory(LogIndex index, std::string_view when) const;
+
+  // Reading what is not cached.
+  /// Entries from `low` on, below `high`, that are not cached and lie in one segment: about
+  /// `bytes_max`, one at least. Without places where there is none.
+  EntryRead plan_read(LogIndex low, LogIndex high, size_t bytes_max) const;
+  /// Where [low, high) lies, cached or not: all in one segment. Ends earlier where the entries are
+  /// scattered.
+  EntryRead locate(LogIndex low, LogIndex high) const;
+  /// Every entry of `read` still lies where that says.
+  bool holds(const EntryRead& read) const;
+  /// The same of the i-th alone.
+  bool is_at(const EntryRead& read, size_t i) const;
+  bool is_cached(LogIndex index) const { return index.value >= cache_begin(); }
 
   // Changes. Each names the segment that holds the record which says so.
   void set_created(ReplicaId replica, uint64_t segment) {
@@ -175,13 +192,10 @@ class GroupState final : public GroupLog {
   void place(const EntryMeta& entry, Location location);
   void count_entry(uint32_t data_bytes);
   void add_to_footer(FooterGroup& footer, uint64_t index, uint32_t offset) const;
-  /// The longest range from `low` that one read can fetch.
-  uint64_t read_span(uint64_t low, uint64_t high) const;
-  Status read_entries(uint64_t low, uint64_t high, SharedBytes& buffer,
-                      std::vector<EntryView>& views);
-  Status damaged(uint64_t index) const;
-  /// "FILE: <what> at offset N in entry I of group G".
-  std::string describe(std::string_view what, uint64_t index) const;
+  Result<std::vector<raft::Entry>> collect_entries(LogIndex low, LogIndex high, size_t bytes_max,
+                                                   bool wait);
+  /// The end of what lies in [low, high) and has about `bytes_max`: one at least.
+  uint64_t end_within(uint64_t low, uint64_t high, size_t bytes_max) const;
   /// Reports `why` to the log, which fails over it, and returns it.
   Status unreadable(Status why) const;
   /// Appends [low, high) to `entries`, from the cache.

@@ -3,13 +3,15 @@
 // it, written by one append and one sync a turn (design: docs/formats/log.md).
 //
 // Threads: everything here is called on the owner executor's thread, and every callback arrives
-// there; close() also after that has ended. Nothing here waits for the disk but open() and close().
+// there; close() also after that has ended. Nothing here waits for the disk but open(), close()
+// and GroupLog::entries_now().
 //
 // What survives a crash: exactly what a durable callback reported, plus possibly, in order, a
 // prefix of what was staged after it. Never a later record without the earlier ones of the same
 // log.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -59,6 +61,7 @@ struct GroupAppend {
 };
 
 /// The log of one group, as the core and the host see it. Reads what was staged, durable or not.
+/// entries() never waits for the disk: see raft::Storage, and Log::notify_when_read().
 class GroupLog : public raft::Storage {
  public:
   virtual GroupId group() const = 0;
@@ -73,6 +76,9 @@ class GroupLog : public raft::Storage {
   virtual std::shared_ptr<const raft::Snapshot> announced_install() const = 0;
   /// Bytes of the entries in the log, as limits count them.
   virtual uint64_t bytes() const = 0;
+  /// As entries(), and waits for the disk where it has to: for a start, not for a worker's turn.
+  virtual Result<std::vector<raft::Entry>> entries_now(LogIndex low, LogIndex high,
+                                                       size_t bytes_max) = 0;
   /// Of the entries' data alone, in [low, high) of the log. Linear in their number.
   virtual uint64_t data_bytes(LogIndex low, LogIndex high) const = 0;
 };
@@ -82,9 +88,10 @@ struct LogStats {
   uint64_t segments = 0, segments_recycled = 0, entries_rewritten = 0;
   uint64_t entries = 0, entry_bytes = 0;       ///< Kept for all groups: GroupLog::bytes().
   uint64_t cache_bytes = 0, cache_misses = 0;  ///< Memory that cached entries take.
-  uint64_t index_bytes = 0;                    ///< Memory that everything else about them takes.
-  uint64_t torn_bytes_cut = 0;                 ///< At the last open...
-  std::string torn_file;                       ///< ... from this segment, from torn_offset on.
+  uint64_t read_bytes = 0;      ///< Memory of entries that were read back and not fetched yet.
+  uint64_t index_bytes = 0;     ///< Memory that everything else about them takes.
+  uint64_t torn_bytes_cut = 0;  ///< At the last open...
+  std::string torn_file;        ///< ... from this segment, from torn_offset on.
   uint64_t torn_offset = 0;
   WriterKind writer = WriterKind::kPwrite;  ///< The one in use.
   std::string writer_note;                  ///< Why not io_uring, where that was to be tried.
@@ -107,9 +114,8 @@ class Log {
   /// Recovers what is in the directory. kCorruption: damage below the synced mark; the message
   /// names file, offset and, where known, group, and says how to heal. kIoError / kNoSpace as they
   /// come. `on_fatal` is called once, on the owner's thread, when a write or sync has failed
-  /// (trap 30), or when an entry cannot be read back (from within GroupLog::entries(); kCorruption
-  /// or kIoError, and the message names file, offset and group): no further durable callback will
-  /// come and the process must end.
+  /// (trap 30), or when an entry cannot be read back (kCorruption or kIoError, and the message
+  /// names file, offset and group): no further durable callback will come and the process must end.
   static Result<std::unique_ptr<Log>> open(const LogOptions& options, env::Environment& env,
                                            env::Executor& owner, Callback<void(Status)> on_fatal);
 
@@ -144,11 +150,19 @@ class Log {
   /// term and configuration are those at that index. Durable before any segment goes.
   virtual void compact(GroupId group, const raft::Snapshot& mark) = 0;
 
+  /// Called on the owner's thread, in a task of its own, when entries of a group are in memory that
+  /// GroupLog::entries() had answered kUnavailable for. To be asked for at once: they are not kept
+  /// for long.
+  virtual void notify_when_read(std::function<void(GroupId)> ready) = 0;
+
   /// Bytes on the way to the disk, to push back on.
   virtual uint64_t bytes_pending() const = 0;
   /// When the oldest write that has not completed was submitted; nullopt when idle. Liveness
   /// watches it: a stalled disk must lose leadership (trap 37).
   virtual std::optional<env::MonotonicTime> oldest_pending_write() const = 0;
+  /// When the oldest read that a group waits for began; nullopt when none is under way. Liveness
+  /// watches it as well.
+  virtual std::optional<env::MonotonicTime> oldest_pending_read() const = 0;
   /// The newest batch that is durable, and with it all before: what was found at open(), then what
   /// durable callbacks reported. A later open() of the same directory finds no less, unless the
   /// disk has lost what it had promised, or the directory is an older copy.

@@ -12,8 +12,10 @@ namespace {
 
 /// What the states of a group cost in a rewrite, about.
 constexpr uint64_t kStateBytes = 128;
-/// How much is written again before the disk gets a say.
+/// How much is written again before the disk gets a say, ...
 constexpr uint64_t kRewriteBytes = 256 * limits::kKiB;
+/// ... and in how many places it is read before.
+constexpr size_t kReadsMax = 256;
 constexpr int64_t kRetireRetryNs = env::kSecond;
 
 }  // namespace
@@ -81,42 +83,137 @@ bool LogImpl::worth_rewriting(uint64_t id) {
          count * bytes > 3 * (context_.segments.live_bytes() + bytes);
 }
 
+/// What one step of a collection writes again.
+struct LogImpl::RewriteStep {
+  struct Part {
+    EntryRead read;  ///< Without places: only the states of the group.
+    /// As far as they are there.
+    std::optional<Result<std::vector<raft::Entry>>> entries;
+  };
+  std::vector<Part> parts;
+  uint64_t bytes = 0;
+  size_t to_read = 0;  ///< Parts.
+
+  /// In the order of the file.
+  void read_all() {
+    std::vector<Part*> order;
+    for (Part& part : parts) {
+      if (!part.entries) order.push_back(&part);
+    }
+    std::sort(order.begin(), order.end(), [](const Part* a, const Part* b) {
+      return a->read.places.front().offset < b->read.places.front().offset;
+    });
+    for (Part* part : order) part->entries.emplace(carry_out(part->read));
+  }
+};
+
 void LogImpl::rewrite_some() {
   Collection& collection = *collection_;
-  uint64_t written = 0;
-  while (collection.next < collection.groups.size() && written < kRewriteBytes && !failed_) {
+  auto step = std::make_shared<RewriteStep>();
+  while (collection.next < collection.groups.size() && step->bytes < kRewriteBytes &&
+         step->to_read < kReadsMax && !failed_) {
     GroupState* group = find(collection.groups[collection.next]);
-    const uint64_t bytes = group ? rewrite_group(*group, collection.segment) : 0;
-    written += bytes;
-    if (bytes == 0) {
-      ++collection.next;
-      collection.from = LogIndex(0);
-    }
+    if (group && plan_rewrite(*group, *step)) continue;
+    ++collection.next;
+    collection.from = LogIndex(0);
   }
-  if (written == 0) {
+  if (step->parts.empty()) {
     MR_COVERAGE("log.segment_rewritten");
     collection_.reset();
     advance_needed();
-    return;
+  } else if (step->to_read == 0) {
+    rewrite(*step);
+  } else {
+    read_for_rewrite(std::move(step));
   }
+}
+
+bool LogImpl::has_states_in(const GroupState& group, uint64_t segment) const {
+  const StateSegments& states = group.state_segments();
+  return states.hard_state == segment || states.mark == segment || states.announced == segment;
+}
+
+/// The next part of what the group has in the segment. False: that was all.
+bool LogImpl::plan_rewrite(GroupState& group, RewriteStep& step) {
+  LogIndex& from = collection_->from;
+  const uint64_t segment = collection_->segment;
+  const auto range = group.entries_in(segment, from);
+  RewriteStep::Part part;
+  if (!range) {
+    if (!has_states_in(group, segment) || from > LogIndex(0)) return false;
+    part.read.group = group.group();
+    part.entries.emplace(std::vector<raft::Entry>());
+    from = LogIndex(1);
+  } else if (group.is_cached(range->first)) {
+    auto cached = group.entries(range->first, range->second, kRewriteBytes);
+    if (!cached) return false;  // The log has failed over it.
+    part.read = group.locate(range->first, range->first + cached->size());
+    cached->resize(part.read.places.size());
+    part.entries.emplace(std::move(cached));
+    from = part.read.high();
+  } else {
+    part.read = group.plan_read(range->first, range->second, kRewriteBytes);
+    ++step.to_read;
+    from = part.read.high();
+  }
+  step.bytes += kStateBytes;
+  for (const EntryRead::Place& place : part.read.places) {
+    step.bytes += kEntryHeaderBytes + place.data_bytes;
+  }
+  step.parts.push_back(std::move(part));
+  return true;
+}
+
+void LogImpl::read_for_rewrite(std::shared_ptr<RewriteStep> step) {
+  readers_->post(env::BlockingPool::Lane::kBulk,
+                 [step = std::move(step), owner = &owner_, self = self_] {
+                   step->read_all();
+                   owner->post([step, self] {
+                     if (*self) (*self)->rewrite(*step);
+                   });
+                 });
+}
+
+void LogImpl::rewrite(const RewriteStep& step) {
+  if (failed_) return;
+  uint64_t written = 0;
+  for (const RewriteStep::Part& part : step.parts) {
+    if (*part.entries) {
+      written += rewrite_what_is_left(part.read, **part.entries);
+      continue;
+    }
+    const GroupState* group = find(part.read.group);
+    if (group && group->holds(part.read)) return fail(part.entries->status());
+    // Some of it has gone meanwhile, perhaps what cannot be read. What is left is read again when
+    // this segment is collected next.
+    MR_COVERAGE("log.rewrite_read_failed_of_what_has_gone");
+  }
+  if (written == 0) return rewrite_some();  // All of it has gone meanwhile.
   gathering_->must_sync = true;
+  // The disk gets a say before the next step.
   gathering_->callbacks.push_back([this] { rewrite_some(); });
   flush();
 }
 
-uint64_t LogImpl::rewrite_group(GroupState& group, uint64_t segment) {
-  LogIndex& from = collection_->from;
-  const auto range = group.entries_in(segment, from);
-  const StateSegments& states_in = group.state_segments();
-  const bool states = states_in.hard_state == segment || states_in.mark == segment ||
-                      states_in.announced == segment;
-  if (!range && (!states || from > LogIndex(0))) return 0;
-  std::vector<raft::Entry> entries;
-  if (range) {
-    auto read = group.entries(range->first, range->second, kRewriteBytes);
-    if (!read) return 0;  // The log has failed over it.
-    entries = std::move(*read);
+uint64_t LogImpl::rewrite_what_is_left(const EntryRead& read,
+                                       std::span<const raft::Entry> entries) {
+  const GroupState* group = find(read.group);
+  if (!group) return 0;
+  if (entries.empty()) {
+    return has_states_in(*group, collection_->segment) ? write_again(*group, {}) : 0;
   }
+  // What was truncated, replaced or compacted meanwhile is missing at the ends, not in the middle.
+  size_t first = 0;
+  while (first < entries.size() && !group->is_at(read, first)) ++first;
+  size_t end = first;
+  while (end < entries.size() && group->is_at(read, end)) ++end;
+  if (first == end) return 0;
+  if (end - first < entries.size()) MR_COVERAGE("log.part_of_a_rewrite_has_gone");
+  return write_again(*group, entries.subspan(first, end - first));
+}
+
+/// Returns the bytes of the record.
+uint64_t LogImpl::write_again(const GroupState& group, std::span<const raft::Entry> entries) {
   RecordParts parts{.type = RecordType::kRewrite,
                     .group = group.group(),
                     .replica = group.replica(),
@@ -124,12 +221,13 @@ uint64_t LogImpl::rewrite_group(GroupState& group, uint64_t segment) {
                     .mark = &group.mark(),
                     .announced = group.announced_install().get()};
   parts.entries = static_cast<uint32_t>(entries.size());
-  parts.first_index = range ? range->first : LogIndex(0);
+  parts.first_index = entries.empty() ? LogIndex(0) : entries.front().index;
   for (const raft::Entry& entry : entries) parts.entry_data_bytes += entry.data.size();
   uint64_t at = 0;
   Batch& batch = write_record(parts, entries, at);
-  touch(group, batch.segment());
+  touch(must_find(group.group()), batch.segment());
   std::vector<uint32_t> offsets;
+  offsets.reserve(entries.size());
   for (const raft::Entry& entry : entries) {
     offsets.push_back(static_cast<uint32_t>(at));
     at += kEntryHeaderBytes + entry.data.size();
@@ -137,10 +235,9 @@ uint64_t LogImpl::rewrite_group(GroupState& group, uint64_t segment) {
   stats_.entries_rewritten += entries.size();
   rewrite_credit_ -= std::min<uint64_t>(rewrite_credit_, parts.bytes());
   // The index follows only when the copy can be read back.
-  rewrites_.push_back({group.group(), segment, batch.segment(), group.state_segments(),
+  rewrites_.push_back({group.group(), collection_->segment, batch.segment(), group.state_segments(),
                        parts.first_index, std::move(offsets)});
   batch.callbacks.push_back([this] { on_rewritten(); });
-  from = LogIndex(std::max<uint64_t>(parts.first_index.value + entries.size(), 1));
   return parts.bytes();
 }
 

@@ -241,10 +241,16 @@ std::optional<env::MonotonicTime> LogImpl::oldest_pending_write() const {
   return blocked_since_;
 }
 
+std::optional<env::MonotonicTime> LogImpl::oldest_pending_read() const {
+  // What is read to be written again keeps nobody waiting.
+  return old_entries_->oldest();
+}
+
 LogStats LogImpl::stats() const {
   LogStats stats = stats_;
   stats.segments = context_.segments.size();
   stats.cache_bytes = context_.cache_bytes;
+  stats.read_bytes = old_entries_->bytes();
   stats.cache_misses = context_.cache_misses;
   stats.entries = context_.entries;
   stats.entry_bytes = context_.bytes;
@@ -258,6 +264,7 @@ void LogImpl::close() {
   *self_ = nullptr;
   // Timers are left to find that nobody is there: the owner's thread may have ended already.
   prepare_thread_->stop();
+  readers_->stop();
   if (log_thread_) log_thread_->stop();
   if (direct_) direct_->drain();
   // From here on the writer and the maker belong to this thread.

@@ -13,6 +13,7 @@
 #include "log/batch.h"
 #include "log/group_state.h"
 #include "log/log.h"
+#include "log/old_entries.h"
 #include "log/recovery.h"
 #include "log/segment_maker.h"
 #include "log/segment_table.h"
@@ -37,8 +38,12 @@ class LogImpl final : public Log {
                         Callback<void()> durable) override;
   void flush() override;
   void compact(GroupId group, const raft::Snapshot& mark) override;
+  void notify_when_read(std::function<void(GroupId)> ready) override {
+    on_read_ = std::move(ready);
+  }
   uint64_t bytes_pending() const override;
   std::optional<env::MonotonicTime> oldest_pending_write() const override;
+  std::optional<env::MonotonicTime> oldest_pending_read() const override;
   uint64_t durable_sequence() const override { return durable_sequence_; }
   LogStats stats() const override;
   LogRetained retained() const override { return {context_.entries, context_.bytes}; }
@@ -102,8 +107,14 @@ class LogImpl final : public Log {
   void retire(uint64_t id);
   void on_not_retired(uint64_t id, const Status& why);
   bool worth_rewriting(uint64_t id);
+  struct RewriteStep;
   void rewrite_some();
-  uint64_t rewrite_group(GroupState& group, uint64_t segment);
+  bool plan_rewrite(GroupState& group, RewriteStep& step);
+  void read_for_rewrite(std::shared_ptr<RewriteStep> step);
+  void rewrite(const RewriteStep& step);
+  uint64_t rewrite_what_is_left(const EntryRead& read, std::span<const raft::Entry> entries);
+  uint64_t write_again(const GroupState& group, std::span<const raft::Entry> entries);
+  bool has_states_in(const GroupState& group, uint64_t segment) const;
   void on_rewritten();
   void evict();
 
@@ -143,6 +154,9 @@ class LogImpl final : public Log {
   std::unique_ptr<env::Executor> log_thread_;
   std::unique_ptr<BatchWriter> writer_;  ///< Touched by the log thread while that runs.
   std::unique_ptr<env::Executor> prepare_thread_;
+  std::unique_ptr<env::BlockingPool> readers_;  ///< Of segments: for old entries and rewriting.
+  std::unique_ptr<OldEntries> old_entries_;
+  std::function<void(GroupId)> on_read_;
   std::unique_ptr<SegmentMaker> maker_;  ///< By the preparing thread.
   std::shared_ptr<Prepared> preparing_;  ///< Null when no preparation is under way.
   env::TimerId prepare_timer_ = 0;

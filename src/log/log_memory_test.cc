@@ -106,7 +106,7 @@ TEST(Log_Read, CachedEntryThatChangedInMemory_IsNotHandedOut) {
   // The copy on disk is whole.
   h.model().clear();
   ASSERT_TRUE(h.kill_and_open());
-  EXPECT_TRUE(h.group(1).entries(LogIndex(1), LogIndex(6), SIZE_MAX));
+  EXPECT_TRUE(h.read(1, 1, 6));
 }
 
 TEST(Log_Collect, EntryThatChangedInTheCache_IsNotWrittenAgain) {

@@ -9,6 +9,9 @@
 namespace multiraft::log {
 namespace {
 
+/// Two for entries that a replica waits for, and one for rewriting.
+constexpr size_t kReadThreads = 3;
+
 std::string parent_of(const std::string& path) {
   const size_t end = path.find_last_not_of('/');
   const size_t slash = path.find_last_of('/', end == std::string::npos ? 0 : end);
@@ -74,6 +77,17 @@ Status LogImpl::start() {
   last_activity_ = env_.clock().now();
   if (!direct_) log_thread_ = env_.start_blocking_executor(options_.thread_name);
   prepare_thread_ = env_.start_blocking_executor(options_.thread_name + "-prep");
+  readers_ =
+      std::make_unique<env::BlockingPool>(env_, options_.thread_name + "-read", kReadThreads);
+  old_entries_ = std::make_unique<OldEntries>(
+      *readers_, env_.clock(), owner_,
+      OldEntries::Callbacks{.find = [this](GroupId id) { return find(id); },
+                            .ready =
+                                [this](GroupId id) {
+                                  if (on_read_) on_read_(id);
+                                },
+                            .failed = [this](const Status& why) { fail(why); }});
+  context_.old_entries = old_entries_.get();
   SegmentMaker* maker = maker_.get();
   for (uint64_t id : found->obsolete) {
     prepare_thread_->post([maker, id] {

@@ -143,6 +143,7 @@ Status LogImpl::remove_group(GroupId group, Callback<void()> durable) {
   if (durable) batch.callbacks.push_back(std::move(durable));
   context_.segments.at(batch.segment()).removed.push_back(group);
   groups_.erase(group);
+  old_entries_->forget(group);
   return Status::ok();
 }
 

@@ -68,7 +68,12 @@ Status read_group(GroupLog& group, ModelGroup& read) {
   std::vector<LogIndex> conf_changes;
   // In small portions, so that reads that begin and end anywhere are exercised.
   for (LogIndex at = group.first_index(); at <= group.last_index();) {
+    // Where they are not in memory they are read in the background as well: it is checked later
+    // that what was read then still counts.
     auto entries = group.entries(at, group.last_index() + 1, 600);
+    if (entries.status().code() == StatusCode::kUnavailable) {
+      entries = group.entries_now(at, group.last_index() + 1, 600);
+    }
     if (!entries) return entries.status();
     for (raft::Entry& entry : *entries) {
       Result<Term> term = group.term(entry.index);
@@ -356,6 +361,15 @@ void LogHarness::flush_and_run() {
 void LogHarness::settle() {
   flush_and_run();
   if (alive()) env_->advance(env::kSecond);
+}
+
+Result<std::vector<raft::Entry>> LogHarness::read(uint64_t id, uint64_t low, uint64_t high) {
+  for (;;) {
+    auto entries = group(id).entries(LogIndex(low), LogIndex(high), SIZE_MAX);
+    if (entries || entries.status().code() != StatusCode::kUnavailable) return entries;
+    env_->run_until_idle();
+    if (!fatal_) return fatal_;
+  }
 }
 
 std::string LogHarness::check() {

@@ -91,6 +91,8 @@ class LogHarness {
 
   Log& log() { return *log_; }
   GroupLog& group(uint64_t id) { return *log_->group(GroupId(id)); }
+  /// Asks for entries until they are in memory, or until the log has failed.
+  Result<std::vector<raft::Entry>> read(uint64_t group, uint64_t low, uint64_t high);
   env::SimEnvironment& env() { return *env_; }
   const Status& fatal() const { return fatal_; }
   Model& model() { return model_; }

@@ -53,6 +53,20 @@ void Controller::create_group(GroupId group, std::vector<NodeId> nodes, env::Exe
       }));
 }
 
+void Controller::find_leader(GroupId group, env::Executor& reply_on, Callback<void(NodeId)> done) {
+  const auto reply = [&reply_on](Callback<void(NodeId)> to, NodeId leader) {
+    reply_on.post([to = std::move(to), leader]() mutable { to(leader); });
+  };
+  Work* work = live_.load(std::memory_order_acquire);
+  if (!work) return reply(std::move(done), NodeId());
+  work->context().executor.post(
+      work->context().guard([work, group, reply, done = std::move(done)]() mutable {
+        work->leader_hints().find(group, [reply, done = std::move(done)](NodeId leader) mutable {
+          reply(std::move(done), leader);
+        });
+      }));
+}
+
 void Controller::add_member(GroupId group, NodeId node, bool voter, env::Executor& reply_on,
                             Callback<void(Status)> done) {
   Work* work = live_.load(std::memory_order_acquire);

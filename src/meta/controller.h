@@ -26,11 +26,15 @@ struct ControllerOptions {
   /// others are, in case all have moved.
   std::vector<env::Address> join;
   bool replaces_lost_disk = false;  ///< JoinRequest.
+  /// Group 0 has lost the majority of its voters for good: this node makes it again
+  /// (registry_restore.h).
+  bool force_new_registry = false;
   /// How long a founder waits, before it makes its cluster, for a node of another cluster that
   /// takes it for one of its members: then this is a node that has lost its disk. Negative: never
   /// mind such nodes, also later.
   int64_t founding_wait_ns = 0;
   GroupId initial_group{1};  ///< To make, or to enter.
+  VersionRange versions = kSupportedVersions;
   int64_t heartbeat_ns = 100 * env::kMillisecond;
   int64_t election_ns = 1'000 * env::kMillisecond;
   /// create_group and remove_member give up waiting after this.
@@ -50,6 +54,10 @@ struct ControllerCallbacks {
   /// The node is in another cluster than it should be: its -join names members of another one, or
   /// members of another one take it for one of them while it is alone. Exit status 3.
   std::function<void(const Status&)> on_other_cluster;
+  /// The cluster works with a version that this program does not support. Exit status 3.
+  std::function<void(const Status&)> on_unsupported;
+  /// ControllerOptions::force_new_registry is not safe, or not needed. Exit status 3.
+  std::function<void(const Status&)> on_force_refused;
   /// The cluster refused to let the node join, for good. Exit status 4.
   std::function<void(const Status&)> on_refused;
   /// Once: the state directory is an older copy, or its disk has lost writes, and the other members
@@ -97,6 +105,10 @@ class Controller final : public host::HostObserver {
   /// the last voter; the rest as above. Where it takes longer it goes on by itself.
   void remove_member(GroupId group, NodeId node, env::Executor& reply_on,
                      Callback<void(Status)> done);
+
+  /// The node that leads a group without a replica here, as far as its members know; 0: they do
+  /// not, or do not answer soon.
+  void find_leader(GroupId group, env::Executor& reply_on, Callback<void(NodeId)> done);
 
   /// What the transport is told (host::HostOptions). Any thread.
   void on_lives_changed();

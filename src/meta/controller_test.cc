@@ -533,7 +533,7 @@ TEST_F(ControllerTest, NodeThatLeft_IsForgottenByTheTransportInTheEnd) {
 TEST_F(ControllerTest, GarbageFromOtherNodes_IsAnsweredWithAnError) {
   cluster_of(1);
   for (wire::RequestKind kind : {wire::RequestKind::kJoin, wire::RequestKind::kAdmin}) {
-    for (const char* bytes : {"", "x", "\1", "\1\6"}) {
+    for (const char* bytes : {"", "x", "\1", "\1\x63"}) {
       std::optional<StatusCode> code;
       cluster_.node(1).controller->on_request(
           NodeId(2), wire::Request{0, kind, {}, SharedBytes::copy_of(bytes)},
@@ -571,6 +571,52 @@ TEST_F(ControllerTest, NothingToDo_NothingIsAskedOrChanged) {
   EXPECT_EQ(reads, 0);
   EXPECT_EQ(changes, 0);
   EXPECT_EQ(cluster_.group(0).entries.size(), entries);
+}
+
+// -- The version of the cluster.
+
+TEST_F(ControllerTest, RollingUpgrade_RaisesTheVersionOnceAllNodesAreNew) {
+  cluster_of(3);
+  for (uint64_t id = 1; id <= 3; ++id) {
+    EXPECT_EQ(cluster_.view(1).cluster_version(), 1u);
+    cluster_.kill(id);
+    cluster_.node(id).versions = {1, 2};
+    ASSERT_TRUE(cluster_.start(id));
+    ASSERT_TRUE(cluster_.run_until([&] { return cluster_.ready(id); }));
+    cluster_.run_for(env::kSecond);
+  }
+  for (uint64_t id = 1; id <= 3; ++id) {
+    EXPECT_TRUE(cluster_.run_until([&] { return cluster_.view(id).cluster_version() == 2; }));
+  }
+  // There is no way back.
+  cluster_.run_for(env::kSecond);
+  cluster_.kill(2);
+  cluster_.node(2).versions = {1, 1};
+  const Status refused = cluster_.start(2);
+  EXPECT_EQ(refused.code(), StatusCode::kUnsupported);
+  EXPECT_THAT(refused.message(), HasSubstr("state/node: the cluster works with version 2"));
+  cluster_.node(4).versions = {1, 1};
+  start(4, 1);
+  ASSERT_TRUE(cluster_.run_until([&] { return cluster_.node(4).refused.has_value(); }));
+  EXPECT_THAT(cluster_.node(4).refused->message(), HasSubstr("the cluster works with version 2"));
+}
+
+TEST_F(ControllerTest, NodeThatWasAwayDuringARise_EndsWhenItLearnsOfIt) {
+  for (uint64_t id = 1; id <= 3; ++id) cluster_.node(id).versions = {1, 2};
+  cluster_.node(1).versions = {1, 1};
+  cluster_of(3);
+  ASSERT_EQ(cluster_.view(3).cluster_version(), 1u);
+  cluster_.kill(3);
+  cluster_.kill(1);
+  cluster_.node(1).versions = {1, 2};
+  ASSERT_TRUE(cluster_.start(1));
+  ASSERT_TRUE(cluster_.run_until([&] { return cluster_.view(2).cluster_version() == 2; }));
+  // It was registered as one that supports it; but it comes back with an older program.
+  cluster_.node(3).versions = {1, 1};
+  ASSERT_TRUE(cluster_.start(3));
+  ASSERT_TRUE(cluster_.run_until([&] { return cluster_.node(3).unsupported.has_value(); }));
+  EXPECT_THAT(cluster_.node(3).unsupported->message(),
+              HasSubstr("start the node with the version of multiraft that the other nodes run"));
 }
 
 }  // namespace

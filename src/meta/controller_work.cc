@@ -22,6 +22,8 @@ Controller::Work::Work(host::NodeHost& host, env::Environment& env, NodeIdentity
     : options_(options),
       callbacks_(callbacks),
       recovered_(host.recovered()),
+      state_dir_(identity.state_dir()),
+      plan_found_(read_plan(env.file_system(), state_dir_)),
       context_(host, env, registry, identity.facts().node, identity.facts().uuid,
                Timing{options.heartbeat_ns, options.election_ns}, callbacks.log),
       files_(context_, identity, callbacks.on_fatal),
@@ -29,11 +31,13 @@ Controller::Work::Work(host::NodeHost& host, env::Environment& env, NodeIdentity
       replicas_(context_, files_, [this] { check_ready(); }),
       keeper_(context_, options.registry_voter_patience_ns),
       operations_(context_, options.operation_timeout_ns),
+      leader_hints_(context_),
       departure_(
           context_, addresses_, [this](Verdict verdict) { removed(verdict); },
           [this](GroupId group, ReplicaId replica) {
             replicas_.removed(group, replica, *context_.view());
-          }),
+          },
+          [this] { follow_new_registry(); }),
       notices_(context_),
       join_server_(context_),
       older_state_(context_, addresses_, files_.facts().life,
@@ -42,6 +46,7 @@ Controller::Work::Work(host::NodeHost& host, env::Environment& env, NodeIdentity
                    }),
       bootstrap_backoff_(options.heartbeat_ns / 5, options.election_ns),
       publish_backoff_(options.heartbeat_ns, 10 * options.election_ns),
+      raise_backoff_(options.heartbeat_ns, 10 * options.election_ns),
       hints_(options.join),
       hint_backoff_(options.heartbeat_ns, 5 * options.election_ns) {
   for (const auto& [group, replica] : recovered_) {
@@ -57,6 +62,13 @@ Status Controller::Work::check_start() const {
                                                  to_string(replica.node()) + ", but this is node " +
                                                  to_string(facts.node));
     }
+  }
+  if (!plan_found_) return plan_found_.status();
+  if (plan_found_->has_value()) return Status::ok();
+  if (options_.force_new_registry &&
+      (facts.phase != NodePhase::kMember || !context_.registry_replica)) {
+    return Status(StatusCode::kConflict,
+                  "-force_new_registry: this node is not a member of a cluster");
   }
   if (facts.phase == NodePhase::kMember && !context_.registry_replica) {
     return Status(StatusCode::kCorruption,
@@ -80,9 +92,11 @@ void Controller::Work::start() {
   }
   addresses_.start();
   replicas_.recovered(recovered_);
-  if (context_.registry_replica) {
+  if (options_.force_new_registry || *plan_found_) {
+    start_restore();
+  } else if (context_.registry_replica) {
     if (facts.phase != NodePhase::kMember) registry_replica_created(Status::ok());
-    use_join_as_hint();
+    look_for_others();
   } else if (facts.phase == NodePhase::kFounding) {
     context_.after(std::max<int64_t>(0, options_.founding_wait_ns), [this] {
       if (!other_cluster_) found_cluster();
@@ -93,6 +107,49 @@ void Controller::Work::start() {
   look_around();
   departure_.start();
   registry_changed();
+}
+
+void Controller::Work::start_restore() {
+  RegistryRestore::Callbacks callbacks;
+  callbacks.refused = [this](const Status& status) {
+    if (callbacks_.on_force_refused) callbacks_.on_force_refused(status);
+  };
+  callbacks.fatal = [this](const Status& status) {
+    if (callbacks_.on_fatal) callbacks_.on_fatal(status);
+  };
+  callbacks.done = [this] { registry_changed(); };
+  restore_ =
+      std::make_unique<RegistryRestore>(context_, addresses_, state_dir_, std::move(callbacks));
+  if (*plan_found_) {
+    restore_->resume(**plan_found_);
+  } else {
+    restore_->start();
+  }
+}
+
+/// Group 0 was made again on another node: this one takes the replica there that it was given in
+/// place of its former one, which nobody can complete any more. The replicas of other groups stay.
+void Controller::Work::follow_new_registry() {
+  if (following_ || restore_) return;
+  MR_COVERAGE("meta: node follows a group 0 that was made again");
+  following_ = true;
+  context_.log(raft::LogLevel::kWarn,
+               "group 0 was made again on another node: this node follows it");
+  // As a node that is joining: a restart in between goes on with that.
+  const auto leave = [floor = context_.registry_replica.serial()](NodeFacts& facts) {
+    facts.phase = NodePhase::kJoining;
+    facts.registry_floor = floor;
+  };
+  files_.change(leave, [this] {
+    const ReplicaId former = std::exchange(context_.registry_replica, ReplicaId{});
+    context_.registry_state = {};
+    keeper_.on_registry_leadership(false);
+    context_.host.destroy_replica(kRegistryGroup, former, context_.executor,
+                                  context_.guard_posted([this](const Status& status) {
+                                    if (status) return join();
+                                    if (callbacks_.on_fatal) callbacks_.on_fatal(status);
+                                  }));
+  });
 }
 
 void Controller::Work::lives_changed() {
@@ -164,6 +221,7 @@ void Controller::Work::join() {
   request.api_address = options_.api_address;
   request.initial_group = options_.initial_group;
   request.replaces_lost_disk = options_.replaces_lost_disk;
+  request.versions = options_.versions;
   joiner_.emplace(context_, join_targets(), std::move(request));
   joiner_->start([this](const JoinAnswer& answer) { accepted(answer); },
                  [this](const Status& status) {
@@ -172,13 +230,18 @@ void Controller::Work::join() {
 }
 
 void Controller::Work::accepted(const JoinAnswer& answer) {
+  if (answer.registry_replica.serial() <= files_.facts().registry_floor) {
+    MR_COVERAGE("meta: offer of a former group 0 declined");
+    context_.after(context_.timing.election_ns, [this] { join(); });
+    return;
+  }
   context_.log(raft::LogLevel::kInfo, "joined cluster " + to_string(answer.cluster));
   // The floor before the first replica: should this process end in between, what it must never
   // create is known.
   files_.change(
       [&](NodeFacts& facts) {
         facts.cluster = answer.cluster;
-        facts.serial_floor = answer.serial_floor;
+        facts.serial_floor = std::max(facts.serial_floor, answer.serial_floor);
       },
       [this, answer] { enter_registry(answer); });
 }
@@ -204,7 +267,8 @@ void Controller::Work::registry_replica_created(const Status& status) {
     if (callbacks_.on_fatal) callbacks_.on_fatal(status);
     return;
   }
-  files_.change([](NodeFacts& facts) { facts.phase = NodePhase::kMember; }, [] {});
+  files_.change([](NodeFacts& facts) { facts.phase = NodePhase::kMember; },
+                [this] { following_ = false; });
 }
 
 // -- The registry.
@@ -221,7 +285,11 @@ void Controller::Work::registry_changed() {
   const std::shared_ptr<const RegistryView> before = seen_;
   const std::shared_ptr<const RegistryView> after = context_.view();
   if (before == after) return;
+  // Between a former group 0 and its successor.
+  if (after->empty()) return;
+  if (restore_ && restore_->under_way()) return restore_->on_leadership();
   seen_ = after;
+  if (!check_version()) return;
   if (&before->nodes() != &after->nodes()) addresses_.update(*after);
   RegistryView::for_each_change(*before, *after, [&](GroupId group) {
     replicas_.update(group, *after);
@@ -231,13 +299,61 @@ void Controller::Work::registry_changed() {
   operations_.on_registry(*after);
   if (context_.leads_registry()) notices_.on_registry_change(*before, *after);
   departure_.on_registry(*after);
-  publish_addresses();
+  publish_node();
+  raise_cluster_version();
   check_ready();
+}
+
+/// A node that cannot follow the cluster ends before it does anything with what it may not
+/// understand.
+bool Controller::Work::check_version() {
+  const uint32_t version = seen_->cluster_version();
+  if (unsupported_) return false;
+  if (version == 0) return true;
+  if (!options_.versions.contains(version)) {
+    MR_COVERAGE("meta: the cluster's version is not supported");
+    unsupported_ = true;
+    if (callbacks_.on_unsupported) {
+      callbacks_.on_unsupported(
+          {StatusCode::kUnsupported, version_conflict(context_.self, options_.versions, version)});
+    }
+    return false;
+  }
+  // So that an older program refuses the state directory before it opens anything.
+  if (files_.facts().cluster_version < version) {
+    context_.log(raft::LogLevel::kInfo,
+                 "the cluster works with version " + std::to_string(version));
+    files_.change([version](NodeFacts& facts) { facts.cluster_version = version; }, [] {});
+  }
+  return true;
+}
+
+/// At the leader of group 0, once every registered node supports a newer version.
+void Controller::Work::raise_cluster_version() {
+  const std::shared_ptr<const RegistryView> view = context_.view();
+  if (raising_ || !context_.leads_registry() || view->nodes().empty()) return;
+  VersionRange common = view->nodes().front().versions;
+  for (const NodeRecord& node : view->nodes()) {
+    common.min = std::max(common.min, node.versions.min);
+    common.max = std::min(common.max, node.versions.max);
+  }
+  if (!common.is_valid() || common.max <= view->cluster_version()) return;
+  raising_ = true;
+  context_.propose(RaiseClusterVersion{common.max}, [this](const Result<RegistryOutcome>&) {
+    context_.after(raise_backoff_.next(context_.random), [this] {
+      raising_ = false;
+      raise_cluster_version();
+    });
+  });
 }
 
 /// The founder's first command. Its own log may hold it already, not yet applied: then this one is
 /// refused, which is fine.
 void Controller::Work::bootstrap() {
+  if (restore_) {
+    if (context_.leads_registry()) restore_->on_leadership();
+    return;
+  }
   if (bootstrapping_ || !context_.leads_registry() || !context_.view()->empty()) return;
   bootstrapping_ = true;
   Bootstrap command;
@@ -247,6 +363,7 @@ void Controller::Work::bootstrap() {
   command.raft_address = options_.raft_address;
   command.api_address = options_.api_address;
   command.initial_group = options_.initial_group;
+  command.versions = options_.versions;
   context_.propose(command, [this](const Result<RegistryOutcome>& outcome) {
     bootstrapping_ = false;
     if (outcome && outcome->code == RegistryCode::kInvalid) {
@@ -259,24 +376,26 @@ void Controller::Work::bootstrap() {
   });
 }
 
-/// The node may have been started with other addresses than it is registered under.
-void Controller::Work::publish_addresses() {
+/// The node may have been started with other addresses, or another program, than it is registered
+/// with.
+void Controller::Work::publish_node() {
   const std::shared_ptr<const RegistryView> view = context_.view();
   const NodeRecord* self = view->node(context_.self);
   if (publishing_ || !self || self->uuid != context_.uuid) return;
-  if (self->raft_address == options_.raft_address && self->api_address == options_.api_address) {
+  if (self->raft_address == options_.raft_address && self->api_address == options_.api_address &&
+      self->versions == options_.versions) {
     publish_backoff_.reset();
     return;
   }
   publishing_ = true;
   const UpdateNode command{context_.self, context_.uuid, options_.raft_address,
-                           options_.api_address};
+                           options_.api_address, options_.versions};
   // Others learn where this node is from the connections that it makes; so the leader is reached
   // sooner or later, and can register it.
   context_.propose(command, [this](const Result<RegistryOutcome>&) {
     context_.after(publish_backoff_.next(context_.random), [this] {
       publishing_ = false;
-      publish_addresses();
+      publish_node();
     });
   });
 }
@@ -286,15 +405,34 @@ void Controller::Work::address_heard(NodeId node, const env::Address& address) {
       context_.guard([this, node, address] { addresses_.heard(node, address.to_string()); }));
 }
 
-/// All nodes may have moved since they last heard of each other. Goes on until group 0 has a leader
-/// that is known here.
-void Controller::Work::use_join_as_hint() {
-  const bool in_contact =
-      context_.registry_state.leader != raft::kNoReplica && !addresses_.others().empty();
-  if (hints_.empty() || in_contact) return;
+/// Most nodes may have moved since they last heard of each other: each asks those that it reaches,
+/// and those of -join, where the others are. Goes on until group 0 has a leader that is known here.
+void Controller::Work::look_for_others() {
+  const bool others = !addresses_.others().empty();
+  const bool in_contact = context_.registry_state.leader != raft::kNoReplica && others;
+  if (in_contact || (hints_.empty() && !others)) {
+    looking_ = false;
+    rumours_.clear();
+    hint_backoff_.reset();
+    return;
+  }
+  looking_ = true;
+  Task again = [this] {
+    context_.after(hint_backoff_.next(context_.random), [this] { look_for_others(); });
+  };
+  hints_are_next_ = !hints_are_next_;
+  if (!hints_.empty() && (hints_are_next_ || !others)) {
+    ask_hint(std::move(again));
+  } else {
+    ask_known(std::move(again));
+  }
+}
+
+void Controller::Work::ask_hint(Task done) {
   next_hint_ = (next_hint_ + 1) % hints_.size();
   const env::Address& hint = hints_[next_hint_];
-  ask_for_members(hint, [this, text = hint.to_string()](const Status& status) {
+  ask_for_members(hint, [this, text = hint.to_string(),
+                         done = std::move(done)](const Status& status) mutable {
     if (transport::is_other_cluster(status)) {
       MR_COVERAGE("meta: -join leads to another cluster than the state");
       return other_cluster("-join " + text + " leads to another cluster than that of the state " +
@@ -306,8 +444,30 @@ void Controller::Work::use_join_as_hint() {
       hints_.erase(hints_.begin() + static_cast<std::ptrdiff_t>(next_hint_));
       next_hint_ = 0;
     }
-    context_.after(hint_backoff_.next(context_.random), [this] { use_join_as_hint(); });
+    done();
   });
+}
+
+/// A node where somebody else says it is, if there is one, or else where it was last.
+void Controller::Work::ask_known(Task done) {
+  NodeId node;
+  std::string text;
+  if (!rumours_.empty()) {
+    const auto rumour = rumours_.begin();
+    node = rumour->first;
+    text = std::move(rumour->second);
+    rumours_.erase(rumour);
+  } else {
+    const auto& others = addresses_.others();
+    auto next = others.upper_bound(last_asked_);
+    if (next == others.end()) next = others.begin();
+    node = last_asked_ = next->first;
+    text = next->second;
+  }
+  auto address = env::Address::parse(text);
+  if (!address) return done();
+  MR_COVERAGE("meta: asks nodes that it knows where the others are");
+  ask_for_members({*address, node}, [done = std::move(done)](const Status&) mutable { done(); });
 }
 
 void Controller::Work::ask_for_members(const transport::Callee& callee,
@@ -334,14 +494,24 @@ void Controller::Work::ask_for_members(const transport::Callee& callee,
       }));
 }
 
+/// Of what is known here, from before the last start perhaps.
+LogIndex Controller::Work::registry_version() const {
+  return std::max(context_.view()->version(), files_.addresses().version);
+}
+
 void Controller::Work::members_known(const Members& members) {
-  // Of third nodes it knows no better than this one, unless its registry is newer.
-  const bool newer = members.version > context_.view()->version();
+  // Of third nodes it knows no better than this one, unless its registry is newer. They are asked
+  // themselves.
+  const bool newer = members.version > registry_version();
+  const auto& others = addresses_.others();
   for (const NodeAddress& node : members.nodes) {
-    if (newer || !addresses_.others().contains(node.node)) {
+    const auto known = others.find(node.node);
+    if (newer || known == others.end()) {
       addresses_.learn({node});
     } else if (node.node == members.self) {
       addresses_.heard(node.node, node.raft_address);
+    } else if (looking_ && known->second != node.raft_address) {
+      rumours_[node.node] = node.raft_address;
     }
   }
 }
@@ -433,6 +603,12 @@ void Controller::Work::leadership(GroupId group, const raft::SoftState& state) {
     context_.registry_state = state;
     keeper_.on_registry_leadership(state.role == raft::Role::kLeader);
     bootstrap();
+    raise_cluster_version();
+    if (state.leader == raft::kNoReplica && !restore_ && !std::exchange(looking_, true)) {
+      hints_.clear();  // They were for the start.
+      // Most often there is another leader before long.
+      context_.after(2 * context_.timing.election_ns, [this] { look_for_others(); });
+    }
   }
   if (state.role == raft::Role::kLeader) keeper_.mark(group);
   if (state.leader != raft::kNoReplica) operations_.on_leader(group);
@@ -480,11 +656,29 @@ void Controller::Work::admin(NodeId from, const AdminRequest& request,
                                             permit.leader.node() != from;
                          respond(StatusCode::kOk, encode_leader_known(known));
                        }));
+  } else if (const auto* hint = std::get_if<LeaderHint>(&request)) {
+    leader_hints_.answer(hint->group, [respond = std::move(respond)](NodeId leader) mutable {
+      respond(StatusCode::kOk, encode_leader_hint(leader));
+    });
   } else if (std::get_if<IdentityProbe>(&request)) {
     respond(StatusCode::kOk, encode(context_.uuid));
+  } else if (std::get_if<RegistryQuery>(&request)) {
+    context_.host.status(
+        kRegistryGroup, context_.executor,
+        context_.guard_posted([this, respond = std::move(respond)](
+                                  const Result<host::ReplicaStatus>& status) mutable {
+          RegistryPosition position;
+          position.restorations = static_cast<uint32_t>(context_.view()->restorations());
+          if (status) {
+            position.leader_known = status->raft.soft_state.leader != raft::kNoReplica;
+            position.last_term = status->last_term;
+            position.last_index = status->last_index;
+          }
+          respond(StatusCode::kOk, encode(position));
+        }));
   } else if (std::get_if<MembersQuery>(&request)) {
     Members members;
-    members.version = std::max(context_.view()->version(), files_.addresses().version);
+    members.version = registry_version();
     members.self = context_.self;
     members.nodes = addresses_.all();
     members.nodes.push_back({context_.self, options_.raft_address, context_.uuid});

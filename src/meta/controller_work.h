@@ -3,6 +3,7 @@
 // controller's executor.
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,12 +12,14 @@
 #include "meta/controller.h"
 #include "meta/departure.h"
 #include "meta/join.h"
+#include "meta/leader_hints.h"
 #include "meta/membership.h"
 #include "meta/node_context.h"
 #include "meta/node_files.h"
 #include "meta/older_state.h"
 #include "meta/operations.h"
 #include "meta/reconcile.h"
+#include "meta/registry_restore.h"
 
 namespace multiraft::meta {
 
@@ -35,6 +38,7 @@ class Controller::Work {
   NodeContext& context() { return context_; }
   Operations& operations() { return operations_; }
   RemovalNotices& notices() { return notices_; }
+  LeaderHints& leader_hints() { return leader_hints_; }
 
   void leadership(GroupId group, const raft::SoftState& state);
   void conf_state(GroupId group, const raft::ConfState& state);
@@ -57,31 +61,43 @@ class Controller::Work {
 
   void registry_changed();
   void bootstrap();
-  void publish_addresses();
-  void use_join_as_hint();
+  void publish_node();
+  bool check_version();
+  void raise_cluster_version();
+  void look_for_others();
+  void ask_hint(Task done);
+  void ask_known(Task done);
   void ask_for_members(const transport::Callee& callee, Callback<void(const Status&)> done);
+  LogIndex registry_version() const;
   void members_known(const Members& members);
   void other_cluster(const std::string& why);
   void called_by_other_cluster(NodeId caller, const std::string& from);
   void check_ready();
   void removed(Verdict verdict);
+  void start_restore();
+  void follow_new_registry();
 
   void admin(NodeId from, const AdminRequest& request, JoinServer::Respond respond);
 
   const ControllerOptions& options_;
   const ControllerCallbacks& callbacks_;
   const std::vector<std::pair<GroupId, ReplicaId>> recovered_;
+  const std::string state_dir_;
+  const Result<std::optional<RestorePlan>> plan_found_;
   NodeContext context_;
   NodeFiles files_;
   NodeAddresses addresses_;
   LocalReplicas replicas_;
   MembershipKeeper keeper_;
   Operations operations_;
+  LeaderHints leader_hints_;
   Departure departure_;
   RemovalNotices notices_;
   JoinServer join_server_;
   OlderStateWatch older_state_;
   std::optional<Joiner> joiner_;
+  std::unique_ptr<RegistryRestore> restore_;
+  bool following_ = false;  ///< A group 0 that was made again.
 
   std::shared_ptr<const RegistryView> seen_ = std::make_shared<const RegistryView>();
   std::atomic<bool> change_posted_{false};
@@ -89,13 +105,20 @@ class Controller::Work {
   bool registry_state_known_ = false;
   bool bootstrapping_ = false;
   bool publishing_ = false;
+  bool raising_ = false;
+  bool unsupported_ = false;
   bool ready_ = false;
   bool other_cluster_ = false;
   bool asking_for_members_ = false;
   Backoff bootstrap_backoff_;
   Backoff publish_backoff_;
+  Backoff raise_backoff_;
   std::vector<env::Address> hints_;  ///< Of -join, but for this node itself.
   size_t next_hint_ = 0;
+  bool looking_ = false;  ///< For the others.
+  bool hints_are_next_ = false;
+  NodeId last_asked_;                      ///< Of those that are known.
+  std::map<NodeId, std::string> rumours_;  ///< Where others say that a node is.
   Backoff hint_backoff_;
 };
 

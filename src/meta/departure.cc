@@ -27,6 +27,10 @@ Verdict verdict_on(const RegistryView& view, GroupId group, ReplicaId replica) {
   if (view.is_removed(group, replica)) {
     // The replicas of a registered node begin above its floor: this one was of another disk.
     const NodeRecord* node = group == kRegistryGroup ? view.node(replica.node()) : nullptr;
+    if (node && replica.serial() > node->serial_floor && view.precedes_restoration(replica) &&
+        view.group(kRegistryGroup)->member_on(node->id)) {
+      return Verdict::kSuperseded;
+    }
     return node && replica.serial() <= node->serial_floor ? Verdict::kReplaced : Verdict::kRemoved;
   }
   const GroupRecord* record = view.group(group);
@@ -131,6 +135,13 @@ void Departure::next_question(std::shared_ptr<Inquiry> inquiry) {
 void Departure::answered(std::shared_ptr<Inquiry> inquiry, const Result<wire::Response>& response) {
   if (response && response->code == StatusCode::kOk) {
     const Result<Verdict> verdict = decode_verdict(response->payload);
+    if (verdict && *verdict == Verdict::kSuperseded) {
+      // One is enough: only an operator's word has made group 0 again, and whoever has not heard
+      // of that yet can only say what was true before.
+      asking_.erase(inquiry->replica.value);
+      if (inquiry->group == kRegistryGroup) superseded_();
+      return;
+    }
     if (verdict && *verdict >= Verdict::kRemoved) {
       ++inquiry->removed;
       inquiry->verdict = std::max(inquiry->verdict, *verdict);

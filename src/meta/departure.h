@@ -23,15 +23,18 @@ Verdict verdict_on(const RegistryView& view, GroupId group, ReplicaId replica);
 /// more, so it has to ask. On the controller's executor.
 class Departure {
  public:
+  /// `superseded`: group 0 was made again, and this node is to follow it; may come repeatedly.
   /// `removed`: the node is out of the cluster. `replica_removed`: one of its replicas is out of
   /// its group.
   Departure(NodeContext& context, const NodeAddresses& addresses,
             std::function<void(Verdict)> removed,
-            std::function<void(GroupId, ReplicaId)> replica_removed)
+            std::function<void(GroupId, ReplicaId)> replica_removed,
+            std::function<void()> superseded)
       : context_(context),
         addresses_(addresses),
         removed_(std::move(removed)),
-        replica_removed_(std::move(replica_removed)) {}
+        replica_removed_(std::move(replica_removed)),
+        superseded_(std::move(superseded)) {}
 
   void start();
   void on_registry(const RegistryView& view);
@@ -66,6 +69,7 @@ class Departure {
   const NodeAddresses& addresses_;
   const std::function<void(Verdict)> removed_;
   const std::function<void(GroupId, ReplicaId)> replica_removed_;
+  const std::function<void()> superseded_;
   env::MonotonicTime leader_seen_;
   bool is_in_conf_ = true;
   bool leaving_ = false;

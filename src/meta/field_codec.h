@@ -28,6 +28,10 @@ struct FieldEncoder {
   void operator()(const std::string& text) { out.sized(text); }
   void operator()(bool flag) { out.u8(flag ? 1 : 0); }
   void operator()(uint32_t number) { out.u32(number); }
+  void operator()(const VersionRange& range) {
+    out.u32(range.min);
+    out.u32(range.max);
+  }
   void operator()(const std::vector<NodeId>& ids) { list(ids); }
   void operator()(const std::vector<ReplicaId>& ids) { list(ids); }
   void operator()(const std::vector<NodeAddress>& addresses) {
@@ -67,6 +71,11 @@ struct FieldDecoder {
     flag = value == 1;
   }
   void operator()(uint32_t& number) { number = in.u32(); }
+  void operator()(VersionRange& range) {
+    range.min = in.u32();
+    range.max = in.u32();
+    if (!range.is_valid()) in.fail();
+  }
   void operator()(std::vector<NodeId>& ids) { list(ids); }
   void operator()(std::vector<ReplicaId>& ids) { list(ids); }
   void operator()(std::vector<NodeAddress>& addresses) {

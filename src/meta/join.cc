@@ -220,6 +220,7 @@ void JoinServer::enter(const JoinRequest& request, NodeUuid replaces, Answer ans
   command.raft_address = request.raft_address;
   command.api_address = request.api_address;
   command.initial_group = request.initial_group;
+  command.versions = request.versions;
   context_.propose(
       command, [this, answer = std::move(answer)](const Result<RegistryOutcome>& outcome) mutable {
         if (!outcome) return answer(try_again_later(outcome.status().message()));

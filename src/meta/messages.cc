@@ -20,6 +20,7 @@ void join_request_fields(Io& io, M& m) {
   io(m.api_address);
   io(m.initial_group);
   io(m.replaces_lost_disk);
+  io(m.versions);
 }
 template <class Io, class M>
 void join_answer_fields(Io& io, M& m) {
@@ -38,6 +39,14 @@ void members_fields(Io& io, M& m) {
   io(m.nodes);
 }
 
+template <class Io, class M>
+void registry_position_fields(Io& io, M& m) {
+  io(m.restorations);
+  io(m.leader_known);
+  io(m.last_term);
+  io(m.last_index);
+}
+
 template <class Io>
 struct AdminFields {
   Io& io;
@@ -51,6 +60,8 @@ struct AdminFields {
   void operator()(LeaderQuery& m) { io(m.group); }
   void operator()(IdentityProbe&) {}
   void operator()(MembersQuery&) {}
+  void operator()(LeaderHint& m) { io(m.group); }
+  void operator()(RegistryQuery&) {}
 };
 
 template <size_t I = 0>
@@ -148,10 +159,29 @@ SharedBytes encode(Verdict verdict) {
 }
 
 Result<Verdict> decode_verdict(std::string_view bytes) {
-  if (bytes.size() != 1 || bytes[0] < 0 || bytes[0] > static_cast<char>(Verdict::kReplaced)) {
+  if (bytes.size() != 1 || bytes[0] < 0 || bytes[0] > static_cast<char>(Verdict::kSuperseded)) {
     return malformed("verdict");
   }
   return static_cast<Verdict>(bytes[0]);
+}
+
+SharedBytes encode(const RegistryPosition& position) {
+  std::string bytes;
+  ByteWriter out(bytes);
+  out.u8(kVersion);
+  FieldEncoder io{out};
+  registry_position_fields(io, position);
+  return SharedBytes::copy_of(bytes);
+}
+
+Result<RegistryPosition> decode_registry_position(std::string_view bytes) {
+  ByteReader in(bytes);
+  MR_RETURN_IF_ERROR(check_version(in));
+  RegistryPosition position;
+  FieldDecoder io{in};
+  registry_position_fields(io, position);
+  if (!in.complete()) return malformed("position of a registry");
+  return position;
 }
 
 SharedBytes encode(const Members& members) {
@@ -181,6 +211,20 @@ SharedBytes encode_leader_known(bool known) {
 Result<bool> decode_leader_known(std::string_view bytes) {
   if (bytes.size() != 1 || bytes[0] < 0 || bytes[0] > 1) return malformed("answer about a leader");
   return bytes[0] == 1;
+}
+
+SharedBytes encode_leader_hint(NodeId leader) {
+  std::string bytes;
+  ByteWriter out(bytes);
+  out.u64(leader.value);
+  return SharedBytes::copy_of(bytes);
+}
+
+Result<NodeId> decode_leader_hint(std::string_view bytes) {
+  ByteReader in(bytes);
+  const NodeId leader(in.u64());
+  if (!in.complete()) return malformed("hint of a leader");
+  return leader;
 }
 
 SharedBytes encode(const NodeUuid& uuid) {

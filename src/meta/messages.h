@@ -27,6 +27,7 @@ struct JoinRequest {
   /// The operator says that the disk of the node that is registered under this id is lost for good:
   /// this one takes its place.
   bool replaces_lost_disk = false;
+  VersionRange versions = kSupportedVersions;
   friend bool operator==(const JoinRequest&, const JoinRequest&) = default;
 };
 
@@ -82,14 +83,26 @@ struct IdentityProbe {
 struct MembersQuery {
   friend bool operator==(const MembersQuery&, const MembersQuery&) = default;
 };
-using AdminRequest =
-    std::variant<MembershipCheck, RemovedNotice, LeaderQuery, IdentityProbe, MembersQuery>;
+/// -> NodeId. Who leads the group, as far as the receiver's replica knows? 0: it knows nobody. A
+/// hint, for redirects.
+struct LeaderHint {
+  GroupId group;
+  friend bool operator==(const LeaderHint&, const LeaderHint&) = default;
+};
+/// -> RegistryPosition. How much of group 0 does the receiver have?
+struct RegistryQuery {
+  friend bool operator==(const RegistryQuery&, const RegistryQuery&) = default;
+};
+using AdminRequest = std::variant<MembershipCheck, RemovedNotice, LeaderQuery, IdentityProbe,
+                                  MembersQuery, LeaderHint, RegistryQuery>;
 
 enum class Verdict : uint8_t {
   kUnknown = 0,
   kMember = 1,
   kRemoved = 2,
   kReplaced = 3,  ///< Removed, because another state directory has taken over the node's id.
+  /// Group 0 was made again after its majority was lost; the node has another replica in it.
+  kSuperseded = 4,
 };
 
 /// What a node knows of the cluster.
@@ -100,6 +113,15 @@ struct Members {
   friend bool operator==(const Members&, const Members&) = default;
 };
 
+/// What a node has of group 0.
+struct RegistryPosition {
+  uint32_t restorations = 0;  ///< RegistryView::restorations().
+  bool leader_known = false;
+  Term last_term;  ///< Of the last entry in its log.
+  LogIndex last_index;
+  friend bool operator==(const RegistryPosition&, const RegistryPosition&) = default;
+};
+
 SharedBytes encode(const AdminRequest& request);
 Result<AdminRequest> decode_admin_request(std::string_view bytes);
 
@@ -107,8 +129,12 @@ SharedBytes encode(Verdict verdict);
 Result<Verdict> decode_verdict(std::string_view bytes);
 SharedBytes encode(const Members& members);
 Result<Members> decode_members(std::string_view bytes);
+SharedBytes encode(const RegistryPosition& position);
+Result<RegistryPosition> decode_registry_position(std::string_view bytes);
 SharedBytes encode_leader_known(bool known);
 Result<bool> decode_leader_known(std::string_view bytes);
+SharedBytes encode_leader_hint(NodeId leader);
+Result<NodeId> decode_leader_hint(std::string_view bytes);
 SharedBytes encode(const NodeUuid& uuid);
 Result<NodeUuid> decode_uuid(std::string_view bytes);
 

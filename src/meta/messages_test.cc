@@ -23,8 +23,13 @@ JoinAnswer answer() {
 }
 
 std::vector<AdminRequest> admin_requests() {
-  return {MembershipCheck{GroupId(1), ReplicaId(2)}, RemovedNotice{GroupId(3), ReplicaId(4)},
-          LeaderQuery{GroupId(5)}, IdentityProbe{}, MembersQuery{}};
+  return {MembershipCheck{GroupId(1), ReplicaId(2)},
+          RemovedNotice{GroupId(3), ReplicaId(4)},
+          LeaderQuery{GroupId(5)},
+          IdentityProbe{},
+          MembersQuery{},
+          LeaderHint{GroupId(6)},
+          RegistryQuery{}};
 }
 
 /// Everything shorter and longer is refused.
@@ -46,8 +51,8 @@ TEST(Messages, Admin_ComesBackEqual) {
     EXPECT_EQ(*decode_admin_request(encode(request)), request);
     expect_exact(encode(request), decode_admin_request);
   }
-  for (Verdict verdict :
-       {Verdict::kUnknown, Verdict::kMember, Verdict::kRemoved, Verdict::kReplaced}) {
+  for (Verdict verdict : {Verdict::kUnknown, Verdict::kMember, Verdict::kRemoved,
+                          Verdict::kReplaced, Verdict::kSuperseded}) {
     EXPECT_EQ(*decode_verdict(encode(verdict)), verdict);
   }
   const Members members{LogIndex(4), NodeId(2), answer().nodes};
@@ -55,8 +60,10 @@ TEST(Messages, Admin_ComesBackEqual) {
   expect_exact(encode(members), decode_members);
   EXPECT_TRUE(*decode_leader_known(encode_leader_known(true)));
   EXPECT_FALSE(*decode_leader_known(encode_leader_known(false)));
+  EXPECT_EQ(*decode_leader_hint(encode_leader_hint(NodeId(3))), NodeId(3));
+  expect_exact(encode_leader_hint(NodeId(3)), decode_leader_hint);
   EXPECT_EQ(*decode_uuid(encode(NodeUuid{1, 2})), (NodeUuid{1, 2}));
-  for (const char* bad : {"", "\4", "\1\1", "\xff"}) {
+  for (const char* bad : {"", "\5", "\1\1", "\xff"}) {
     EXPECT_FALSE(decode_verdict(bad));
     EXPECT_FALSE(decode_leader_known(bad));
     EXPECT_FALSE(decode_uuid(bad));
@@ -141,7 +148,8 @@ TEST(Messages, JoinBytes_AreTheDocumentedOnes) {
             "06000000726166743a31"
             "050000006170693a32"
             "0500000000000000"
-            "00");
+            "00"
+            "0100000001000000");
   EXPECT_EQ(hex(encode(answer())),
             "01"
             "01"
@@ -164,6 +172,16 @@ TEST(Messages, AdminBytes_AreTheDocumentedOnes) {
   EXPECT_EQ(hex(encode(requests[2])), "01030500000000000000");
   EXPECT_EQ(hex(encode(requests[3])), "0104");
   EXPECT_EQ(hex(encode(requests[4])), "0105");
+  EXPECT_EQ(hex(encode(requests[5])), "01060600000000000000");
+  EXPECT_EQ(hex(encode(requests[6])), "0107");
+  const RegistryPosition position{1, true, Term(2), LogIndex(3)};
+  EXPECT_EQ(hex(encode(position)),
+            "0101000000"
+            "01"
+            "0200000000000000"
+            "0300000000000000");
+  EXPECT_EQ(*decode_registry_position(encode(position)), position);
+  expect_exact(encode(position), decode_registry_position);
   EXPECT_EQ(hex(encode(Verdict::kUnknown)), "00");
   EXPECT_EQ(hex(encode(Verdict::kMember)), "01");
   EXPECT_EQ(hex(encode(Verdict::kRemoved)), "02");

@@ -1,9 +1,21 @@
 #include "meta/node_context.h"
 
+#include <algorithm>
+
 namespace multiraft::meta {
 
 void NodeContext::propose(const RegistryCommand& command,
                           Callback<void(Result<RegistryOutcome>)> done) {
+  const uint32_t needed = version_needed(command);
+  if (const uint32_t version = view()->cluster_version(); needed > std::max(1U, version)) {
+    executor.post(guard([done = std::move(done), needed, version]() mutable {
+      done(Status(StatusCode::kUnsupported, "this needs cluster version " + std::to_string(needed) +
+                                                ", and the cluster is at " +
+                                                std::to_string(version) +
+                                                ": upgrade all of its nodes first"));
+    }));
+    return;
+  }
   host.write(
       kRegistryGroup, encode_command(command), executor,
       guard_posted([done = std::move(done)](host::WriteResult result) mutable {

@@ -10,7 +10,8 @@ namespace multiraft::meta {
 namespace {
 
 constexpr uint64_t kMagic = 0x45444f4e54464d52;  // "RMFTNODE"
-constexpr uint32_t kVersion = 2;
+constexpr uint32_t kVersion = 3;
+constexpr size_t kChecksumBytes = 4;
 
 Status corrupt(const std::string& why) { return Status(StatusCode::kCorruption, why); }
 
@@ -68,6 +69,8 @@ std::string encode_facts(const NodeFacts& facts) {
   out.u64(facts.uuid.low);
   out.u32(facts.serial_floor);
   out.u64(facts.life);
+  out.u32(facts.cluster_version);
+  out.u32(facts.registry_floor);
   out.u32(crc32c(bytes));
   return bytes;
 }
@@ -76,7 +79,14 @@ Result<NodeFacts> decode_facts(std::string_view bytes) {
   ByteReader in(bytes);
   if (in.u64() != kMagic) return corrupt("offset 0: not the identity of a node");
   if (const uint32_t version = in.u32(); version != kVersion) {
-    return corrupt("offset 8: version " + std::to_string(version) + " is not known here");
+    // In every version the checksum of everything before is at the end.
+    const bool intact = bytes.size() > kChecksumBytes &&
+                        ByteReader(bytes.substr(bytes.size() - kChecksumBytes)).u32() ==
+                            crc32c(bytes.substr(0, bytes.size() - kChecksumBytes));
+    const bool newer = intact && version > kVersion;
+    return Status(newer ? StatusCode::kUnsupported : StatusCode::kCorruption,
+                  "offset 8: version " + std::to_string(version) +
+                      (newer ? " was written by a newer version of multiraft" : " is not known"));
   }
   NodeFacts facts;
   const uint8_t phase = in.u8();
@@ -86,6 +96,8 @@ Result<NodeFacts> decode_facts(std::string_view bytes) {
   facts.uuid.low = in.u64();
   facts.serial_floor = in.u32();
   facts.life = in.u64();
+  facts.cluster_version = in.u32();
+  facts.registry_floor = in.u32();
   const size_t checked = in.position();
   const uint32_t crc = in.u32();
   if (!in.complete()) return corrupt("its length is wrong");
@@ -104,7 +116,8 @@ Result<NodeFacts> decode_facts(std::string_view bytes) {
 
 Result<std::unique_ptr<NodeIdentity>> NodeIdentity::open(env::Environment& env,
                                                          const std::string& state_dir, NodeId node,
-                                                         bool found_cluster) {
+                                                         bool found_cluster,
+                                                         VersionRange versions) {
   env::FileSystem& fs = env.file_system();
   if (Status status = make_durable_directory(fs, state_dir); !status) {
     return refused(status.code(), "state directory " + state_dir + " cannot be used", status);
@@ -118,7 +131,7 @@ Result<std::unique_ptr<NodeIdentity>> NodeIdentity::open(env::Environment& env,
   auto exists = fs.exists(identity->path_);
   if (!exists) return exists.status();
   if (*exists) {
-    MR_RETURN_IF_ERROR(identity->load(node));
+    MR_RETURN_IF_ERROR(identity->load(node, versions));
   } else {
     MR_RETURN_IF_ERROR(check_unused(fs, state_dir));
     identity->facts_.node = node;
@@ -141,10 +154,14 @@ Result<std::unique_ptr<NodeIdentity>> NodeIdentity::open(env::Environment& env,
   return identity;
 }
 
-Status NodeIdentity::load(NodeId node) {
+Status NodeIdentity::load(NodeId node, const VersionRange& versions) {
   auto bytes = fs_.read_file(path_);
   if (!bytes) return bytes.status();
   auto facts = decode_facts(*bytes);
+  if (facts.status().code() == StatusCode::kUnsupported) {
+    return Status(StatusCode::kUnsupported,
+                  path_ + ": " + facts.status().message() + ". Start the node with that version");
+  }
   if (!facts) {
     return corrupt(path_ + ": " + facts.status().message() +
                    ". The node does not know who it is. Remove it from the cluster, wipe its state "
@@ -154,6 +171,10 @@ Status NodeIdentity::load(NodeId node) {
     return Status(StatusCode::kConflict, path_ + ": this state directory belongs to node " +
                                              to_string(facts->node) + ", not to node " +
                                              to_string(node));
+  }
+  if (facts->cluster_version != 0 && !versions.contains(facts->cluster_version)) {
+    return Status(StatusCode::kUnsupported,
+                  path_ + ": " + version_conflict(node, versions, facts->cluster_version));
   }
   facts_ = *facts;
   return Status::ok();

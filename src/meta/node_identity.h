@@ -31,12 +31,18 @@ struct NodeFacts {
   /// How often a process has started from here: 1 is the first. What a node tells others in one
   /// life it must still know in the next (docs/adr/0010-older-state.md).
   uint64_t life = 0;
+  /// The newest version of the cluster that this node has seen; 0: none yet.
+  uint32_t cluster_version = 0;
+  /// Replicas of group 0 with a serial up to this were given up for a group 0 that was made again:
+  /// whoever offers one has not heard of that yet.
+  uint32_t registry_floor = 0;
   friend bool operator==(const NodeFacts&, const NodeFacts&) = default;
 };
 
 /// The file's content.
 std::string encode_facts(const NodeFacts& facts);
-/// kCorruption; the message says where, not in which file.
+/// kUnsupported: a newer program has written it. kCorruption; the message says where, not in which
+/// file.
 Result<NodeFacts> decode_facts(std::string_view bytes);
 
 /// Owns the state directory while it lives. Not thread-safe; all calls block.
@@ -45,10 +51,12 @@ class NodeIdentity {
   /// Locks `state_dir`, which is made where there is none, and reads who lives there. A new one
   /// gets a uuid, and with `found_cluster` a cluster id; a node that has not begun to join may
   /// still change its mind. One more life has begun, durably, when this returns. Every error is one
-  /// to end with status 3 on: in use, another id, corrupt.
+  /// to end with status 3 on: in use, another id, corrupt, or of a cluster with a version that is
+  /// not among `versions`.
   static Result<std::unique_ptr<NodeIdentity>> open(env::Environment& env,
                                                     const std::string& state_dir, NodeId node,
-                                                    bool found_cluster);
+                                                    bool found_cluster,
+                                                    VersionRange versions = kSupportedVersions);
 
   const NodeFacts& facts() const { return facts_; }
   const std::string& state_dir() const { return state_dir_; }
@@ -61,7 +69,7 @@ class NodeIdentity {
         state_dir_(std::move(state_dir)),
         path_(state_dir_ + "/node"),
         lock_(std::move(lock)) {}
-  Status load(NodeId node);
+  Status load(NodeId node, const VersionRange& versions);
 
   env::FileSystem& fs_;
   const std::string state_dir_;

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/bytes.h"
+#include "base/crc32c.h"
 #include "env/sim/sim_environment.h"
 
 namespace multiraft::meta {
@@ -180,18 +182,50 @@ TEST_F(NodeIdentityTest, CutFile_IsRefused) {
 }
 
 TEST(NodeFactsCodec, Bytes_AreTheDocumentedOnes) {
-  const NodeFacts facts{ClusterId(0x0102), NodeId(7), {0x11, 0x22}, 5, NodePhase::kMember, 9};
+  const NodeFacts facts{ClusterId(0x0102), NodeId(7), {0x11, 0x22}, 5, NodePhase::kMember, 9, 3, 6};
   const std::string bytes = encode_facts(facts);
-  ASSERT_EQ(bytes.size(), 61u);
+  ASSERT_EQ(bytes.size(), 69u);
   EXPECT_EQ(bytes.substr(0, 8), "RMFTNODE");
-  EXPECT_EQ(bytes.substr(8, 5), std::string("\2\0\0\0\2", 5));
+  EXPECT_EQ(bytes.substr(8, 5), std::string("\3\0\0\0\2", 5));
   EXPECT_EQ(bytes.substr(13, 8), std::string("\2\1\0\0\0\0\0\0", 8));
   EXPECT_EQ(bytes[21], 7);
   EXPECT_EQ(bytes[29], 0x11);
   EXPECT_EQ(bytes[37], 0x22);
   EXPECT_EQ(bytes[45], 5);
   EXPECT_EQ(bytes.substr(49, 8), std::string("\11\0\0\0\0\0\0\0", 8));
+  EXPECT_EQ(bytes.substr(57, 4), std::string("\3\0\0\0", 4));
+  EXPECT_EQ(bytes.substr(61, 4), std::string("\6\0\0\0", 4));
   EXPECT_EQ(*decode_facts(bytes), facts);
+}
+
+TEST_F(NodeIdentityTest, FileOfANewerProgram_IsRefusedAsSuch) {
+  { ASSERT_TRUE(open(1, true)); }
+  std::string bytes = *env_.file_system().read_file("state/node");
+  bytes.resize(bytes.size() - 4);
+  bytes[8] = 9;
+  bytes += "more";
+  std::string checksum;
+  ByteWriter(checksum).u32(crc32c(bytes));
+  ASSERT_TRUE(env_.file_system().write_file_atomically("state/node", bytes + checksum));
+  const Status status = open(1).status();
+  EXPECT_EQ(status.code(), StatusCode::kUnsupported);
+  EXPECT_THAT(status.message(),
+              HasSubstr("state/node: offset 8: version 9 was written by a newer"));
+}
+
+TEST_F(NodeIdentityTest, ClusterWithAVersionThatIsNotSupported_IsRefused) {
+  {
+    auto identity = open(1, true);
+    NodeFacts facts = (*identity)->facts();
+    facts.cluster_version = 4;
+    ASSERT_TRUE((*identity)->save(facts));
+  }
+  for (const VersionRange versions : {VersionRange{1, 3}, VersionRange{5, 6}}) {
+    const Status status = NodeIdentity::open(env_, "state", NodeId(1), true, versions).status();
+    EXPECT_EQ(status.code(), StatusCode::kUnsupported);
+    EXPECT_THAT(status.message(), HasSubstr("the cluster works with version 4"));
+  }
+  EXPECT_TRUE(NodeIdentity::open(env_, "state", NodeId(1), true, {4, 4}));
 }
 
 }  // namespace

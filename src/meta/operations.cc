@@ -16,7 +16,7 @@ constexpr size_t kWaitingMax = 1024;
 bool is_complete(const RegistryView& view, GroupId group, ReplicaId removed) {
   if (!view.is_removed(group, removed)) return false;
   const NodeRecord* node = view.node(removed.node());
-  return !node || node->state == NodeState::kMember || !view.groups_of(removed.node()).empty();
+  return !node || node->state == NodeState::kMember || view.group_count_of(removed.node()) > 0;
 }
 
 }  // namespace

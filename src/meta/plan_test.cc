@@ -182,6 +182,13 @@ TEST(Plan, LiveVoterWhoseLossStopsTheGroup_Stays) {
   const std::vector<MemberRecord> wanted{voter(1), leaving(2), voter(3)};
   EXPECT_EQ(View(1, {1, 2, 3}).dead(3).next(wanted).kind, StepKind::kWait);
   EXPECT_EQ(View(1, {1, 2, 3}).next(wanted), (Step{StepKind::kRemove, r(2), {}}));
+  // Enough are left in number, but most of them are dead.
+  EXPECT_EQ(View(1, {1, 2, 3, 4, 5})
+                .dead(2)
+                .dead(3)
+                .next({voter(1), voter(2), voter(3), leaving(4), leaving(5)})
+                .kind,
+            StepKind::kWait);
 }
 
 TEST(Plan, DeadVoters_GoFirst) {
@@ -237,6 +244,12 @@ TEST(Plan, LeaderThatIsToGo_HandsOverToACaughtUpVoter) {  // trap 26
   EXPECT_EQ(View(1, {1, 2, 3}).behind(2).next(wanted), (Step{StepKind::kTransfer, r(3), {}}));
   EXPECT_EQ(View(2, {1, 2, 3}).next(wanted), (Step{StepKind::kRemove, r(1), {}}));
   EXPECT_EQ(View(1, {1, 2, 3}).dead(2).dead(3).next(wanted).kind, StepKind::kWait);
+}
+
+TEST(Plan, LeaderThatIsToGo_StaysWhileNoOtherLeaderCouldLetItGo) {
+  const std::vector<MemberRecord> wanted{leaving(1), voter(2), voter(3)};
+  EXPECT_EQ(View(1, {1, 2, 3}).dead(3).next(wanted).kind, StepKind::kWait)
+      << "2 would lead a group of which 1 is still needed";
 }
 
 TEST(Plan, OneOfTwoVotersLeaves_TheOtherTakesOver) {  // trap 26

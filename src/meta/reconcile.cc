@@ -18,6 +18,10 @@ std::string replica_text(GroupId group, ReplicaId replica) {
   return "group " + to_string(group) + ": replica " + std::to_string(replica.serial());
 }
 
+/// Creations and destructions under way at a time: a node that comes back with an empty disk has
+/// thousands to create, and its worker has other things to do in the same turn.
+constexpr size_t kParallelMax = 64;
+
 /// A node that was removed may still ask what happened to it.
 constexpr int64_t kForgetAfterNs = 60 * env::kSecond;
 
@@ -109,10 +113,14 @@ void LocalReplicas::removed(GroupId group, ReplicaId replica, const RegistryView
 
 void LocalReplicas::advance() {
   const std::shared_ptr<const RegistryView> view = context_.view();
+  // Those under way stand in front, so that this does not look at all that wait behind them.
   std::vector<GroupId> ready;
+  size_t under_way = 0;
   for (const auto& [serial, group] : wanted_) {
     const Local& local = local_[group];
-    if (!local.hosted && !local.busy) ready.push_back(group);
+    if (local.hosted || local.failed) continue;
+    if (!local.busy) ready.push_back(group);
+    if (++under_way == kParallelMax) break;
   }
   for (GroupId group : ready) create(group, local_[group], *view);
   destroy_doomed();
@@ -146,9 +154,12 @@ void LocalReplicas::created(GroupId group, ReplicaId replica, const Status& stat
   }
   context_.log(raft::LogLevel::kError,
                replica_text(group, replica) + " cannot be created: " + status.to_string());
+  local.failed = true;
+  advance();  // Others may do better.
   if (std::exchange(retry_scheduled_, true)) return;
   context_.after(context_.timing.election_ns, [this] {
     retry_scheduled_ = false;
+    for (auto& [id, each] : local_) each.failed = false;
     advance();
   });
 }
@@ -157,7 +168,10 @@ void LocalReplicas::destroy_doomed() {
   const uint32_t limit = wanted_.empty() ? UINT32_MAX : wanted_.begin()->first;
   std::vector<GroupId> now;
   uint32_t floor = 0;
+  size_t under_way = 0;
   for (const auto& [serial, group] : doomed_) {
+    if (local_[group].failed) continue;
+    if (++under_way > kParallelMax) break;
     if (serial >= limit) {
       MR_COVERAGE("meta: destruction waits for an older creation");
       break;
@@ -191,7 +205,13 @@ void LocalReplicas::destroy(GroupId group) {
         if (!status) {
           context_.log(raft::LogLevel::kError, replica_text(group, replica) +
                                                    " cannot be destroyed: " + status.to_string());
-          context_.after(context_.timing.election_ns, [this] { advance(); });
+          local.failed = true;
+          context_.after(context_.timing.election_ns, [this, group] {
+            if (const auto found = local_.find(group); found != local_.end()) {
+              found->second.failed = false;
+            }
+            advance();
+          });
           return;
         }
         doomed_.erase(replica.serial());

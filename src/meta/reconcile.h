@@ -47,7 +47,8 @@ class LocalReplicas {
     ReplicaId wanted;  ///< To be created, perhaps once the hosted one is gone.
     ReplicaId told_removed;
     bool doomed = false;
-    bool busy = false;  ///< Being created or destroyed.
+    bool busy = false;    ///< Being created or destroyed.
+    bool failed = false;  ///< That did not work; it is tried again a little later.
   };
 
   ReplicaId choose(const GroupRecord& record, const RegistryView& view) const;

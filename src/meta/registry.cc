@@ -6,9 +6,13 @@
 
 #include "base/assert.h"
 #include "base/limits.h"
+#include "meta/registry_codec.h"
 
 namespace multiraft::meta {
 namespace {
+
+/// More than a group 0 could give out before its survivor heard of it.
+constexpr uint32_t kSerialsSkipped = 1'000'000;
 
 RegistryOutcome refuse(RegistryCode code, std::string text) {
   RegistryOutcome outcome;
@@ -87,6 +91,10 @@ size_t voters_without(const GroupRecord& group, ReplicaId without) {
       }));
 }
 
+/// A node that loses its disk again and again while a group has no quorum leaves a replica behind
+/// each time, and only the group itself can say that one is gone.
+constexpr size_t kReplicasOfANodeMax = 4;
+
 bool has_replica_on(const GroupRecord& group, NodeId node) {
   return std::any_of(group.members.begin(), group.members.end(),
                      [&](const MemberRecord& m) { return m.replica.node() == node; });
@@ -120,11 +128,20 @@ bool is_made_of(const GroupRecord& group, const std::vector<NodeId>& nodes) {
 
 }  // namespace
 
+ReplicaId restored_replica(const RegistryView& state, NodeId survivor) {
+  return ReplicaId::make(survivor, state.next_serial() + kSerialsSkipped);
+}
+
 Registry::Registry(RegistryView state) : view_(std::make_shared<RegistryView>(std::move(state))) {}
 
 RegistryOutcome Registry::apply(const RegistryCommand& command, LogIndex index) {
+  const uint32_t needed = version_needed(command);
+  if (!view_->empty() && needed > view_->cluster_version()) {
+    return conflict("the command needs cluster version " + std::to_string(needed) +
+                    ", and this is " + std::to_string(view_->cluster_version()));
+  }
   RegistryOutcome outcome = std::visit([&](const auto& c) { return run(c); }, command);
-  if (outcome.changed) edit().version_ = index;
+  if (outcome.changed) edit().version_ = LogIndex(view_->version_base_ + index.value);
   return outcome;
 }
 
@@ -152,7 +169,8 @@ RegistryOutcome Registry::run(const Bootstrap& c) {
   if (c.cluster == ClusterId{}) return invalid("the cluster has no id");
   RegistryView& view = edit();
   view.cluster_ = c.cluster;
-  view.put_node({c.node, c.uuid, NodeState::kMember, 0, c.raft_address, c.api_address});
+  view.cluster_version_ = c.versions.max;
+  view.put_node({c.node, c.uuid, NodeState::kMember, 0, c.raft_address, c.api_address, c.versions});
   view.put_group(founded(kRegistryGroup, {take_serial(c.node)}));
   view.put_group(founded(c.initial_group, {take_serial(c.node)}));
   return done();
@@ -162,6 +180,9 @@ RegistryOutcome Registry::run(const RegisterNode& c) {
   if (std::string fault = fault_of(c); !fault.empty()) return invalid(std::move(fault));
   if (view_->empty()) {
     return refuse(RegistryCode::kJudgeAgain, "the cluster has not been made yet");
+  }
+  if (std::string why = too_old_or_new(c.node, c.versions); !why.empty()) {
+    return conflict(std::move(why));
   }
   const NodeRecord* before = view_->node(c.node);
   if (before && before->uuid == c.uuid) return register_again(*before, c);
@@ -180,13 +201,18 @@ RegistryOutcome Registry::run(const RegisterNode& c) {
                      std::to_string(limits::kGroupMembersMax) +
                      " members, its limit: join with another -initial_group_id");
   }
-  if (!serials_left(view_->groups_of(c.node).size() + 2)) return serials_used_up();
+  if (before) {
+    if (RegistryOutcome full = judge_replacement(c.node); full.code != RegistryCode::kOk) {
+      return full;
+    }
+  }
+  if (!serials_left(view_->group_count_of(c.node) + 2)) return serials_used_up();
 
   RegistryOutcome outcome = done();
   outcome.serial_floor = view_->next_serial_ - 1;
   const bool replaced = before != nullptr;
-  edit().put_node(
-      {c.node, c.uuid, NodeState::kMember, outcome.serial_floor, c.raft_address, c.api_address});
+  edit().put_node({c.node, c.uuid, NodeState::kMember, outcome.serial_floor, c.raft_address,
+                   c.api_address, c.versions});
   if (replaced) replace_replicas(c.node);
   GroupRecord registry = *view_->group(kRegistryGroup);
   if (!registry.member_on(c.node)) {
@@ -211,14 +237,33 @@ RegistryOutcome Registry::register_again(const NodeRecord& node, const RegisterN
   }
   RegistryOutcome outcome = nothing_to_do(member->replica);
   outcome.serial_floor = node.serial_floor;
-  if (node.raft_address != c.raft_address || node.api_address != c.api_address) {
+  if (node.raft_address != c.raft_address || node.api_address != c.api_address ||
+      node.versions != c.versions) {
     NodeRecord changed = node;
     changed.raft_address = c.raft_address;
     changed.api_address = c.api_address;
+    changed.versions = c.versions;
     edit().put_node(std::move(changed));
     outcome.changed = true;
   }
   return outcome;
+}
+
+RegistryOutcome Registry::judge_replacement(NodeId node) const {
+  std::vector<GroupId> affected = view_->groups_of(node);
+  affected.insert(affected.begin(), kRegistryGroup);
+  for (GroupId id : affected) {
+    const std::vector<MemberRecord>& members = view_->group(id)->members;
+    const auto left_behind =
+        std::count_if(members.begin(), members.end(),
+                      [&](const MemberRecord& m) { return m.replica.node() == node && m.leaving; });
+    if (static_cast<size_t>(left_behind) + 1 < kReplicasOfANodeMax) continue;
+    return refuse(RegistryCode::kJudgeAgain,
+                  group_text(id) + " still has " + std::to_string(left_behind) + " replicas of " +
+                      node_text(node) +
+                      " that were lost before: it needs a majority of its members to let them go");
+  }
+  return nothing_to_do();
 }
 
 /// The node's disk was wiped: what it promised is forgotten, so its replicas must not count any
@@ -244,12 +289,63 @@ RegistryOutcome Registry::run(const UpdateNode& c) {
   if (!valid_address(c.raft_address) || !valid_address(c.api_address)) {
     return invalid("an address is empty or too long");
   }
+  if (std::string why = too_old_or_new(c.node, c.versions); !why.empty()) {
+    return conflict(std::move(why));
+  }
   NodeRecord changed = *node;
   changed.raft_address = c.raft_address;
   changed.api_address = c.api_address;
+  changed.versions = c.versions;
   if (changed == *node) return nothing_to_do();
   edit().put_node(std::move(changed));
   return done();
+}
+
+RegistryOutcome Registry::run(const RaiseClusterVersion& c) {
+  if (view_->empty()) return refuse(RegistryCode::kJudgeAgain, "there is no cluster yet");
+  if (c.version <= view_->cluster_version()) return nothing_to_do();
+  for (const NodeRecord& node : view_->nodes()) {
+    if (node.versions.contains(c.version)) continue;
+    return refuse(RegistryCode::kJudgeAgain, node_text(node.id) + " works with versions " +
+                                                 to_string(node.versions) + ", not with " +
+                                                 std::to_string(c.version));
+  }
+  edit().cluster_version_ = c.version;
+  return done();
+}
+
+RegistryOutcome Registry::run(const RestoreRegistry& c) {
+  if (!view_->empty()) return conflict("the registry is not empty");
+  Result<RegistryView> former = RegistryReader::read(c.state);
+  if (!former) return invalid(former.status().message());
+  const NodeRecord* survivor = former->node(c.node);
+  if (!survivor || survivor->uuid != c.uuid) {
+    return invalid(node_text(c.node) + " is not registered in the former registry");
+  }
+  if (c.replica != restored_replica(*former, c.node)) return invalid("another replica is expected");
+  if (former->next_serial_ > UINT32_MAX / 2) return serials_used_up();
+  view_ = std::make_shared<RegistryView>(std::move(*former));
+  shared_ = false;
+  RegistryView& view = *view_;
+  // What the former group 0 decided at the end may be lost here. Whatever it was, it gave out
+  // serials of this range: such replicas are neither given out again nor taken for removed.
+  view.lost_serials_.push_back({view.next_serial_, c.replica.serial() - 1});
+  view.next_serial_ = c.replica.serial() + 1;
+  view.version_base_ = view.version_.value;
+  view.put_group(founded(kRegistryGroup, {c.replica}));
+  GroupRecord registry = *view.group(kRegistryGroup);
+  for (const NodeRecord& node : view.nodes()) {
+    if (node.id != c.node) add_member(registry, take_serial(node.id), false);
+  }
+  view.put_group(std::move(registry));
+  return done(c.replica);
+}
+
+/// Why a node with such a program cannot be in the cluster; nothing if it can.
+std::string Registry::too_old_or_new(NodeId node, const VersionRange& versions) const {
+  const uint32_t version = view_->cluster_version();
+  if (versions.contains(version)) return {};
+  return version_conflict(node, versions, version);
 }
 
 RegistryOutcome Registry::run(const MarkNodeLeaving& c) {
@@ -282,7 +378,7 @@ RegistryOutcome Registry::run(const MarkNodeLeaving& c) {
 /// confirmed it is forgotten.
 void Registry::finish_departure(NodeId id) {
   const NodeRecord* node = view_->node(id);
-  if (!node || !view_->groups_of(id).empty()) return;
+  if (!node || view_->group_count_of(id) > 0) return;
   GroupRecord registry = *view_->group(kRegistryGroup);
   if (!has_replica_on(registry, id)) {
     edit().erase_node(id);

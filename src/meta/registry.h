@@ -12,6 +12,10 @@
 
 namespace multiraft::meta {
 
+/// The survivor's replica of the group 0 that is made again from this state. It and all later ones
+/// have serials that the former group 0 can never have given out.
+ReplicaId restored_replica(const RegistryView& state, NodeId survivor);
+
 /// Belongs to one thread; hands out immutable views of itself.
 class Registry {
  public:
@@ -40,8 +44,12 @@ class Registry {
   RegistryOutcome run(const MarkNodeLeaving& command);
   RegistryOutcome run(const SetRegistryVoters& command);
   RegistryOutcome run(const MemberSettled& command);
+  RegistryOutcome run(const RaiseClusterVersion& command);
+  RegistryOutcome run(const RestoreRegistry& command);
 
+  std::string too_old_or_new(NodeId node, const VersionRange& versions) const;
   RegistryOutcome register_again(const NodeRecord& node, const RegisterNode& command);
+  RegistryOutcome judge_replacement(NodeId node) const;
   void replace_replicas(NodeId node);
   void finish_departure(NodeId node);
   ReplicaId take_serial(NodeId node);

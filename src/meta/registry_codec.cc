@@ -10,7 +10,7 @@
 namespace multiraft::meta {
 namespace {
 
-constexpr uint32_t kSnapshotVersion = 2;
+constexpr uint32_t kSnapshotVersion = 3;
 constexpr uint8_t kVoterFlag = 1;
 constexpr uint8_t kLeavingFlag = 2;
 constexpr uint8_t kSettledFlag = 4;
@@ -23,6 +23,8 @@ void encode(const NodeRecord& node, ByteWriter& out) {
   out.u32(node.serial_floor);
   out.sized(node.raft_address);
   out.sized(node.api_address);
+  out.u32(node.versions.min);
+  out.u32(node.versions.max);
 }
 
 void encode(const GroupRecord& group, ByteWriter& out) {
@@ -45,8 +47,11 @@ bool decode(ByteReader& in, NodeRecord& node) {
   node.serial_floor = in.u32();
   node.raft_address = in.sized();
   node.api_address = in.sized();
+  node.versions.min = in.u32();
+  node.versions.max = in.u32();
   node.state = static_cast<NodeState>(state);
   return !in.failed() && node.id.value >= 1 && node.id.value <= limits::kNodeIdMax &&
+         node.versions.is_valid() &&
          (state == static_cast<uint8_t>(NodeState::kMember) ||
           state == static_cast<uint8_t>(NodeState::kLeaving));
 }
@@ -102,8 +107,15 @@ void RegistryWriter::next(size_t bytes_target, std::string& piece) {
     header_written_ = true;
     out.u32(kSnapshotVersion);
     out.u64(view_->cluster().value);
+    out.u32(view_->cluster_version());
     out.u32(view_->next_serial());
     out.u64(view_->version().value);
+    out.u64(view_->version_base_);
+    out.u32(static_cast<uint32_t>(view_->lost_serials_.size()));
+    for (const RegistryView::SerialRange& lost : view_->lost_serials_) {
+      out.u32(lost.first);
+      out.u32(lost.last);
+    }
     out.u32(static_cast<uint32_t>(view_->nodes().size()));
     out.u32(static_cast<uint32_t>(groups_.size()));
   }
@@ -120,13 +132,32 @@ Result<RegistryView> RegistryReader::read(std::string_view bytes) {
     return Status(StatusCode::kCorruption, std::string("registry snapshot: ") + why);
   };
   ByteReader in(bytes);
-  if (in.u32() != kSnapshotVersion) return corrupt("unknown version");
+  if (const uint32_t version = in.u32(); version != kSnapshotVersion) {
+    if (in.failed() || version < kSnapshotVersion) return corrupt("unknown version");
+    return Status(StatusCode::kUnsupported,
+                  "registry snapshot of version " + std::to_string(version) +
+                      ", and this program knows " + std::to_string(kSnapshotVersion) +
+                      ": a newer version of multiraft has written it, upgrade this node");
+  }
   RegistryView view;
   view.cluster_.value = in.u64();
+  view.cluster_version_ = in.u32();
   view.next_serial_ = in.u32();
   view.version_.value = in.u64();
+  view.version_base_ = in.u64();
+  view.lost_serials_.resize(decode_count(in, 8));
+  uint32_t last_lost = 0;
+  for (RegistryView::SerialRange& lost : view.lost_serials_) {
+    lost.first = in.u32();
+    lost.last = in.u32();
+    if (lost.first <= last_lost || lost.last < lost.first || lost.last >= view.next_serial_) {
+      return corrupt("lost serials that do not fit");
+    }
+    last_lost = lost.last;
+  }
   const uint32_t nodes = in.u32();
   const uint32_t groups = in.u32();
+  if (view.empty() != (view.cluster_version_ == 0)) return corrupt("no cluster version");
   if (view.next_serial_ == 0) return corrupt("no next replica serial");
   NodeId last_node;
   for (uint32_t i = 0; i < nodes; ++i) {

@@ -22,7 +22,9 @@ std::vector<RegistryCommand> one_of_each() {
           UpdateNode{NodeId(2), uuid_of(2), "a:1", "b:2"},
           MarkNodeLeaving{NodeId(5)},
           SetRegistryVoters{{ReplicaId::make(NodeId(2), 7)}},
-          MemberSettled{GroupId(1), ReplicaId::make(NodeId(2), 7), true}};
+          MemberSettled{GroupId(1), ReplicaId::make(NodeId(2), 7), true},
+          RaiseClusterVersion{3},
+          RestoreRegistry{NodeId(2), uuid_of(2), ReplicaId::make(NodeId(2), 7), "state"}};
 }
 
 std::string encoded_state() {
@@ -74,28 +76,33 @@ TEST(RegistryCommandCodec, Bytes_AreTheDocumentedOnes) {
             "02000000"
             "0100000000000000"
             "0300000000000000");
-  EXPECT_EQ(hex(encode_command(UpdateNode{NodeId(5), {1, 2}, "a:1", "b"}).view()),
+  EXPECT_EQ(hex(encode_command(UpdateNode{NodeId(5), {1, 2}, "a:1", "b", {2, 4}}).view()),
             "0108"
             "0500000000000000"
             "01000000000000000200000000000000"
             "03000000613a31"
-            "0100000062");
-  EXPECT_EQ(hex(encode_command(Bootstrap{ClusterId(7), NodeId(1), {2, 3}, "a", "b", GroupId(4)})),
-            "0101"
-            "0700000000000000"
-            "0100000000000000"
-            "02000000000000000300000000000000"
-            "0100000061"
             "0100000062"
-            "0400000000000000");
-  EXPECT_EQ(hex(encode_command(RegisterNode{NodeId(1), {2, 3}, {4, 5}, "a", "b", GroupId(6)})),
-            "0102"
-            "0100000000000000"
-            "02000000000000000300000000000000"
-            "04000000000000000500000000000000"
-            "0100000061"
-            "0100000062"
-            "0600000000000000");
+            "0200000004000000");
+  EXPECT_EQ(
+      hex(encode_command(Bootstrap{ClusterId(7), NodeId(1), {2, 3}, "a", "b", GroupId(4), {1, 2}})),
+      "0101"
+      "0700000000000000"
+      "0100000000000000"
+      "02000000000000000300000000000000"
+      "0100000061"
+      "0100000062"
+      "0400000000000000"
+      "0100000002000000");
+  EXPECT_EQ(
+      hex(encode_command(RegisterNode{NodeId(1), {2, 3}, {4, 5}, "a", "b", GroupId(6), {1, 1}})),
+      "0102"
+      "0100000000000000"
+      "02000000000000000300000000000000"
+      "04000000000000000500000000000000"
+      "0100000061"
+      "0100000062"
+      "0600000000000000"
+      "0100000001000000");
   const ReplicaId replica = ReplicaId::make(NodeId(2), 9);
   EXPECT_EQ(hex(encode_command(ReplicaRemoved{GroupId(1), replica})),
             "0106"
@@ -114,6 +121,13 @@ TEST(RegistryCommandCodec, Bytes_AreTheDocumentedOnes) {
             "0100000000000000"
             "0900000002000000"
             "01");
+  EXPECT_EQ(hex(encode_command(RaiseClusterVersion{2})), "010c02000000");
+  EXPECT_EQ(hex(encode_command(RestoreRegistry{NodeId(2), {1, 2}, replica, "s"})),
+            "010d"
+            "0200000000000000"
+            "01000000000000000200000000000000"
+            "0900000002000000"
+            "0100000073");
   EXPECT_EQ(hex(encode_command(SetRegistryVoters{{replica}})),
             "010a"
             "01000000"
@@ -153,7 +167,7 @@ TEST(RegistryCommandCodec, RandomBytes_NeverCrash) {
   Prng random(1);
   for (int i = 0; i < 20'000; ++i) {
     std::string bytes = "\1";
-    bytes += static_cast<char>(random.below(14));
+    bytes += static_cast<char>(random.below(16));
     for (uint64_t n = random.below(80); n > 0; --n) {
       bytes += static_cast<char>(random.chance(0.6) ? 0 : random.below(256));
     }
@@ -198,6 +212,7 @@ TEST(RegistrySnapshot, State_ComesBackEqual) {
 TEST(RegistrySnapshot, Bytes_AreTheDocumentedOnes) {
   Applied apply;
   Bootstrap first = bootstrap(1, 2);
+  first.versions = {1, 2};
   first.raft_address = "a:1";
   first.api_address = "b";
   apply(first);
@@ -205,10 +220,13 @@ TEST(RegistrySnapshot, Bytes_AreTheDocumentedOnes) {
   std::string bytes;
   writer.next(1000, bytes);
   EXPECT_EQ(hex(bytes),
-            "02000000"
+            "03000000"
             "4d00000000000000"
+            "02000000"
             "03000000"
             "0200000000000000"
+            "0000000000000000"
+            "00000000"
             "01000000"
             "02000000"
             // The node.
@@ -218,6 +236,7 @@ TEST(RegistrySnapshot, Bytes_AreTheDocumentedOnes) {
             "00000000"
             "03000000613a31"
             "0100000062"
+            "0100000002000000"
             // Group 0.
             "0000000000000000"
             "01000000"
@@ -232,6 +251,23 @@ TEST(RegistrySnapshot, Bytes_AreTheDocumentedOnes) {
             "05"
             "01000000"
             "0200000001000000");
+}
+
+TEST(RegistrySnapshot, RestoredState_ComesBackEqual) {
+  const std::string former = encoded_state();
+  Applied apply;
+  const ReplicaId replica = restored_replica(*RegistryReader::read(former), NodeId(1));
+  ASSERT_EQ(apply(RestoreRegistry{NodeId(1), uuid_of(1), replica, former}).code, RegistryCode::kOk);
+  RegistryWriter writer(apply.registry.share());
+  std::string bytes;
+  writer.next(1 << 20, bytes);
+  auto view = RegistryReader::read(bytes);
+  ASSERT_TRUE(view) << view.status().to_string();
+  EXPECT_EQ(view->restorations(), 1u);
+  RegistryWriter again(std::make_shared<const RegistryView>(std::move(*view)));
+  std::string same;
+  again.next(1 << 20, same);
+  EXPECT_EQ(same, bytes);
 }
 
 TEST(RegistrySnapshot, EmptyState_ComesBackEmpty) {
@@ -250,6 +286,14 @@ TEST(RegistrySnapshot, CutOrExtended_IsCorrupt) {
               StatusCode::kCorruption);
   }
   EXPECT_FALSE(RegistryReader::read(bytes + "x"));
+}
+
+TEST(RegistrySnapshot, OfANewerProgram_IsUnsupportedAndSaysSo) {
+  std::string bytes = encoded_state();
+  bytes[0] = 4;
+  const Status status = RegistryReader::read(bytes).status();
+  EXPECT_EQ(status.code(), StatusCode::kUnsupported);
+  EXPECT_NE(status.message().find("upgrade this node"), std::string::npos);
 }
 
 TEST(RegistrySnapshot, FlippedBytes_NeverCrash) {

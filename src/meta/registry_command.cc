@@ -1,5 +1,6 @@
 #include "meta/registry_command.h"
 
+#include <array>
 #include <utility>
 
 #include "base/bytes.h"
@@ -21,6 +22,7 @@ struct CommandFields {
     io(c.raft_address);
     io(c.api_address);
     io(c.initial_group);
+    io(c.versions);
   }
   void operator()(RegisterNode& c) {
     io(c.node);
@@ -29,6 +31,7 @@ struct CommandFields {
     io(c.raft_address);
     io(c.api_address);
     io(c.initial_group);
+    io(c.versions);
   }
   void operator()(CreateGroup& c) {
     io(c.group);
@@ -57,6 +60,7 @@ struct CommandFields {
     io(c.uuid);
     io(c.raft_address);
     io(c.api_address);
+    io(c.versions);
   }
   void operator()(MarkNodeLeaving& c) { io(c.node); }
   void operator()(SetRegistryVoters& c) { io(c.voters); }
@@ -65,7 +69,18 @@ struct CommandFields {
     io(c.replica);
     io(c.voter);
   }
+  void operator()(RaiseClusterVersion& c) { io(c.version); }
+  void operator()(RestoreRegistry& c) {
+    io(c.node);
+    io(c.uuid);
+    io(c.replica);
+    io(c.state);
+  }
 };
+
+/// By number, from 1.
+constexpr std::array<uint32_t, std::variant_size_v<RegistryCommand>> kVersionNeeded = {
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
 
 /// An empty command of that number. The variant lists them in the order of their numbers, from 1.
 template <size_t I = 0>
@@ -92,12 +107,15 @@ Status RegistryOutcome::status() const {
     case RegistryCode::kConflict:
       return {StatusCode::kConflict, text};
     case RegistryCode::kExhausted:
-      return {StatusCode::kOverloaded, text};
+      // Not kOverloaded: to try again does not help before something else has changed.
+      return {StatusCode::kConflict, text};
     case RegistryCode::kJudgeAgain:
       return {StatusCode::kUnavailable, text};
   }
   return {StatusCode::kInternal, "unknown outcome of a registry command"};
 }
+
+uint32_t version_needed(const RegistryCommand& command) { return kVersionNeeded[command.index()]; }
 
 SharedBytes encode_command(const RegistryCommand& command) {
   std::string bytes;
@@ -113,13 +131,13 @@ SharedBytes encode_command(const RegistryCommand& command) {
 Result<RegistryCommand> decode_command(std::string_view bytes) {
   ByteReader in(bytes);
   const uint8_t version = in.u8();
-  if (version != kCommandVersion) {
-    return Status(StatusCode::kCorruption,
-                  "registry command of unknown version " + std::to_string(version));
-  }
+  const uint8_t number = in.u8();
+  if (in.failed()) return Status(StatusCode::kCorruption, "malformed registry command");
   RegistryCommand command;
-  if (!make_command(in.u8(), command)) {
-    return Status(StatusCode::kCorruption, "unknown registry command");
+  if (version != kCommandVersion || !make_command(number, command)) {
+    return Status(StatusCode::kUnsupported, "registry command " + std::to_string(number) +
+                                                " of version " + std::to_string(version) +
+                                                " is not known to this program");
   }
   FieldDecoder io{in};
   std::visit(CommandFields<FieldDecoder>{io}, command);

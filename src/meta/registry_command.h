@@ -23,6 +23,7 @@ struct Bootstrap {
   std::string raft_address;
   std::string api_address;
   GroupId initial_group;
+  VersionRange versions = kSupportedVersions;  ///< The cluster begins with its newest.
   friend bool operator==(const Bootstrap&, const Bootstrap&) = default;
 };
 
@@ -37,6 +38,7 @@ struct RegisterNode {
   std::string raft_address;
   std::string api_address;
   GroupId initial_group;
+  VersionRange versions = kSupportedVersions;
   friend bool operator==(const RegisterNode&, const RegisterNode&) = default;
 };
 
@@ -80,6 +82,7 @@ struct UpdateNode {
   NodeUuid uuid;
   std::string raft_address;
   std::string api_address;
+  VersionRange versions = kSupportedVersions;
   friend bool operator==(const UpdateNode&, const UpdateNode&) = default;
 };
 
@@ -104,10 +107,28 @@ struct MemberSettled {
   friend bool operator==(const MemberSettled&, const MemberSettled&) = default;
 };
 
+/// The cluster works with a newer version from here on, because every registered node does. Never
+/// back. kJudgeAgain where a node has been registered meanwhile that does not.
+struct RaiseClusterVersion {
+  uint32_t version = 0;
+  friend bool operator==(const RaiseClusterVersion&, const RaiseClusterVersion&) = default;
+};
+
+/// The first command of a group 0 that is made again after the majority of the former one was lost
+/// (docs/adr/0017-a-lost-group-zero.md). Only on an empty registry.
+struct RestoreRegistry {
+  NodeId node;  ///< The survivor that proposes it, as registered.
+  NodeUuid uuid;
+  ReplicaId replica;  ///< Its replica of the new group 0: restored_replica() of the state.
+  std::string state;  ///< Of the former registry, as in its snapshots.
+  friend bool operator==(const RestoreRegistry&, const RestoreRegistry&) = default;
+};
+
 /// The place in this list is the command's number in the log, from 1: append only.
 using RegistryCommand =
     std::variant<Bootstrap, RegisterNode, CreateGroup, AddMember, RemoveMember, ReplicaRemoved,
-                 SetRole, UpdateNode, MarkNodeLeaving, SetRegistryVoters, MemberSettled>;
+                 SetRole, UpdateNode, MarkNodeLeaving, SetRegistryVoters, MemberSettled,
+                 RaiseClusterVersion, RestoreRegistry>;
 
 /// How a command ended; ApplyResult::code. Part of the replicated outcome: values stay.
 enum class RegistryCode : uint64_t {
@@ -131,8 +152,13 @@ struct RegistryOutcome {
   Status status() const;
 };
 
+/// The lowest version of the cluster in which the command may be proposed. It is refused in older
+/// ones by every replica that knows it.
+uint32_t version_needed(const RegistryCommand& command);
+
 SharedBytes encode_command(const RegistryCommand& command);
-/// kCorruption where it is malformed or of an unknown version.
+/// kUnsupported where this program does not know its version or number; kCorruption where it is
+/// malformed.
 Result<RegistryCommand> decode_command(std::string_view bytes);
 
 ApplyResult encode_outcome(const RegistryOutcome& outcome);

@@ -61,6 +61,11 @@ RegistryStateMachine::RegistryStateMachine(RegistryEngine& engine) : engine_(eng
 
 RegistryStateMachine::~RegistryStateMachine() { engine_.open_ = nullptr; }
 
+Status RegistryStateMachine::check(std::string_view command) const {
+  Status decoded = decode_command(command).status();
+  return decoded.code() == StatusCode::kUnsupported ? decoded : Status::ok();
+}
+
 Status RegistryStateMachine::apply(std::span<const Command> commands, LogIndex last_index,
                                    Term last_term, std::span<ApplyResult> results) {
   MR_ASSERT(commands.size() == results.size());
@@ -68,6 +73,7 @@ Status RegistryStateMachine::apply(std::span<const Command> commands, LogIndex l
     Result<RegistryCommand> command = decode_command(commands[i].data);
     if (!command) {
       // Replicated bytes: every replica refuses them alike.
+      MR_ASSERT_MSG(command.status().code() != StatusCode::kUnsupported, "applied without check()");
       MR_COVERAGE("meta: malformed command in the log");
       RegistryOutcome refused;
       refused.code = RegistryCode::kInvalid;
@@ -107,7 +113,7 @@ Result<std::unique_ptr<StateMachine>> RegistryEngine::open(GroupId group) {
   return std::unique_ptr<StateMachine>(std::make_unique<RegistryStateMachine>(*this));
 }
 
-Status RegistryEngine::destroy(GroupId) {
+Status RegistryEngine::destroy(std::span<const GroupId>) {
   MR_ASSERT_MSG(open_ == nullptr, "the registry is destroyed while it is open");
   board_.publish(std::make_shared<const RegistryView>());
   return Status::ok();

@@ -38,6 +38,7 @@ class RegistryStateMachine final : public StateMachine {
   explicit RegistryStateMachine(RegistryEngine& engine);
   ~RegistryStateMachine() override;
 
+  Status check(std::string_view command) const override;
   Status apply(std::span<const Command> commands, LogIndex last_index, Term last_term,
                std::span<ApplyResult> results) override;
   LogIndex applied_index() const override { return applied_index_; }
@@ -63,12 +64,12 @@ class RegistryStateMachine final : public StateMachine {
   bool unpublished_ = false;
 };
 
-/// Holds the one registry of a node. Every call is for group 0, from its worker; board() is for
-/// everyone.
+/// Holds the one registry of a node. Every call is for group 0, from its worker, or while it is not
+/// open from any thread; board() is for everyone.
 class RegistryEngine final : public StateMachineEngine {
  public:
   Result<std::unique_ptr<StateMachine>> open(GroupId group) override;
-  Status destroy(GroupId group) override;
+  Status destroy(std::span<const GroupId> groups) override;
   Status commit(uint32_t worker) override;
   void request_flush() override {}
 

@@ -4,6 +4,8 @@
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
 
+#include <array>
+
 #include "base/prng.h"
 #include "meta/testing/commands.h"
 
@@ -60,7 +62,7 @@ RegistryCommand random_command(Prng& random) {
   const uint64_t group = random.between(0, 4);
   const ReplicaId replica =
       ReplicaId::make(NodeId(node), static_cast<uint32_t>(random.between(1, 40)));
-  switch (random.below(10)) {
+  switch (random.below(11)) {
     case 0:
       return bootstrap(node, group);
     case 1:
@@ -79,6 +81,8 @@ RegistryCommand random_command(Prng& random) {
       return SetRole{GroupId(group), replica, random.chance(0.5)};
     case 8:
       return SetRegistryVoters{{replica}};
+    case 9:
+      return RaiseClusterVersion{static_cast<uint32_t>(random.below(4))};
     default:
       return random.chance(0.5) ? RegistryCommand(MarkNodeLeaving{NodeId(node)})
                                 : RegistryCommand(UpdateNode{NodeId(node), uuid_of(node),
@@ -106,11 +110,14 @@ void check(const RegistryView& view) {
   }
   std::sort(serials.begin(), serials.end());
   RC_ASSERT(std::adjacent_find(serials.begin(), serials.end()) == serials.end());
+  RC_ASSERT(view.cluster_version() >= 1);
   for (const NodeRecord& node : view.nodes()) {
+    RC_ASSERT(node.versions.contains(view.cluster_version()));
     const GroupRecord& registry = *view.group(kRegistryGroup);
     RC_ASSERT(std::any_of(registry.members.begin(), registry.members.end(),
                           [&](const auto& m) { return m.replica.node() == node.id; }));
     RC_ASSERT(node.state == NodeState::kLeaving || !view.groups_of(node.id).empty());
+    RC_ASSERT(view.group_count_of(node.id) == view.groups_of(node.id).size());
   }
 }
 
@@ -148,11 +155,19 @@ TEST(RegistryMachine, Applied_IsVisibleOnlyAfterCommit) {
 TEST(RegistryMachine, MalformedCommand_IsRefusedNotFatal) {
   Machine machine;
   machine.apply(bootstrap());
-  for (const std::string& bytes : {std::string(), std::string("x"), std::string("\1\1"),
-                                   std::string("\2\1"), std::string("\1\x63")}) {
+  for (const std::string& bytes : {std::string(), std::string("x"), std::string("\1\1")}) {
+    EXPECT_TRUE((*machine).check(bytes));
     EXPECT_EQ(machine.apply(bytes).code, static_cast<uint64_t>(RegistryCode::kInvalid));
   }
   EXPECT_EQ((*machine).applied_index(), machine.index());
+}
+
+TEST(RegistryMachine, UnknownCommand_IsForANewerProgram) {
+  Machine machine;
+  EXPECT_TRUE((*machine).check(encode_command(bootstrap()).view()));
+  for (const std::string_view bytes : {"\2\1", "\1\x63"}) {
+    EXPECT_EQ((*machine).check(bytes).code(), StatusCode::kUnsupported);
+  }
 }
 
 TEST(RegistryMachine, Snapshot_TakenBeforeLaterCommands_ShowsNoneOfThem) {
@@ -177,7 +192,8 @@ TEST(RegistryMachine, RestoreOfGarbage_FailsAndKeepsTheState) {
   Machine machine;
   machine.apply(bootstrap());
   const uint64_t before = *(*machine).hash();
-  EXPECT_EQ(machine.restore({"garbage"}, LogIndex(9)).code(), StatusCode::kCorruption);
+  EXPECT_EQ(machine.restore({std::string("\0\0\0\0garbage", 11)}, LogIndex(9)).code(),
+            StatusCode::kCorruption);
   EXPECT_EQ(*(*machine).hash(), before);
   EXPECT_EQ((*machine).applied_index(), machine.index());
 }
@@ -208,7 +224,7 @@ TEST(RegistryEngine, Destroyed_ShowsAnEmptyRegistry) {
     ASSERT_TRUE(engine.commit(0));
   }
   EXPECT_FALSE(engine.view()->empty());
-  ASSERT_TRUE(engine.destroy(kRegistryGroup));
+  ASSERT_TRUE(engine.destroy(std::array{kRegistryGroup}));
   EXPECT_TRUE(engine.view()->empty());
 }
 

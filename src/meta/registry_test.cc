@@ -393,6 +393,32 @@ TEST(Registry_Register, InitialGroupIsFull_IsRefusedWithWhatToDo) {
   EXPECT_THAT(outcome.text, ::testing::HasSubstr("-initial_group_id"));
 }
 
+TEST(Registry_Register, DiskLostAgainAndAgain_LeavesABoundedNumberOfReplicasBehind) {
+  Applied apply = cluster_of(3);
+  // No group confirms that a replica is gone: none has a majority.
+  size_t accepted = 0;
+  RegistryOutcome outcome;
+  for (uint64_t disk = 2; accepted < 100; ++disk) {
+    outcome = apply(join(2, 1, disk, uuid_of(2, disk - 1)));
+    if (outcome.code != RegistryCode::kOk) break;
+    ++accepted;
+  }
+  EXPECT_EQ(accepted, 3u);
+  EXPECT_EQ(outcome.code, RegistryCode::kJudgeAgain);
+  EXPECT_THAT(outcome.text, ::testing::HasSubstr("majority"));
+  EXPECT_EQ(apply.group(1).members.size(), 3u + accepted);
+  // Once they are gone the next one is welcome.
+  apply.confirm_all();
+  EXPECT_EQ(apply(join(2, 1, 100, uuid_of(2, 1 + accepted))).code, RegistryCode::kOk);
+}
+
+TEST(Registry_Limits, AreNoReasonToTryAgain) {
+  RegistryOutcome outcome;
+  outcome.code = RegistryCode::kExhausted;
+  outcome.text = "the cluster has all the nodes that it can have";
+  EXPECT_EQ(outcome.status().code(), StatusCode::kConflict);
+}
+
 TEST(Registry_SetRole, LastVoter_StaysOne) {
   Applied apply = cluster_of(2);
   EXPECT_EQ(apply(SetRole{GroupId(1), apply.replica(1, 2), false}).code, RegistryCode::kOk);
@@ -451,6 +477,68 @@ TEST(Registry_View, Groups_AreListedInOrder) {
   EXPECT_THAT(ids, ElementsAre(0, 1, 3, 257));
   EXPECT_THAT(apply.view().groups_of(NodeId(2)), ElementsAre(GroupId(1), GroupId(3), GroupId(257)));
   EXPECT_EQ(apply.view().group_count(), 4u);
+  EXPECT_EQ(apply.view().group_count_of(NodeId(2)), 3u);
+  EXPECT_EQ(apply.view().group_count_of(NodeId(7)), 0u);
+}
+
+RegisterNode join_with(uint64_t node, VersionRange versions) {
+  RegisterNode command = join(node);
+  command.versions = versions;
+  return command;
+}
+UpdateNode restarted_with(uint64_t node, VersionRange versions) {
+  return {NodeId(node), uuid_of(node), raft_of(node), api_of(node), versions};
+}
+
+TEST(Registry_Version, NewCluster_HasTheNewestOfItsFounder) {
+  Applied apply;
+  EXPECT_EQ(apply.view().cluster_version(), 0u);
+  Bootstrap first = bootstrap();
+  first.versions = {2, 5};
+  apply(first);
+  EXPECT_EQ(apply.view().cluster_version(), 5u);
+  EXPECT_EQ(apply.view().node(NodeId(1))->versions, (VersionRange{2, 5}));
+}
+
+TEST(Registry_Version, NodeThatDoesNotSupportIt_IsRefusedWithWhatToDo) {
+  Applied apply;
+  Bootstrap first = bootstrap();
+  first.versions = {2, 3};
+  apply(first);
+  const RegistryOutcome too_old = apply(join_with(2, {1, 2}));
+  EXPECT_EQ(too_old.code, RegistryCode::kConflict);
+  EXPECT_THAT(too_old.text, HasSubstr("the version of multiraft that the other nodes run"));
+  const RegistryOutcome too_new = apply(join_with(2, {4, 5}));
+  EXPECT_EQ(too_new.code, RegistryCode::kConflict);
+  EXPECT_THAT(too_new.text, HasSubstr("in smaller steps"));
+  EXPECT_EQ(apply.view().nodes().size(), 1u);
+  EXPECT_EQ(apply(join_with(2, {1, 3})).code, RegistryCode::kOk);
+  EXPECT_EQ(apply(restarted_with(2, {1, 2})).code, RegistryCode::kConflict);
+  EXPECT_EQ(apply.view().node(NodeId(2))->versions, (VersionRange{1, 3}));
+}
+
+TEST(Registry_Version, RisesOnceAllNodesSupportIt_AndNeverFalls) {
+  Applied apply = cluster_of(3);
+  ASSERT_EQ(apply.view().cluster_version(), 1u);
+  apply(restarted_with(1, {1, 2}));
+  apply(restarted_with(2, {1, 2}));
+  const RegistryOutcome early = apply(RaiseClusterVersion{2});
+  EXPECT_EQ(early.code, RegistryCode::kJudgeAgain);
+  EXPECT_THAT(early.text, HasSubstr("node 3"));
+  apply(restarted_with(3, {1, 3}));
+  EXPECT_EQ(apply(RaiseClusterVersion{3}).code, RegistryCode::kJudgeAgain);
+  EXPECT_EQ(apply(RaiseClusterVersion{2}).code, RegistryCode::kOk);
+  EXPECT_EQ(apply.view().cluster_version(), 2u);
+  EXPECT_FALSE(apply(RaiseClusterVersion{1}).changed);
+  EXPECT_EQ(apply.view().cluster_version(), 2u);
+  EXPECT_EQ(apply(join_with(4, {1, 1})).code, RegistryCode::kConflict);
+}
+
+TEST(Registry_Version, RegistrationThatIsRepeated_BringsTheVersionsOfTheNewProgram) {
+  Applied apply = cluster_of(2);
+  EXPECT_TRUE(apply(join_with(2, {1, 2})).changed);
+  EXPECT_EQ(apply.view().node(NodeId(2))->versions, (VersionRange{1, 2}));
+  EXPECT_FALSE(apply(join_with(2, {1, 2})).changed);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "base/version_range.h"
 
 namespace multiraft::meta {
 
@@ -35,6 +36,7 @@ struct NodeRecord {
   uint32_t serial_floor = 0;
   std::string raft_address;
   std::string api_address;
+  VersionRange versions;  ///< That its program works with, as of its last start.
   friend bool operator==(const NodeRecord&, const NodeRecord&) = default;
 };
 
@@ -63,5 +65,8 @@ struct GroupRecord {
   bool is_founder(ReplicaId replica) const;
   friend bool operator==(const GroupRecord&, const GroupRecord&) = default;
 };
+
+/// What to do with a node whose program does not support the cluster's version; for people.
+std::string version_conflict(NodeId node, const VersionRange& versions, uint32_t cluster_version);
 
 }  // namespace multiraft::meta

@@ -12,6 +12,21 @@ auto position(Records& records, Id id) {
                           [](const auto& record, Id wanted) { return record.id < wanted; });
 }
 
+template <class Counts>
+auto count_position(Counts& counts, NodeId id) {
+  return std::lower_bound(counts.begin(), counts.end(), id,
+                          [](const auto& count, NodeId wanted) { return count.first < wanted; });
+}
+
+/// Ascending, each once: a leaving replica and its successor are on the same node.
+std::vector<NodeId> nodes_of(const GroupRecord& group) {
+  std::vector<NodeId> nodes;
+  for (const MemberRecord& m : group.members) nodes.push_back(m.replica.node());
+  std::sort(nodes.begin(), nodes.end());
+  nodes.erase(std::unique(nodes.begin(), nodes.end()), nodes.end());
+  return nodes;
+}
+
 }  // namespace
 
 const MemberRecord* GroupRecord::member(ReplicaId replica) const {
@@ -32,7 +47,9 @@ bool GroupRecord::is_founder(ReplicaId replica) const {
   return std::binary_search(founders.begin(), founders.end(), replica);
 }
 
-RegistryView::RegistryView() : nodes_(std::make_shared<const std::vector<NodeRecord>>()) {
+RegistryView::RegistryView()
+    : nodes_(std::make_shared<const std::vector<NodeRecord>>()),
+      group_counts_(std::make_shared<const Counts>()) {
   buckets_.fill(std::make_shared<const Bucket>());
 }
 
@@ -85,6 +102,11 @@ std::vector<const GroupRecord*> RegistryView::groups_from(GroupId from, size_t l
   return found;
 }
 
+size_t RegistryView::group_count_of(NodeId node) const {
+  const auto at = count_position(*group_counts_, node);
+  return at != group_counts_->end() && at->first == node ? at->second : 0;
+}
+
 std::vector<GroupId> RegistryView::groups_of(NodeId node) const {
   std::vector<GroupId> ids;
   for_each_group([&](const GroupRecord& group) {
@@ -101,7 +123,10 @@ std::vector<GroupId> RegistryView::groups_of(NodeId node) const {
 bool RegistryView::is_removed(GroupId id, ReplicaId replica) const {
   if (empty() || replica.serial() == 0 || replica.serial() >= next_serial_) return false;
   const GroupRecord* record = group(id);
-  return !record || !record->member(replica);
+  if (record && record->member(replica)) return false;
+  return std::none_of(lost_serials_.begin(), lost_serials_.end(), [&](const SerialRange& lost) {
+    return replica.serial() >= lost.first && replica.serial() <= lost.last;
+  });
 }
 
 void RegistryView::put_node(NodeRecord node) {
@@ -121,9 +146,30 @@ void RegistryView::erase_node(NodeId id) {
   nodes_ = std::make_shared<const std::vector<NodeRecord>>(std::move(nodes));
 }
 
+void RegistryView::count_groups(const GroupRecord* before, const GroupRecord& after) {
+  const std::vector<NodeId> left = before ? nodes_of(*before) : std::vector<NodeId>();
+  const std::vector<NodeId> right = nodes_of(after);
+  if (left == right) return;
+  Counts counts = *group_counts_;
+  for (NodeId node : right) {
+    const auto at = count_position(counts, node);
+    if (at != counts.end() && at->first == node) {
+      ++at->second;
+    } else {
+      counts.insert(at, {node, 1});
+    }
+  }
+  for (NodeId node : left) {
+    const auto at = count_position(counts, node);
+    if (--at->second == 0) counts.erase(at);
+  }
+  group_counts_ = std::make_shared<const Counts>(std::move(counts));
+}
+
 void RegistryView::put_group(GroupRecord group) {
   const size_t index = bucket_of(group.id);
   auto record = std::make_shared<const GroupRecord>(std::move(group));
+  if (record->id != kRegistryGroup) count_groups(this->group(record->id), *record);
   Bucket bucket = *buckets_[index];
   const auto at = std::lower_bound(bucket.begin(), bucket.end(), record->id,
                                    [](const auto& g, GroupId wanted) { return g->id < wanted; });
@@ -134,6 +180,15 @@ void RegistryView::put_group(GroupRecord group) {
     ++group_count_;
   }
   buckets_[index] = std::make_shared<const Bucket>(std::move(bucket));
+}
+
+std::string version_conflict(NodeId node, const VersionRange& versions, uint32_t cluster_version) {
+  const bool too_old = versions.max < cluster_version;
+  return "the cluster works with version " + std::to_string(cluster_version) +
+         ", and the program of node " + to_string(node) + " with " + to_string(versions) +
+         (too_old ? ": start the node with the version of multiraft that the other nodes run"
+                  : ": upgrade the cluster in smaller steps, first to a version of multiraft that "
+                    "supports both");
 }
 
 }  // namespace multiraft::meta

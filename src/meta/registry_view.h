@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "base/ids.h"
@@ -23,8 +24,19 @@ class RegistryView {
   bool empty() const { return cluster_ == ClusterId{}; }
   /// Serials below were given out; this one is next.
   uint32_t next_serial() const { return next_serial_; }
-  /// Index in group 0's log of the last command that changed something.
+  /// The version that the cluster works with; 0 while it is empty. It never falls, and every
+  /// registered node's program supports it.
+  uint32_t cluster_version() const { return cluster_version_; }
+  /// Grows with every command that changes something: its index in group 0's log, and behind the
+  /// last version of a former group 0.
   LogIndex version() const { return version_; }
+
+  /// How often group 0 was made again after its majority was lost.
+  size_t restorations() const { return lost_serials_.size(); }
+  /// The replica belonged to a group 0 before the last restoration.
+  bool precedes_restoration(ReplicaId replica) const {
+    return !lost_serials_.empty() && replica.serial() <= lost_serials_.back().last;
+  }
 
   const std::vector<NodeRecord>& nodes() const { return *nodes_; }  ///< Ids ascend.
   const NodeRecord* node(NodeId id) const;
@@ -34,7 +46,9 @@ class RegistryView {
   std::vector<const GroupRecord*> groups() const;
   /// The first `limit` of them from `from` on. Costs as much as it returns.
   std::vector<const GroupRecord*> groups_from(GroupId from, size_t limit) const;
-  /// The user groups in which the node has a replica, leaving ones included, ids ascending.
+  /// In how many user groups the node has a replica, leaving ones included.
+  size_t group_count_of(NodeId node) const;
+  /// Those groups, ids ascending. Looks at all groups.
   std::vector<GroupId> groups_of(NodeId node) const;
 
   /// True once and for all: the replica existed, or was meant to, and left its group. Sound on an
@@ -56,6 +70,7 @@ class RegistryView {
  private:
   friend class Registry;
   friend class RegistryReader;
+  friend class RegistryWriter;
 
   static constexpr size_t kBuckets = 256;
   using Bucket = std::vector<std::shared_ptr<const GroupRecord>>;  ///< Ids ascend.
@@ -64,13 +79,25 @@ class RegistryView {
   void put_node(NodeRecord node);
   void erase_node(NodeId id);
   void put_group(GroupRecord group);
+  void count_groups(const GroupRecord* before, const GroupRecord& after);
 
   ClusterId cluster_;
+  struct SerialRange {
+    uint32_t first = 0;
+    uint32_t last = 0;
+  };
+
+  uint32_t cluster_version_ = 0;
+  /// Given out by a group 0 that was lost, or by nobody: nothing is known of such replicas.
+  std::vector<SerialRange> lost_serials_;
+  uint64_t version_base_ = 0;  ///< Version of the registry from which this one was restored.
   uint32_t next_serial_ = 1;
   LogIndex version_;
   std::shared_ptr<const std::vector<NodeRecord>> nodes_;
   std::array<std::shared_ptr<const Bucket>, kBuckets> buckets_;
   size_t group_count_ = 0;
+  using Counts = std::vector<std::pair<NodeId, size_t>>;  ///< Ids ascend; without zeros.
+  std::shared_ptr<const Counts> group_counts_;
 };
 
 template <class Visit>

@@ -125,5 +125,44 @@ TEST_F(TrustTest, NodeThatIsHeardOfElsewhere_IsReachedThereAtOnce_AlsoAfterARest
   EXPECT_TRUE(cluster_.run_until([&] { return reached_at() == "moved:1"; }));
 }
 
+/// Nodes 2 and 3 have moved. Node 3 knows where node 2 was, and hears of no leader.
+class MovedNodesTest : public TrustTest {
+ protected:
+  void SetUp() override {
+    cluster_of(3);
+    for (const uint64_t id : {2, 3}) cluster_.kill(id);
+    cluster_.node(2).raft_address = "moved:1";
+    cluster_.node(3).raft_address = "moved:2";
+    cluster_.node(3).receives = false;
+    cluster_.group(0).elects = false;
+    cluster_.run_for(env::kSecond);
+  }
+  /// Where node 3 reaches node 2.
+  std::string address() { return cluster_.node(3).host->transport().addresses().at(NodeId(2)); }
+};
+
+TEST_F(MovedNodesTest, NodeWithoutALeader_AsksThoseItReachesWhereTheOthersAre) {
+  ASSERT_TRUE(cluster_.start(3, StartOptions{}));
+  cluster_.run_for(10 * env::kSecond);
+  EXPECT_NE(address(), "moved:1");
+  // Only now nodes 1 and 2 have a registry that says it.
+  ASSERT_TRUE(cluster_.start(2, StartOptions{}));
+  cluster_.elect(0, 2);
+  EXPECT_TRUE(cluster_.run_until([&] { return address() == "moved:1"; }));
+  EXPECT_NE(cluster_.view(3).node(NodeId(2))->raft_address, "moved:1");
+}
+
+TEST_F(MovedNodesTest, AddressThatAThirdNodeHeardOf_IsUsedOnceTheNodeAnswersThere) {
+  cluster_.node(3).receives = true;  // No registry is newer.
+  ASSERT_TRUE(cluster_.start(3, StartOptions{}));
+  ASSERT_TRUE(
+      cluster_.run_until([&] { return cluster_.view(3).version() == cluster_.view(1).version(); }));
+  cluster_.node(1).controller->on_address(NodeId(2), {"moved", 1});
+  cluster_.run_for(10 * env::kSecond);
+  EXPECT_NE(address(), "moved:1") << "nobody answers there";
+  ASSERT_TRUE(cluster_.start(2, StartOptions{}));
+  EXPECT_TRUE(cluster_.run_until([&] { return address() == "moved:1"; }));
+}
+
 }  // namespace
 }  // namespace multiraft::meta

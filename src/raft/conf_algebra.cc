@@ -4,7 +4,6 @@
 #include <string>
 #include <utility>
 
-#include "base/mutation.h"
 #include "raft/id_set.h"
 #include "raft/progress.h"
 
@@ -36,8 +35,7 @@ class Changer {
           break;
       }
     }
-    if (out_.conf.voters.empty() && !MR_MUTANT(last_voter_removed))
-      return conflict("removed all voters");
+    if (out_.conf.voters.empty()) return conflict("removed all voters");
     return Status::ok();
   }
 
@@ -62,9 +60,8 @@ class Changer {
     erase_id(out_.conf.learners_next, id);
     // A voter of the outgoing half cannot be a learner at the same time: it becomes one when the
     // joint configuration is left.
-    auto& target = contains(out_.conf.voters_outgoing, id) && !MR_MUTANT(demoted_at_once)
-                       ? out_.conf.learners_next
-                       : out_.conf.learners;
+    auto& target =
+        contains(out_.conf.voters_outgoing, id) ? out_.conf.learners_next : out_.conf.learners;
     insert_id(target, id);
   }
 
@@ -104,7 +101,7 @@ Result<ConfOutcome> apply_simple(const ConfState& conf, std::span<const ConfChan
   MR_RETURN_IF_ERROR(changer.apply(changes));
   ConfOutcome out = changer.take();
   // Majorities of configurations that differ in one voter always intersect (thesis 4.1).
-  if (symmetric_difference(conf.voters, out.conf.voters) > 1 && !MR_MUTANT(many_changed_simply)) {
+  if (symmetric_difference(conf.voters, out.conf.voters) > 1) {
     return conflict("more than one voter changed without entering joint config");
   }
   return out;
@@ -126,7 +123,7 @@ Result<ConfOutcome> leave_joint(const ConfState& conf) {
   if (!is_joint(conf)) return conflict("can't leave a non-joint config");
   ConfOutcome out;
   out.conf = conf;
-  if (!MR_MUTANT(demoted_voter_lost)) out.conf.learners = united(conf.learners, conf.learners_next);
+  out.conf.learners = united(conf.learners, conf.learners_next);
   out.conf.learners_next.clear();
   out.conf.voters_outgoing.clear();
   out.conf.auto_leave = false;
@@ -136,11 +133,8 @@ Result<ConfOutcome> leave_joint(const ConfState& conf) {
 Result<ConfOutcome> apply_change(const ConfState& conf, const ConfChange& change) {
   const bool automatic = change.transition == ConfChangeTransition::kAuto;
   if (automatic && change.changes.empty()) return leave_joint(conf);
-  if (automatic && (change.changes.size() == 1 || MR_MUTANT(auto_never_joint)))
-    return apply_simple(conf, change.changes);
-  return enter_joint(conf,
-                     change.transition != ConfChangeTransition::kJointExplicit ||
-                         MR_MUTANT(explicit_left_by_itself),
+  if (automatic && change.changes.size() == 1) return apply_simple(conf, change.changes);
+  return enter_joint(conf, change.transition != ConfChangeTransition::kJointExplicit,
                      change.changes);
 }
 
@@ -191,9 +185,8 @@ void follow(std::vector<Progress>& list, const ConfOutcome& outcome, LogIndex la
   for (ReplicaId id : outcome.fresh) {
     const auto at = std::lower_bound(list.begin(), list.end(), id,
                                      [](const Progress& p, ReplicaId b) { return p.id < b; });
-    Progress progress(
-        id, MR_MUTANT(new_member_next_beyond_log) ? last + 1 : std::max(last, LogIndex(1)), config);
-    progress.recent_active = !MR_MUTANT(new_member_inactive);
+    Progress progress(id, std::max(last, LogIndex(1)), config);
+    progress.recent_active = true;
     list.insert(at, std::move(progress));
   }
   for (Progress& progress : list) progress.learner = contains(outcome.conf.learners, progress.id);

@@ -201,6 +201,16 @@ TEST(ConfAlgebra, CheckConfState_ImpossibleConfigurations_AreCorruption) {
   }
 }
 
+// Majorities of configurations that differ in two voters need not intersect (thesis 4.1): {1, 2} of
+// {1, 2, 3} and {3, 4} of {3, 4, 5} elect two leaders of one term.
+TEST(ConfAlgebra, SimpleChange_OfTwoVoters_IsRefused) {
+  const ConfState start = conf_with({1, 2, 3}, {}, {}, {}, false);
+  const std::vector<ConfChangeSingle> two = {{ConfChangeOp::kAddVoter, ReplicaId(4)},
+                                             {ConfChangeOp::kAddVoter, ReplicaId(5)}};
+  EXPECT_EQ(apply_simple(start, two).status().code(), StatusCode::kConflict);
+  EXPECT_TRUE(apply_simple(start, std::span(two).first(1)).is_ok());
+}
+
 TEST(ConfAlgebra, NextConfState_ChoosesTheTransition) {
   const ConfState start = conf_with({1, 2, 3}, {}, {}, {}, false);
   ConfChange change;

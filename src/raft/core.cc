@@ -5,7 +5,6 @@
 
 #include "base/assert.h"
 #include "base/coverage.h"
-#include "base/mutation.h"
 
 namespace multiraft::raft {
 namespace {
@@ -110,10 +109,9 @@ Core::Core(const Config& config, Storage& storage)
   InitialState initial = storage.initial_state();
   conf_ = std::move(initial.conf_state);
   term_ = initial.hard_state.term;
-  vote_ = MR_MUTANT(restart_forgets_vote) ? kNoReplica : initial.hard_state.vote;
+  vote_ = initial.hard_state.vote;
   // An earlier process may have answered a heartbeat just before it ended.
-  if (config_.promise_ms > 0 && term_ > Term() && !MR_MUTANT(restart_forgets_promise))
-    promised_until_tick_ = config_.election_ticks;
+  if (config_.promise_ms > 0 && term_ > Term()) promised_until_tick_ = config_.election_ticks;
   become_follower(term_, kNoReplica);
   reported_soft_state_ = soft_state();
   reported_hard_state_ = hard_state();
@@ -159,8 +157,7 @@ Status Core::check(const Message& message) const {
     case MessageType::kPreVoteResp:
     case MessageType::kHeartbeatResp:
     case MessageType::kReadIndexResp:
-      if (!MR_MUTANT(strangers_are_heard) && !is_member(conf_, message.from))
-        return invalid("raft: cannot step as peer not found");
+      if (!is_member(conf_, message.from)) return invalid("raft: cannot step as peer not found");
       break;
     case MessageType::kProp:
     case MessageType::kApp:
@@ -226,16 +223,13 @@ Status Core::step_checked(Message message) {
     return Status::ok();
   }
   if (message.term > term_) {
-    if (is_vote_request(message.type) &&
-        (!message.leadership_transfer || MR_MUTANT(transfer_bound_by_stickiness)) &&
-        keeps_its_leader()) {
+    if (is_vote_request(message.type) && !message.leadership_transfer && keeps_its_leader()) {
       // Somebody who lost contact, or left the group, must not disturb those who are well served
       // (thesis 4.2.3, 6.2).
       log_info(id(), " ignores ", message_type_name(message.type), " of ", message.from,
                " at term ", term_, ": it has heard from a leader recently");
       // The one who asks does not hear the leader: it does with the next tick (trap 12).
-      if (leader_role() && !MR_MUTANT(no_heartbeat_for_candidate))
-        heartbeat_elapsed_ = config_.heartbeat_ticks;
+      if (leader_role()) heartbeat_elapsed_ = config_.heartbeat_ticks;
       return Status::ok();
     }
     step_in_higher_term(message);
@@ -245,20 +239,15 @@ Status Core::step_checked(Message message) {
 
 void Core::step_in_higher_term(const Message& message) {
   // A pre-vote is asked, and granted, for a term that nobody has begun.
-  if (message.type == MessageType::kPreVote && !MR_MUTANT(pre_vote_raises_term)) return;
-  if (message.type == MessageType::kPreVoteResp && !message.reject &&
-      !MR_MUTANT(pre_grant_raises_term))
-    return;
+  if (message.type == MessageType::kPreVote) return;
+  if (message.type == MessageType::kPreVoteResp && !message.reject) return;
   log_info(id(), " at term ", term_, " learns of term ", message.term, " by ",
            message_type_name(message.type), " of ", message.from);
-  become_follower(message.term, is_leaders(message.type) || MR_MUTANT(any_sender_is_leader)
-                                    ? message.from
-                                    : kNoReplica);
+  become_follower(message.term, is_leaders(message.type) ? message.from : kNoReplica);
 }
 
 void Core::step_in_lower_term(const Message& message) {
-  const bool answers_stale_leaders =
-      (config_.check_quorum || config_.pre_vote) && !MR_MUTANT(stale_leader_unanswered);
+  const bool answers_stale_leaders = config_.check_quorum || config_.pre_vote;
   if (answers_stale_leaders &&
       (message.type == MessageType::kApp || message.type == MessageType::kHeartbeat)) {
     // This replica may be at a higher term that nobody else will ever learn of, because its votes
@@ -271,7 +260,7 @@ void Core::step_in_lower_term(const Message& message) {
     send(std::move(answer));
     return;
   }
-  if (message.type == MessageType::kPreVote && !MR_MUTANT(low_term_pre_vote_unanswered)) {
+  if (message.type == MessageType::kPreVote) {
     log_info(id(), " rejects MsgPreVote of ", message.from, " for term ", message.term,
              ": it is at term ", term_);
     Message answer;
@@ -283,7 +272,6 @@ void Core::step_in_lower_term(const Message& message) {
     return;
   }
   if (message.type == MessageType::kStorageAppendResp) {
-    if (MR_MUTANT(storage_answer_of_old_term)) return handle_storage_append_resp(message);
     if (message.index) {
       // The same position may hold another entry by now, written again in a later term and not
       // durable yet; a third term may even restore the first one. Only answers of the present term
@@ -294,8 +282,7 @@ void Core::step_in_lower_term(const Message& message) {
                "]");
     }
     // A snapshot is committed state, whatever the term.
-    if (message.snapshot && !MR_MUTANT(old_term_snapshot_unnoticed))
-      applied_snapshot(*message.snapshot);
+    if (message.snapshot) applied_snapshot(*message.snapshot);
     return;
   }
   log_info(id(), " at term ", term_, " ignores ", message_type_name(message.type), " of ",
@@ -344,7 +331,7 @@ void Core::handle_storage_append_resp(const Message& message) {
       case Unstable::Stable::kDone:
         break;
       case Unstable::Stable::kMissing:
-        log_info("entry at index ", message.index, " missing from unstable log; ignoring");
+        log_routine("entry at index ", message.index, " missing from unstable log; ignoring");
         break;
       case Unstable::Stable::kIsSnapshot:
         log_info("entry at index ", message.index, " is the unstable snapshot's; ignoring");
@@ -375,8 +362,7 @@ void Core::applied_to(LogIndex index) {
   const size_t bytes = log_.applied_to(index);
   if (LeaderRole* leader = leading()) {
     // Entries of earlier terms were never counted here.
-    if (!MR_MUTANT(uncommitted_never_shrinks))
-      leader->uncommitted_bytes -= std::min(bytes, leader->uncommitted_bytes);
+    leader->uncommitted_bytes -= std::min(bytes, leader->uncommitted_bytes);
     maybe_leave_joint();
   }
 }
@@ -387,7 +373,7 @@ void Core::enter_term(Term term) {
   if (term == term_) return;
   MR_ASSERT_MSG(term > term_, "terms never fall");
   term_ = term;
-  if (!MR_MUTANT(vote_kept_in_next_term)) vote_ = kNoReplica;
+  vote_ = kNoReplica;
 }
 
 void Core::reset_timers() {
@@ -395,17 +381,11 @@ void Core::reset_timers() {
   heartbeat_elapsed_ = 0;
   // Drawn again for each term, so that a split vote does not repeat itself (thesis 3.4).
   randomized_election_timeout_ =
-      config_.election_ticks + static_cast<uint32_t>(MR_MUTANT(timeout_not_random)
-                                                         ? 0
-                                                         : random_.below(config_.election_ticks));
-}
-
-void Core::abandon_role() {
-  if (!MR_MUTANT(reads_lost_with_role)) fail_reads();
+      config_.election_ticks + static_cast<uint32_t>(random_.below(config_.election_ticks));
 }
 
 void Core::become_follower(Term term, ReplicaId leader) {
-  abandon_role();
+  fail_reads();
   enter_term(term);
   reset_timers();
   role_ = FollowerRole{leader, {}};
@@ -416,15 +396,14 @@ void Core::become_pre_candidate() {
   MR_ASSERT(!leader_role());
   // Neither the term nor the vote changes: a pre-vote that fails leaves no trace. The leader is
   // forgotten and earlier votes are dropped, so that this replica takes part in others' rounds.
-  abandon_role();
-  if (MR_MUTANT(pre_candidate_raises_term)) enter_term(term_ + 1);
+  fail_reads();
   role_ = PreCandidateRole{};
   log_info(id(), " is pre-candidate at term ", term_);
 }
 
 void Core::become_candidate() {
   MR_ASSERT(!leader_role());
-  abandon_role();
+  fail_reads();
   enter_term(term_ + 1);
   reset_timers();
   vote_ = id();
@@ -448,13 +427,12 @@ void Core::become_leader() {
     leader.progress.push_back(std::move(progress));
   }
   // Any entry of the inherited tail may be a configuration change (trap 9).
-  leader.pending_conf_index = MR_MUTANT(new_leader_forgets_pending_change) ? LogIndex() : last;
+  leader.pending_conf_index = last;
   leader.term_start = last + 1;
   role_ = std::move(leader);
   log_info(id(), " is leader at term ", term_);
 
   // Entries of earlier terms are committed by one of this term on top of them (thesis 3.6.2).
-  if (MR_MUTANT(no_empty_entry)) return;
   const auto appended = append_own(*leading(), {make_entry(EntryType::kNormal, {})});
   MR_ASSERT(appended.is_ok());
 }
@@ -485,11 +463,11 @@ void Core::tick_leader() {
   ++election_elapsed_;
   if (election_elapsed_ >= config_.election_ticks) {
     election_elapsed_ = 0;
-    if (config_.check_quorum && !MR_MUTANT(quorum_never_checked)) check_quorum_active(*leading());
+    if (config_.check_quorum) check_quorum_active(*leading());
     LeaderRole* leader = leading();
     if (leader == nullptr) return;
     // The target had its time; clients have waited long enough (trap 19).
-    if (leader->transfer_target && !MR_MUTANT(transfer_never_times_out)) abort_transfer(*leader);
+    if (leader->transfer_target) abort_transfer(*leader);
   }
   LeaderRole& leader = *leading();
   for (Progress& member : leader.progress) member.inflights.shrink();
@@ -499,7 +477,7 @@ void Core::tick_leader() {
   }
   // A proposal to leave may have been refused, say during a transfer, and nothing may be applied
   // any more that would try it again (trap 23).
-  if (!MR_MUTANT(auto_leave_not_retried)) maybe_leave_joint();
+  maybe_leave_joint();
 }
 
 void Core::send(Message message) {
@@ -515,11 +493,6 @@ void Core::send(Message message) {
       break;  // Asked on behalf of somebody: no term.
     default:
       message.term = term_;
-  }
-  if (message.to != id() &&
-      ((message.type == MessageType::kAppResp && MR_MUTANT(append_answer_before_durable)) ||
-       (message.type == MessageType::kVoteResp && MR_MUTANT(vote_before_durable)))) {
-    return messages_.push_back(std::move(message));
   }
   switch (message.type) {
     case MessageType::kAppResp:

@@ -43,6 +43,7 @@ class Core {
   void step_down();
   void set_electable(bool electable) { electable_ = electable; }
   void hold_applying(bool hold) { log_.hold_applying(hold); }
+  void retry_reads();
   void report_unreachable(ReplicaId member);
   void report_snapshot(ReplicaId member, bool ok);
   bool has_ready() const;
@@ -97,13 +98,16 @@ class Core {
   void become_leader();
   void enter_term(Term term);
   void reset_timers();
-  void abandon_role();
   void tick_election();
   void tick_leader();
   void send(Message message);
   template <class... Parts>
   void log_info(const Parts&... parts) const {
     log_line(config_.logger, LogLevel::kInfo, parts...);
+  }
+  template <class... Parts>
+  void log_routine(const Parts&... parts) const {
+    log_line(config_.logger, LogLevel::kRoutine, parts...);
   }
   template <class... Parts>
   void log_debug(const Parts&... parts) const {

@@ -3,14 +3,10 @@
 
 #include "base/assert.h"
 #include "base/coverage.h"
-#include "base/mutation.h"
 #include "raft/core.h"
 
 namespace multiraft::raft {
 namespace {
-
-/// What a search for configuration changes reads at a time.
-constexpr size_t kScanBytes = 1 << 20;
 
 void record(Ballot& ballot, ReplicaId voter, bool granted) {
   for (const auto& [known, vote] : ballot.votes) {
@@ -42,20 +38,12 @@ void Core::campaign() { start_campaign(config_.pre_vote ? Campaign::kPreVote : C
 bool Core::promotable() const {
   // Learners never ask for votes. While a snapshot is on its way to storage neither the log nor the
   // configuration is this replica's own yet.
-  return electable_ && (is_voter(conf_, id()) || MR_MUTANT(learner_campaigns)) &&
-         (!log_.has_snapshot() || MR_MUTANT(campaign_with_snapshot_pending));
+  return electable_ && is_voter(conf_, id()) && !log_.has_snapshot();
 }
 
 bool Core::has_unapplied_conf_change() const {
-  for (LogIndex low = log_.applied() + 1; low <= log_.committed();) {
-    const auto entries = log_.slice(low, log_.committed() + 1, kScanBytes);
-    if (!entries.is_ok()) return true;  // It cannot be ruled out.
-    for (const Entry& entry : *entries) {
-      if (entry.type != EntryType::kNormal) return true;
-    }
-    low = entries->back().index + 1;
-  }
-  return false;
+  return log_.applied() < log_.committed() &&
+         log_.has_conf_change(log_.applied() + 1, log_.committed() + 1);
 }
 
 void Core::start_campaign(Campaign kind) {
@@ -69,13 +57,12 @@ void Core::start_campaign(Campaign kind) {
   }
   // The order to take over comes from the leader that was promised to, or from one that could not
   // have been elected before the promise had lapsed.
-  if (kind != Campaign::kTransfer && promise_runs() && !only_voter() &&
-      !MR_MUTANT(campaign_despite_promise)) {
+  if (kind != Campaign::kTransfer && promise_runs() && !only_voter()) {
     MR_COVERAGE("raft: campaign refused over a promise");
     log_info(id(), " does not campaign at term ", term_, ": it promised to stay with a leader");
     return;
   }
-  if (has_unapplied_conf_change() && !MR_MUTANT(campaign_with_unapplied_change)) {
+  if (has_unapplied_conf_change()) {
     // Its quorum may be of a configuration that the others have left (trap 8).
     MR_COVERAGE("raft: campaign with an unapplied configuration change refused");
     log_warn(id(), " does not campaign at term ", term_,
@@ -121,8 +108,7 @@ void Core::handle_vote_response(const Message& message) {
   } else if (auto* pre_candidate = std::get_if<PreCandidateRole>(&role_)) {
     // A grant is for the term that this round is about; an older round asked for another one.
     const Term expected = message.reject ? term_ : term_ + 1;
-    if (pre_vote && (message.term == expected || MR_MUTANT(pre_vote_round_unchecked)))
-      ballot = &pre_candidate->ballot;
+    if (pre_vote && message.term == expected) ballot = &pre_candidate->ballot;
   }
   if (ballot == nullptr) return;
 
@@ -134,14 +120,14 @@ void Core::handle_vote_response(const Message& message) {
       return;
     case VoteResult::kLost:
       // Waits for its timer like everybody else; the term stays.
-      if (!MR_MUTANT(loser_stays_candidate)) become_follower(term_, kNoReplica);
+      become_follower(term_, kNoReplica);
       return;
     case VoteResult::kWon:
       if (pre_vote) {
         request_votes(Campaign::kVote);
       } else if (!promotable()) {
         become_follower(term_, kNoReplica);
-      } else if (!has_granted(*ballot, id()) && !MR_MUTANT(leads_before_own_vote)) {
+      } else if (!has_granted(*ballot, id())) {
         // The others' votes suffice, but this term is not on the own disk yet. Leading now and
         // crashing would let this replica forget the term, be elected in it once more by the same
         // votes, and put other entries at the same indexes of the same term.
@@ -163,10 +149,9 @@ bool Core::only_voter() const {
 }
 
 bool Core::keeps_its_leader() const {
-  if (!config_.check_quorum || MR_MUTANT(no_stickiness)) return false;
+  if (!config_.check_quorum) return false;
   if (promise_runs()) return true;
-  return leader() != kNoReplica &&
-         (election_elapsed_ < config_.election_ticks || MR_MUTANT(stickiness_never_ends));
+  return leader() != kNoReplica && election_elapsed_ < config_.election_ticks;
 }
 
 void Core::handle_vote_request(const Message& message) {
@@ -174,33 +159,27 @@ void Core::handle_vote_request(const Message& message) {
   // A replica with a leader has no reason to elect another one of the same term. The vote is
   // decided and recorded here and nowhere else (trap 4). Learners vote when asked: they may have
   // been promoted without knowing it yet (trap 22).
-  const bool may_vote = vote_ == message.from ||
-                        ((vote_ == kNoReplica || MR_MUTANT(votes_twice)) &&
-                         (leader() == kNoReplica || MR_MUTANT(vote_despite_leader))) ||
-                        (pre_vote && message.term > term_) ||
-                        (MR_MUTANT(votes_for_anybody) && !pre_vote);
+  const bool may_vote = vote_ == message.from || (vote_ == kNoReplica && leader() == kNoReplica) ||
+                        (pre_vote && message.term > term_);
   // A request of this replica's own term comes here without having been weighed against the
   // promise: it may have learnt the term from a message that overtook the leader's (trap 17).
-  const bool promised =
-      promise_runs() && !message.leadership_transfer && !MR_MUTANT(vote_despite_promise);
+  const bool promised = promise_runs() && !message.leadership_transfer;
   const bool granted =
-      may_vote && !promised &&
-      (log_.is_up_to_date({message.log_term, message.index}) || MR_MUTANT(vote_for_outdated_log)) &&
-      (is_voter(conf_, id()) || !MR_MUTANT(learner_refuses_vote));
+      may_vote && !promised && log_.is_up_to_date({message.log_term, message.index});
 
   Message answer;
   answer.type = pre_vote ? MessageType::kPreVoteResp : MessageType::kVoteResp;
   answer.to = message.from;
   // The term that was asked for, so that the candidate knows which round it belongs to: after a
   // pre-vote it is not this replica's own.
-  answer.term = granted && !(pre_vote && MR_MUTANT(pre_grant_with_own_term)) ? message.term : term_;
+  answer.term = granted ? message.term : term_;
   log_info(id(), granted ? " grants " : " rejects ", message_type_name(message.type), " of ",
            message.from, " for term ", message.term);
   if (!granted) return reject_vote(std::move(answer));
   send(std::move(answer));
-  if (!pre_vote || MR_MUTANT(pre_vote_recorded)) {
-    if (!MR_MUTANT(vote_keeps_timer)) election_elapsed_ = 0;
-    if (!MR_MUTANT(vote_not_recorded)) vote_ = message.from;
+  if (!pre_vote) {
+    election_elapsed_ = 0;
+    vote_ = message.from;
   }
 }
 
@@ -241,12 +220,11 @@ void Core::check_quorum_active(LeaderRole& leader) {
     become_follower(term_, kNoReplica);
     return;
   }
-  for (Progress& member : leader.progress)
-    member.recent_active = member.id == id() || MR_MUTANT(activity_never_cleared);
+  for (Progress& member : leader.progress) member.recent_active = member.id == id();
 }
 
 void Core::forget_leader() {
-  if (config_.promise_ms > 0 && !MR_MUTANT(leader_forgotten_despite_lease)) {
+  if (config_.promise_ms > 0) {
     log_error(id(), " does not forget its leader: leases rest on it");
     return;
   }
@@ -270,7 +248,7 @@ void Core::transfer_leadership(ReplicaId to) {
     return;
   }
   Progress* target = find_progress(leader->progress, to);
-  if (target == nullptr || (target->learner && !MR_MUTANT(transfer_to_learner))) {
+  if (target == nullptr || target->learner) {
     log_info(id(), " does not hand over to ", to, ": it is no voter");
     return;
   }
@@ -280,7 +258,7 @@ void Core::transfer_leadership(ReplicaId to) {
   log_info(id(), " hands over to ", to, " at term ", term_);
   leader->transfer_target = to;
   election_elapsed_ = 0;  // It has one election timeout from now.
-  if (target->match == log_.last_index() || MR_MUTANT(transfer_before_caught_up)) {
+  if (target->match == log_.last_index()) {
     send_timeout_now(*leader);
   } else {
     target->unpause();
@@ -291,7 +269,7 @@ void Core::transfer_leadership(ReplicaId to) {
 void Core::send_timeout_now(LeaderRole& leader) {
   // From here on somebody may be elected in spite of the members' promise to stay, even long after
   // this transfer was given up: no lease of this term holds any more (trap 18).
-  leader.timeout_now_sent = !MR_MUTANT(lease_renewed_after_transfer);
+  leader.timeout_now_sent = true;
   Message message;
   message.type = MessageType::kTimeoutNow;
   message.to = leader.transfer_target;
@@ -307,7 +285,7 @@ void Core::handle_timeout_now(const Message& message) {
   if (following() == nullptr) return;
   log_info(id(), " campaigns at term ", term_, " because ", message.from, " hands over");
   // No pre-vote: it would fail among those who hear the old leader.
-  start_campaign(MR_MUTANT(transfer_with_pre_vote) ? Campaign::kPreVote : Campaign::kTransfer);
+  start_campaign(Campaign::kTransfer);
 }
 
 bool Core::lease_possible() const {

@@ -266,6 +266,14 @@ TEST(Election96, PreVote_OfALowerTerm_IsRejectedWithTheOwnTerm) {
   EXPECT_EQ(answers[0].term, Term(7));
 }
 
+TEST(Election96, PreVote_AskedForAHigherTerm_LeavesTheVotersTermAlone) {
+  Replica replica(test_config(1), conf_of({1, 2, 3}));
+  (void)replica.receive(message_of(MessageType::kHeartbeat, 3, 1, 5));
+  (void)replica.receive(vote_request(MessageType::kPreVote, 2, 1, 6, 5, 9));
+  EXPECT_EQ(replica->term(), Term(5));
+  EXPECT_EQ(replica->leader(), ReplicaId(3));
+}
+
 TEST(Election96, PreVote_ThatFails_LeavesNoTrace) {
   Group group(3, [](Config& config) { config.pre_vote = true; });
   group.elect(1);

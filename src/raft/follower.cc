@@ -2,14 +2,13 @@
 #include <utility>
 
 #include "base/coverage.h"
-#include "base/mutation.h"
 #include "raft/core.h"
 
 namespace multiraft::raft {
 
 void Core::heard_from_leader(ReplicaId leader) {
   if (FollowerRole* follower = following()) {
-    if (!MR_MUTANT(leader_does_not_reset_timer)) election_elapsed_ = 0;
+    election_elapsed_ = 0;
     if (follower->leader == leader) return;
     fail_reads();
     follower->leader = leader;
@@ -30,7 +29,7 @@ Status Core::handle_append(Message message) {
   answer.to = message.from;
   if (message.index < log_.committed()) {
     // Old: what is committed matches, and that is all that can be said.
-    answer.index = MR_MUTANT(old_append_answered_literally) ? message.index : log_.committed();
+    answer.index = log_.committed();
     send(std::move(answer));
     return Status::ok();
   }
@@ -46,9 +45,8 @@ Status Core::handle_append(Message message) {
       answer.index = append.last_new;
       break;
     case LogView::Append::Outcome::kMismatch: {
-      const LogPosition hint = log_.find_conflict(
-          std::min(message.index, log_.last_index()),
-          MR_MUTANT(follower_gives_no_term_hint) ? Term(UINT64_MAX) : message.log_term);
+      const LogPosition hint =
+          log_.find_conflict(std::min(message.index, log_.last_index()), message.log_term);
       log_debug(id(), " rejects an append after ", message.log_term, "/", message.index, " of ",
                 message.from);
       answer.reject = true;
@@ -64,7 +62,7 @@ Status Core::handle_append(Message message) {
 
 Status Core::handle_heartbeat(const Message& message) {
   if (leader_role()) return Status(StatusCode::kCorruption, "two leaders of one term");
-  if (message.commit > log_.last_index() && !MR_MUTANT(lost_log_unnoticed)) {
+  if (message.commit > log_.last_index()) {
     // The leader knows this replica to have more than it has: its log was lost (trap 27).
     log_error(id(), " is told of commit ", message.commit, " but its log ends at ",
               log_.last_index());
@@ -75,9 +73,9 @@ Status Core::handle_heartbeat(const Message& message) {
   Message answer;
   answer.type = MessageType::kHeartbeatResp;
   answer.to = message.from;
-  if (!MR_MUTANT(round_not_echoed)) answer.read_id = message.read_id;
+  answer.read_id = message.read_id;
   if (config_.promise_ms > 0) {
-    if (!MR_MUTANT(promise_not_kept)) promised_until_tick_ = ticks_ + config_.election_ticks;
+    promised_until_tick_ = ticks_ + config_.election_ticks;
     answer.promise_ms = config_.promise_ms;
   }
   send(std::move(answer));
@@ -91,28 +89,26 @@ Status Core::handle_snapshot(Message message) {
   Message answer;
   answer.type = MessageType::kAppResp;
   answer.to = message.from;
-  answer.index = restored                                   ? log_.last_index()
-                 : MR_MUTANT(refused_snapshot_acknowledged) ? message.snapshot->index
-                                                            : log_.committed();
+  answer.index = restored ? log_.last_index() : log_.committed();
   send(std::move(answer));
   return Status::ok();
 }
 
 bool Core::restore(const std::shared_ptr<const Snapshot>& snapshot) {
-  if (snapshot->index <= log_.committed() && !MR_MUTANT(old_snapshot_restored)) return false;
-  if (!is_member(snapshot->conf_state, id()) && !MR_MUTANT(snapshot_without_member_restored)) {
+  if (snapshot->index <= log_.committed()) return false;
+  if (!is_member(snapshot->conf_state, id())) {
     log_warn(id(),
              " ignores a snapshot whose configuration does not name it: ", snapshot->conf_state);
     return false;
   }
-  if (log_.matches({snapshot->term, snapshot->index}) && !MR_MUTANT(matching_snapshot_restored)) {
+  if (log_.matches({snapshot->term, snapshot->index})) {
     // The log has it all, and more perhaps: nothing to transfer, but it is committed.
     MR_COVERAGE("raft: snapshot of what the log holds");
-    if (!MR_MUTANT(matching_snapshot_commits_nothing)) log_.commit_to(snapshot->index);
+    log_.commit_to(snapshot->index);
     return false;
   }
   log_.restore(snapshot);
-  if (!MR_MUTANT(snapshot_configuration_ignored)) conf_ = snapshot->conf_state;
+  conf_ = snapshot->conf_state;
   log_info(id(), " restores a snapshot at ", snapshot->term, "/", snapshot->index,
            " with configuration ", conf_);
   return true;

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "base/ids.h"
-#include "base/mutation.h"
 #include "raft/raft.h"
 
 namespace multiraft::raft {
@@ -59,8 +58,7 @@ class Inflights {
   /// A single message may overshoot the byte limit; the next one waits. A member that is owed no
   /// answer may always be sent one message: its answer is what wakes this window.
   bool full() const {
-    return count_ >= messages_max_ ||
-           (bytes_.bytes() >= bytes_max_ && !MR_MUTANT(window_bytes_unbounded)) ||
+    return count_ >= messages_max_ || bytes_.bytes() >= bytes_max_ ||
            (count_ > 0 && bytes_.shared_full());
   }
   size_t count() const { return count_; }

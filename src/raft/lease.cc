@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "base/mutation.h"
-
 namespace multiraft::raft {
 namespace {
 
@@ -15,7 +13,6 @@ constexpr int64_t kSpacingDivisor = 16;
 }  // namespace
 
 int64_t promise_ns(uint32_t election_ticks, int64_t tick_ns) {
-  if (MR_MUTANT(lease_without_margin)) return 2 * int64_t{election_ticks} * tick_ns;
   return std::max<int64_t>(0, int64_t{election_ticks} - 2) * tick_ns;
 }
 
@@ -38,8 +35,8 @@ void LeaseTimes::sent(Term term, uint64_t round, int64_t now_ns) {
 bool LeaseTimes::holds(Term term, uint64_t round, int64_t now_ns) const {
   if (term != term_) return false;
   for (auto s = sent_.rbegin(); s != sent_.rend(); ++s) {
-    if (s->round > round && !MR_MUTANT(lease_of_unanswered_round)) continue;
-    return now_ns - s->at_ns < lease_ns_ || MR_MUTANT(lease_never_ends);
+    if (s->round > round) continue;
+    return now_ns - s->at_ns < lease_ns_;
   }
   return false;
 }

@@ -6,7 +6,6 @@
 
 #include "base/assert.h"
 #include "base/coverage.h"
-#include "base/mutation.h"
 
 namespace multiraft::raft {
 namespace {
@@ -76,11 +75,7 @@ bool LogView::matches(LogPosition position) const {
 
 bool LogView::is_up_to_date(LogPosition other) const {
   const LogPosition mine = last();
-  return other.term > mine.term ||
-         (other.term == mine.term &&
-          (other.index > mine.index ||
-           (other.index == mine.index && !MR_MUTANT(equal_log_refused)))) ||
-         (MR_MUTANT(longer_log_wins) && other.index > mine.index);
+  return other.term > mine.term || (other.term == mine.term && other.index >= mine.index);
 }
 
 Result<std::vector<Entry>> LogView::entries(LogIndex low, size_t bytes_max) const {
@@ -125,18 +120,27 @@ LogIndex LogView::find_difference(const std::vector<Entry>& entries) const {
   return LogIndex();
 }
 
+bool LogView::has_conf_change(LogIndex low, LogIndex high) const {
+  MR_ASSERT(low <= high && high <= last_index() + 1);
+  const LogIndex offset = unstable_.offset();
+  if (low < std::min(high, offset) && storage_.has_conf_change(low, std::min(high, offset))) {
+    return true;
+  }
+  if (high <= offset) return false;
+  const LogIndex from = std::max(low, offset);
+  for (const Entry& entry : unstable_.entries().subspan(from - offset, high - from)) {
+    if (entry.type != EntryType::kNormal) return true;
+  }
+  return false;
+}
+
 LogView::Append LogView::maybe_append(LogPosition previous, std::vector<Entry> entries,
                                       LogIndex leader_commit) {
-  if (!matches(previous) &&
-      !(MR_MUTANT(previous_entry_unchecked) && previous.index <= last_index()))
-    return {Append::Outcome::kMismatch, {}};
+  if (!matches(previous)) return {Append::Outcome::kMismatch, {}};
   const LogIndex last_new = previous.index + entries.size();
   // Only a real difference truncates: a delayed append that holds a prefix of what is here must not
   // take back what was acknowledged since.
-  const LogIndex difference =
-      MR_MUTANT(append_always_truncates) && !entries.empty() && previous.index >= committed_
-          ? previous.index + 1
-          : find_difference(entries);
+  const LogIndex difference = find_difference(entries);
   if (difference) {
     if (difference <= committed_) return {Append::Outcome::kContradiction, {}};
     const size_t known = difference - (previous.index + 1);
@@ -144,9 +148,8 @@ LogView::Append LogView::maybe_append(LogPosition previous, std::vector<Entry> e
     append(std::move(entries));
   }
   // What follows the last new entry may differ from the leader's log: it is not committed by this.
-  commit_to(std::min(leader_commit, MR_MUTANT(commit_beyond_append) ? last_index() : last_new));
-  return {Append::Outcome::kDone,
-          MR_MUTANT(append_answered_with_log_end) ? last_index() : last_new};
+  commit_to(std::min(leader_commit, last_new));
+  return {Append::Outcome::kDone, last_new};
 }
 
 void LogView::append(std::vector<Entry> entries) {
@@ -176,16 +179,13 @@ void LogView::restore(std::shared_ptr<const Snapshot> snapshot) {
 }
 
 LogIndex LogView::max_appliable(bool allow_unstable) const {
-  return allow_unstable || MR_MUTANT(unstable_applied) ? committed_
-                                                       : std::min(committed_, stable_index());
+  return allow_unstable ? committed_ : std::min(committed_, stable_index());
 }
 
 bool LogView::has_next_committed(bool allow_unstable) const {
-  if (applying_held_ && !MR_MUTANT(held_entries_applied)) return false;
+  if (applying_held_) return false;
   // Until a snapshot is installed the state machine is behind the log's beginning.
-  if (unreadable_ || (applying_paused_ && !MR_MUTANT(applying_never_pauses)) ||
-      (has_snapshot() && !MR_MUTANT(applied_before_snapshot)))
-    return false;
+  if (unreadable_ || applying_paused_ || has_snapshot()) return false;
   return applying_ < max_appliable(allow_unstable);
 }
 
@@ -195,11 +195,10 @@ std::vector<Entry> LogView::next_committed(bool allow_unstable) {
   Result<std::vector<Entry>> entries = slice(applying_ + 1, max_appliable(allow_unstable) + 1,
                                              applying_bytes_max_ - applying_bytes_);
   if (entries.is_ok()) return std::move(*entries);
-  const StatusCode code = entries.status().code();
-  MR_ASSERT_MSG(code != StatusCode::kNotFound && code != StatusCode::kUnavailable,
+  MR_ASSERT_MSG(entries.status().code() != StatusCode::kNotFound,
                 "storage does not have a committed entry that was not applied");
-  // Storage reports such an error to whoever owns it. Here it must not look like work that is
-  // ready: the caller would come back at once, and for ever.
+  // Storage is reading them, or reports why it cannot to whoever owns it. Here they must not look
+  // like work that is ready: the caller would come back at once, and for ever.
   MR_COVERAGE("raft: committed entries could not be read");
   unreadable_ = true;
   return {};
@@ -216,8 +215,7 @@ void LogView::accept_applying(const std::vector<Entry>& entries, bool allow_unst
   // A batch that was cut short has used up the limit, even where a larger entry did not fit into
   // what was left of it.
   applying_paused_ =
-      applying_bytes_ >= applying_bytes_max_ ||
-      (applying_ < max_appliable(allow_unstable) && !MR_MUTANT(cut_batch_does_not_pause));
+      applying_bytes_ >= applying_bytes_max_ || applying_ < max_appliable(allow_unstable);
   batches_.push_back(batch);
 }
 

@@ -46,6 +46,9 @@ class LogView {
   /// As above, [low, high).
   Result<std::vector<Entry>> slice(LogIndex low, LogIndex high, size_t bytes_max) const;
 
+  /// Whether an entry in [low, high) changes the configuration. Not below a snapshot on its way.
+  bool has_conf_change(LogIndex low, LogIndex high) const;
+
   struct Append {
     enum class Outcome { kMismatch, kContradiction, kDone } outcome = Outcome::kMismatch;
     LogIndex last_new;  ///< The last index that is known to match the sender's log.

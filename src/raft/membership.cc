@@ -1,7 +1,6 @@
 #include <utility>
 
 #include "base/coverage.h"
-#include "base/mutation.h"
 #include "raft/core.h"
 
 namespace multiraft::raft {
@@ -28,13 +27,13 @@ Result<ProposalPosition> Core::propose_conf_change(const ConfChange& change) {
 }
 
 bool Core::conf_change_allowed(const LeaderRole&, LogIndex pending, const Entry& entry) const {
-  if (config_.disable_conf_change_validation && !MR_MUTANT(validation_never_off)) return true;
-  if (pending > log_.applied() && !MR_MUTANT(second_change_allowed)) return false;
+  if (config_.disable_conf_change_validation) return true;
+  if (pending > log_.applied()) return false;
   const Result<ConfChange> change = decode_conf_change(entry.type, entry.data);
   if (!change.is_ok()) return false;
-  if (is_joint(conf_) != change->changes.empty() && !MR_MUTANT(joint_changed_again)) return false;
+  if (is_joint(conf_) != change->changes.empty()) return false;
   // With no other change pending the configuration at hand is the one it will be applied to.
-  return apply_change(conf_, *change).is_ok() || MR_MUTANT(impossible_change_logged);
+  return apply_change(conf_, *change).is_ok();
 }
 
 bool Core::screen_conf_changes(const LeaderRole& leader, std::vector<Entry>& entries,
@@ -57,7 +56,7 @@ bool Core::screen_conf_changes(const LeaderRole& leader, std::vector<Entry>& ent
 
 ConfState Core::apply_conf_change(const ConfChange& change) {
   // Entries that were handed out before a snapshot came are part of it.
-  if (log_.has_snapshot() && !MR_MUTANT(change_applied_over_snapshot)) {
+  if (log_.has_snapshot()) {
     MR_COVERAGE("raft: configuration change overtaken by a snapshot");
     return conf_;
   }
@@ -81,19 +80,17 @@ void Core::switch_to(ConfOutcome outcome) {
   if (!is_voter(conf_, id())) {
     // It leads without being counted. Stepping down lets the others elect at once; without it they
     // wait for somebody to replace it (thesis 4.2.2, trap 26).
-    if (config_.step_down_on_removal && !MR_MUTANT(removed_leader_stays))
-      become_follower(term_, kNoReplica);
+    if (config_.step_down_on_removal) become_follower(term_, kNoReplica);
     return;
   }
   // A smaller quorum may have reached further, and who waits should hear of it at once.
-  if (!MR_MUTANT(smaller_quorum_unnoticed) && maybe_commit(*leader)) {
+  if (maybe_commit(*leader)) {
     release_held_reads(*leader);
     broadcast_appends(*leader);
   } else {
     broadcast_pending(*leader);
   }
-  if (!MR_MUTANT(transfer_survives_removal) && leader->transfer_target &&
-      !is_voter(conf_, leader->transfer_target)) {
+  if (leader->transfer_target && !is_voter(conf_, leader->transfer_target)) {
     abort_transfer(*leader);
   }
   release_confirmed_reads(*leader);
@@ -101,11 +98,11 @@ void Core::switch_to(ConfOutcome outcome) {
 
 void Core::maybe_leave_joint() {
   const LeaderRole* leader = leading();
-  if (leader == nullptr || !conf_.auto_leave || MR_MUTANT(joint_never_left)) return;
+  if (leader == nullptr || !conf_.auto_leave) return;
   // Whoever leads does it, so a leader that steps down first does not strand the group (trap 23);
   // after an own entry is committed, so that both quorums stand behind this leader (trap 24).
-  if (log_.applied() < leader->pending_conf_index && !MR_MUTANT(auto_leave_early)) return;
-  if (!committed_in_term() && !MR_MUTANT(auto_leave_before_own_commit)) return;
+  if (log_.applied() < leader->pending_conf_index) return;
+  if (!committed_in_term()) return;
   MR_COVERAGE("raft: joint configuration left by itself");
   const auto position = propose_at_leader({make_entry(EntryType::kConfChangeV2, {})}, nullptr);
   if (!position.is_ok()) {

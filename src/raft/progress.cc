@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/coverage.h"
-#include "base/mutation.h"
 
 namespace multiraft::raft {
 
@@ -11,16 +10,14 @@ void Progress::reset(ProgressState state) {
   state_ = state;
   append_paused_ = false;
   pending_snapshot_ = LogIndex();
-  if (!MR_MUTANT(window_kept_over_states)) inflights.reset();
+  inflights.reset();
 }
 
 void Progress::become_probe() {
   // A snapshot that was taken makes its index the best guess, even where its acknowledgement is not
   // here yet.
   const LogIndex after_snapshot =
-      state_ == ProgressState::kSnapshot && !MR_MUTANT(probe_ignores_snapshot)
-          ? pending_snapshot_ + 1
-          : LogIndex();
+      state_ == ProgressState::kSnapshot ? pending_snapshot_ + 1 : LogIndex();
   if (state_ == ProgressState::kReplicate && inflights.full()) {
     MR_COVERAGE("raft: a full window was lost");
   }
@@ -42,7 +39,7 @@ void Progress::become_snapshot(LogIndex snapshot_index) {
 }
 
 bool Progress::maybe_update(LogIndex index) {
-  if (index <= match && !(MR_MUTANT(match_goes_back) && index < match)) return false;
+  if (index <= match) return false;
   match = index;
   next = std::max(next, index + 1);
   append_paused_ = false;
@@ -52,16 +49,14 @@ bool Progress::maybe_update(LogIndex index) {
 bool Progress::maybe_decrease(LogIndex rejected, LogIndex hint) {
   if (state_ == ProgressState::kReplicate) {
     // What is acknowledged cannot be refused later: the refusal is from before.
-    if (rejected <= match && !MR_MUTANT(stale_rejection_in_replicate)) return false;
+    if (rejected <= match) return false;
     // The window is not replayed entry by entry: probing from what is known restarts it.
-    next = MR_MUTANT(replicate_rejection_uses_hint)
-               ? std::max(std::min(rejected, hint + 1), match + 1)
-               : match + 1;
+    next = match + 1;
     sent_commit_ = std::min(sent_commit_, next - 1);
     return true;
   }
   // Only one probe is under way; a refusal of any other is stale.
-  if (next - 1 != rejected && !MR_MUTANT(stale_rejection_in_probe)) return false;
+  if (next - 1 != rejected) return false;
   if (rejected == match && match > LogIndex()) {
     // It refuses the very entry that it acknowledged: its disk has lost it. (Or the refusal is from
     // before, and very late: to count less than there is does no harm.)
@@ -81,10 +76,10 @@ void Progress::sent_entries(size_t count, size_t bytes) {
         next += count;
         inflights.add(next - 1, bytes);
       }
-      append_paused_ = inflights.full() && !MR_MUTANT(full_window_not_paused);
+      append_paused_ = inflights.full();
       return;
     case ProgressState::kProbe:
-      if (count > 0 && !MR_MUTANT(probe_not_paused)) append_paused_ = true;
+      if (count > 0) append_paused_ = true;
       return;
     case ProgressState::kSnapshot:
       MR_UNREACHABLE("nothing is appended at a member that waits for a snapshot");

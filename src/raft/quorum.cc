@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "base/mutation.h"
-
 namespace multiraft::raft {
 
 uint64_t majority_index(std::span<uint64_t> reached) {
@@ -16,20 +14,20 @@ uint64_t majority_index(std::span<uint64_t> reached) {
     for (; at > 0 && reached[at - 1] > value; --at) reached[at] = reached[at - 1];
     reached[at] = value;
   }
-  return reached[n - (n / 2 + (n > 1 && MR_MUTANT(commit_by_minority) ? 0 : 1))];
+  return reached[n - (n / 2 + 1)];
 }
 
 VoteResult majority_vote(size_t voters, size_t granted, size_t rejected) {
   // The empty half agrees with everything, so that it never decides a joint vote.
   if (voters == 0) return VoteResult::kWon;
-  const size_t majority = voters / 2 + (MR_MUTANT(elected_by_minority) ? 0 : 1);
+  const size_t majority = voters / 2 + 1;
   if (granted >= majority) return VoteResult::kWon;
   const size_t missing = voters - granted - rejected;
   return granted + missing >= majority ? VoteResult::kPending : VoteResult::kLost;
 }
 
 VoteResult joint_vote(VoteResult incoming, VoteResult outgoing) {
-  if (incoming == outgoing || MR_MUTANT(joint_vote_of_incoming)) return incoming;
+  if (incoming == outgoing) return incoming;
   if (incoming == VoteResult::kLost || outgoing == VoteResult::kLost) return VoteResult::kLost;
   return VoteResult::kPending;
 }

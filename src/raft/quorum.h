@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "base/coverage.h"
-#include "base/mutation.h"
 #include "raft/types.h"
 
 namespace multiraft::raft {
@@ -44,7 +43,7 @@ uint64_t majority_index_of(const std::vector<ReplicaId>& voters, Reached&& reach
 template <class Reached>
 uint64_t quorum_index(const ConfState& conf, Reached&& reached) {
   const uint64_t incoming = majority_index_of(conf.voters, reached);
-  if (conf.voters_outgoing.empty() || MR_MUTANT(joint_commit_of_incoming)) return incoming;
+  if (conf.voters_outgoing.empty()) return incoming;
   const uint64_t outgoing = majority_index_of(conf.voters_outgoing, reached);
   if (incoming != outgoing) MR_COVERAGE("raft: both halves of a joint quorum needed");
   return incoming < outgoing ? incoming : outgoing;

@@ -94,6 +94,7 @@ void Raft::forget_leader() { core_->forget_leader(); }
 void Raft::step_down() { core_->step_down(); }
 void Raft::set_electable(bool electable) { core_->set_electable(electable); }
 void Raft::hold_applying(bool hold) { core_->hold_applying(hold); }
+void Raft::retry_reads() { core_->retry_reads(); }
 void Raft::report_unreachable(ReplicaId member) { core_->report_unreachable(member); }
 void Raft::report_snapshot(ReplicaId member, bool ok) { core_->report_snapshot(member, ok); }
 

@@ -44,7 +44,8 @@ class LeaseJudge {
   virtual bool holds(Term term, uint64_t round) = 0;
 };
 
-enum class LogLevel : uint8_t { kDebug, kInfo, kWarn, kError, kFatal };
+/// kRoutine: what happens all the time while all is well. Scenario files print it as INFO.
+enum class LogLevel : uint8_t { kDebug, kRoutine, kInfo, kWarn, kError, kFatal };
 
 /// Sink of the core's log lines. Called from the thread that drives the core. May be null.
 class Logger {
@@ -237,6 +238,9 @@ class Raft {
   /// True: no Ready has entries to apply until this is called with false, because the state machine
   /// takes no more for now. Committed entries wait in the log. False at the start.
   void hold_applying(bool hold);
+  /// Storage has entries now that it did not have in memory when the core asked. They are asked for
+  /// again: for what is to be applied with the next Ready, for members that lag at once.
+  void retry_reads();
   /// The transport lost the connection to a member: messages in flight may be lost.
   void report_unreachable(ReplicaId member);
   /// A snapshot stream ended. The member's own answer to MsgSnap may still follow.

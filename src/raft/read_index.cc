@@ -16,7 +16,6 @@
 
 #include "base/assert.h"
 #include "base/coverage.h"
-#include "base/mutation.h"
 #include "raft/core.h"
 
 namespace multiraft::raft {
@@ -47,7 +46,7 @@ void Core::handle_read_request(const Message& message) {
                 message.lease ? ReadMode::kLease : ReadMode::kConfirmed);
   } else {
     // An answer saves the asker its timeout (trap 14).
-    if (!MR_MUTANT(read_request_unanswered)) refuse_read(message.from, message.read_id);
+    refuse_read(message.from, message.read_id);
   }
 }
 
@@ -55,14 +54,13 @@ void Core::leader_read(LeaderRole& leader, ReplicaId from, ReadId read, ReadMode
   const size_t pending = leader.reads.held.size() + leader.reads.waiting.size();
   // Rounds of heartbeats would keep the members from electing the target if it is slow (trap 19),
   // and a lease may be about to be overridden (trap 18).
-  if ((leader.transfer_target && !MR_MUTANT(read_during_transfer)) ||
-      pending >= config_.pending_reads_max) {
+  if (leader.transfer_target || pending >= config_.pending_reads_max) {
     MR_COVERAGE("raft: read refused during a transfer or beyond the limit");
     refuse_read(from, read);
     return;
   }
   PendingRead waiting{read, from, mode, LogIndex(), 0, ticks_ + config_.election_ticks};
-  if (!committed_in_term() && !MR_MUTANT(read_before_own_commit)) {
+  if (!committed_in_term()) {
     // The commit index may be older than what an earlier leader acknowledged (trap 13).
     leader.reads.held.push_back(waiting);
     return;
@@ -73,16 +71,13 @@ void Core::leader_read(LeaderRole& leader, ReplicaId from, ReadId read, ReadMode
 
 void Core::confirm_read(LeaderRole& leader, PendingRead read) {
   read.index = log_.committed();
-  const bool alone = conf_.voters.size() == 1 &&
-                     (conf_.voters[0] == id() || MR_MUTANT(sole_voter_is_anybody)) &&
-                     (!is_joint(conf_) || MR_MUTANT(alone_in_joint));
+  const bool alone = conf_.voters.size() == 1 && conf_.voters[0] == id() && !is_joint(conf_);
   if (alone || (read.mode == ReadMode::kLease && lease_holds(leader))) {
     answer_read(read.from, read.id, read.index);
     return;
   }
   // Heartbeats that have not left yet will be sent after this moment: the read joins their round.
-  if (!leader.reads.open && !(MR_MUTANT(read_starts_no_round) && leader.reads.last_round > 0))
-    broadcast_heartbeats(leader);
+  if (!leader.reads.open) broadcast_heartbeats(leader);
   read.round = leader.reads.last_round;
   leader.reads.waiting.push_back(read);
 }
@@ -108,8 +103,7 @@ void Core::release_confirmed_reads(LeaderRole& leader) {
   });
 
   size_t released = 0;
-  while (released < reads.waiting.size() &&
-         (reads.waiting[released].round <= confirmed || MR_MUTANT(read_unconfirmed))) {
+  while (released < reads.waiting.size() && reads.waiting[released].round <= confirmed) {
     const PendingRead& read = reads.waiting[released++];
     answer_read(read.from, read.id, read.index);
   }
@@ -119,7 +113,7 @@ void Core::release_confirmed_reads(LeaderRole& leader) {
 
 bool Core::lease_holds(const LeaderRole& leader) const {
   if (config_.lease == nullptr) return false;
-  if (!lease_possible() && !MR_MUTANT(lease_despite_transfer)) return false;
+  if (!lease_possible()) return false;
   // The leader keeps the promise that it would have to give to itself: it grants no vote while it
   // leads.
   const uint64_t promised = quorum_index(conf_, [&](ReplicaId voter) {
@@ -182,7 +176,6 @@ void Core::fail_reads() {
 }
 
 void Core::expire_reads() {
-  if (MR_MUTANT(reads_never_expire)) return;
   // Oldest first, and all wait equally long.
   const auto expire = [&](auto& reads, auto from_of) {
     size_t expired = 0;

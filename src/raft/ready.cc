@@ -1,7 +1,6 @@
 #include <utility>
 
 #include "base/assert.h"
-#include "base/mutation.h"
 #include "raft/core.h"
 
 namespace multiraft::raft {
@@ -31,8 +30,7 @@ Ready Core::ready() {
     }
   }
   // These heartbeats leave now; who asks to read later needs younger ones.
-  if (LeaderRole* leader = leading(); leader && !MR_MUTANT(read_joins_sent_round))
-    leader->reads.open = false;
+  if (LeaderRole* leader = leading()) leader->reads.open = false;
   return rd;
 }
 
@@ -42,8 +40,7 @@ std::optional<StorageAppend> Core::take_append() {
   const HardState hard = hard_state();
   if (hard != reported_hard_state_) {
     append.must_sync =
-        !MR_MUTANT(hard_state_not_synced) &&
-        (hard.term != reported_hard_state_.term || hard.vote != reported_hard_state_.vote);
+        hard.term != reported_hard_state_.term || hard.vote != reported_hard_state_.vote;
     append.hard_state = hard;
     reported_hard_state_ = hard;
   }
@@ -58,13 +55,11 @@ std::optional<StorageAppend> Core::take_append() {
   if (!any) return std::nullopt;
   if (async) {
     append.responses = std::exchange(after_append_, {});
-    if ((!unstable.empty() &&
-         (!MR_MUTANT(storage_answer_only_for_entries) || !append.entries.empty())) ||
-        append.snapshot) {
+    if (!unstable.empty() || append.snapshot) {
       append.responses.push_back(append_response(append.snapshot));
     }
   }
-  if (!MR_MUTANT(writes_handed_out_twice)) log_.accept_unstable();
+  log_.accept_unstable();
   return append;
 }
 
@@ -88,10 +83,7 @@ Message Core::append_response(const std::shared_ptr<const Snapshot>& snapshot) c
   response.to = id();
   response.term = term_;
   if (!log_.unstable().empty()) {
-    const LogPosition last =
-        MR_MUTANT(storage_answer_names_first)
-            ? LogPosition{log_.unstable().entries().front().term, log_.unstable().offset()}
-            : log_.last();
+    const LogPosition last = log_.last();
     response.index = last.index;
     response.log_term = last.term;
   }

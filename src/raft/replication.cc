@@ -3,7 +3,6 @@
 
 #include "base/assert.h"
 #include "base/coverage.h"
-#include "base/mutation.h"
 #include "raft/core.h"
 #include "raft/entry_checksum.h"
 
@@ -33,7 +32,7 @@ Status Core::handle_proposal(Message message) {
   if (follower == nullptr || follower->leader == kNoReplica) {
     return dropped("raft proposal dropped: no leader");
   }
-  if (config_.disable_proposal_forwarding && !MR_MUTANT(proposals_always_forwarded)) {
+  if (config_.disable_proposal_forwarding) {
     return dropped("raft proposal dropped: not the leader");
   }
   message.to = follower->leader;
@@ -43,17 +42,17 @@ Status Core::handle_proposal(Message message) {
 
 Result<ProposalPosition> Core::propose_at_leader(std::vector<Entry> entries, bool* replaced) {
   LeaderRole& leader = *leading();
-  if (find_progress(leader.progress, id()) == nullptr && !MR_MUTANT(removed_leader_proposes)) {
+  if (find_progress(leader.progress, id()) == nullptr) {
     return dropped("raft proposal dropped: this replica left the group");
   }
-  if (leader.transfer_target && !MR_MUTANT(proposals_during_transfer)) {
+  if (leader.transfer_target) {
     return dropped("raft proposal dropped: leadership is being transferred");
   }
   LogIndex pending = leader.pending_conf_index;
   const bool all_kept = screen_conf_changes(leader, entries, &pending);
   const Result<ProposalPosition> first = append_own(leader, std::move(entries));
   if (!first.is_ok()) return first;
-  if (!MR_MUTANT(proposed_change_not_pending)) leader.pending_conf_index = pending;
+  leader.pending_conf_index = pending;
   if (replaced != nullptr) *replaced = !all_kept;
   broadcast_appends(leader);
   return first;
@@ -72,9 +71,7 @@ Result<ProposalPosition> Core::append_own(LeaderRole& leader, std::vector<Entry>
   // always may: a new leader's first entry, and the way out of a joint configuration.
   const size_t bytes = payload_bytes(entries);
   const size_t limit = config_.uncommitted_bytes_max;
-  if (!MR_MUTANT(uncommitted_unbounded) &&
-      (leader.uncommitted_bytes > 0 || MR_MUTANT(oversized_proposal_refused)) &&
-      (bytes > 0 || MR_MUTANT(empty_entry_refused)) &&
+  if (leader.uncommitted_bytes > 0 && bytes > 0 &&
       (leader.uncommitted_bytes > limit || bytes > limit - leader.uncommitted_bytes)) {
     MR_COVERAGE("raft: proposal refused, the uncommitted tail is full");
     return Status(StatusCode::kOverloaded, "raft proposal dropped: too much is uncommitted");
@@ -93,8 +90,6 @@ Result<ProposalPosition> Core::append_own(LeaderRole& leader, std::vector<Entry>
   // The leader's own copy counts once it is durable, which may be later than the others' (thesis
   // 10.2.1).
   Message own;
-  if (MR_MUTANT(own_entry_counts_at_once))
-    find_progress(leader.progress, id())->maybe_update(index);
   own.type = MessageType::kAppResp;
   own.to = id();
   own.index = index;
@@ -116,8 +111,20 @@ void Core::broadcast_pending(LeaderRole& leader) {
   }
 }
 
+void Core::retry_reads() {
+  log_.retry_reads();
+  LeaderRole* leader = leading();
+  if (leader == nullptr) return;
+  for (Progress& member : leader->progress) {
+    if (member.id == id()) continue;
+    // As much as the window takes: otherwise each portion would wait for the answer to the last.
+    while (send_append(member, false)) {
+    }
+  }
+}
+
 bool Core::send_append(Progress& member, bool even_if_empty) {
-  if (member.paused() && !MR_MUTANT(paused_member_appended_to)) return false;
+  if (member.paused()) return false;
   const LogIndex previous = member.next - 1;
   const Result<Term> previous_term = log_.term(previous);
   if (!previous_term.is_ok()) return send_snapshot(member);
@@ -125,13 +132,11 @@ bool Core::send_append(Progress& member, bool even_if_empty) {
   // With a full window an empty append still goes out: its answer shows whether the window was
   // lost, which nothing else would.
   std::vector<Entry> entries;
-  if (MR_MUTANT(full_window_silent) && member.inflights.full()) return false;
   if (member.state() != ProgressState::kReplicate || !member.inflights.full()) {
-    Result<std::vector<Entry>> read = log_.entries(
-        member.next, MR_MUTANT(message_size_unbounded) ? SIZE_MAX : config_.message_bytes_max);
+    Result<std::vector<Entry>> read = log_.entries(member.next, config_.message_bytes_max);
     if (!read.is_ok()) {
       if (read.status().code() == StatusCode::kNotFound) return send_snapshot(member);
-      return false;  // Storage cannot read it now; the next heartbeat tries again.
+      return false;  // Not in memory, or unreadable: retry_reads() or the next heartbeat.
     }
     entries = std::move(*read);
   }
@@ -154,7 +159,7 @@ bool Core::send_append(Progress& member, bool even_if_empty) {
 
 bool Core::send_snapshot(Progress& member) {
   // A snapshot is expensive: it waits until the member shows that it lives.
-  if (!member.recent_active && !MR_MUTANT(snapshot_to_inactive)) return false;
+  if (!member.recent_active) return false;
   Result<std::shared_ptr<const Snapshot>> snapshot = log_.storage().snapshot();
   if (!snapshot.is_ok() || *snapshot == nullptr || (*snapshot)->empty()) return false;
   log_debug(id(), " sends ", member.id, " a snapshot at ", (*snapshot)->index);
@@ -172,16 +177,14 @@ void Core::broadcast_heartbeats(LeaderRole& leader) {
   for (Progress& member : leader.progress) {
     if (member.id == id()) continue;
     // Not beyond what the member is known to have: the rest of its log may differ from this one.
-    const LogIndex commit = MR_MUTANT(heartbeat_commit_uncapped)
-                                ? log_.committed()
-                                : std::min(member.match, log_.committed());
+    const LogIndex commit = std::min(member.match, log_.committed());
     Message message;
     message.type = MessageType::kHeartbeat;
     message.to = member.id;
     message.commit = commit;
     message.read_id = ReadId(leader.reads.last_round);
     send(std::move(message));
-    if (!MR_MUTANT(heartbeat_commit_unnoted)) member.sent_commit(commit);
+    member.sent_commit(commit);
   }
 }
 
@@ -192,10 +195,10 @@ void Core::handle_append_response(const Message& message) {
   if (leader == nullptr) return;
   Progress* member = find_progress(leader->progress, message.from);
   if (member == nullptr) return;
-  member->recent_active = member->recent_active || !MR_MUTANT(append_answer_shows_no_life);
+  member->recent_active = true;
   if (message.reject) {
     handle_rejection(*member, message);
-  } else if (message.index <= log_.last_index() || MR_MUTANT(acknowledged_beyond_log)) {
+  } else if (message.index <= log_.last_index()) {
     handle_acceptance(*leader, *member, message.index);
   }
 }
@@ -205,8 +208,7 @@ void Core::handle_rejection(Progress& member, const Message& message) {
   // term cannot be in the member's log at or below that place, so a whole term is skipped at a time
   // (thesis 3.5, "if desired").
   LogIndex hint = message.reject_hint;
-  if (message.log_term > Term() && !MR_MUTANT(leader_ignores_term_hint))
-    hint = log_.find_conflict(hint, message.log_term).index;
+  if (message.log_term > Term()) hint = log_.find_conflict(hint, message.log_term).index;
   const LogIndex acknowledged = member.match;
   if (!member.maybe_decrease(message.index, hint)) return;
   if (member.match < acknowledged) {
@@ -222,8 +224,7 @@ void Core::handle_rejection(Progress& member, const Message& message) {
 void Core::handle_acceptance(LeaderRole& leader, Progress& member, LogIndex index) {
   // An answer that tells nothing new still ends probing: the member has what it was asked for.
   const bool news = member.maybe_update(index);
-  const bool probed = !MR_MUTANT(equal_answer_keeps_probing) && member.match == index &&
-                      member.state() == ProgressState::kProbe;
+  const bool probed = member.match == index && member.state() == ProgressState::kProbe;
   if (!news && !probed) return;
   switch (member.state()) {
     case ProgressState::kProbe:
@@ -231,31 +232,28 @@ void Core::handle_acceptance(LeaderRole& leader, Progress& member, LogIndex inde
       break;
     case ProgressState::kSnapshot:
       // Whatever it was sent: what it has reaches what this log still holds.
-      if (member.match + 1 >= log_.first_index() &&
-          (!MR_MUTANT(snapshot_awaited_in_full) || member.match >= member.pending_snapshot())) {
+      if (member.match + 1 >= log_.first_index()) {
         member.become_probe();
         member.become_replicate();
       }
       break;
     case ProgressState::kReplicate:
-      if (!MR_MUTANT(window_never_freed)) member.inflights.free_up_to(index);
+      member.inflights.free_up_to(index);
       break;
   }
 
   const bool self = member.id == id();
   if (maybe_commit(leader)) {
     release_held_reads(leader);
-    if (!MR_MUTANT(commit_not_broadcast)) broadcast_appends(leader);
-  } else if (!self && !MR_MUTANT(late_member_not_told_commit) &&
-             member.can_bump_commit(log_.committed())) {
+    broadcast_appends(leader);
+  } else if (!self && member.can_bump_commit(log_.committed())) {
     send_append(member, true);
   }
   if (self) return;
   // The window has room again.
   while (send_append(member, false)) {
   }
-  if (!MR_MUTANT(transfer_forgets_late_target) && leader.transfer_target == member.id &&
-      member.match == log_.last_index()) {
+  if (leader.transfer_target == member.id && member.match == log_.last_index()) {
     send_timeout_now(leader);
   }
 }
@@ -266,19 +264,16 @@ void Core::handle_heartbeat_response(const Message& message) {
   Progress* member = find_progress(leader->progress, message.from);
   if (member == nullptr) return;
   member->recent_active = true;
-  if (!MR_MUTANT(heartbeat_answer_keeps_pause)) member->unpause();
+  member->unpause();
   // A heartbeat's answer is the retransmission timer: what was lost is sent, or found missing, now.
-  if ((member->match < log_.last_index() && !MR_MUTANT(heartbeat_answer_sends_nothing)) ||
-      (member->state() == ProgressState::kProbe && !MR_MUTANT(probe_not_retried))) {
+  if (member->match < log_.last_index() || member->state() == ProgressState::kProbe) {
     send_append(*member, true);
   }
   const uint64_t round = message.read_id.value;
   if (round > member->acked_round && round <= leader->reads.last_round) {
-    member->acked_round =
-        MR_MUTANT(old_answer_confirms_young_read) ? leader->reads.last_round : round;
+    member->acked_round = round;
     // Members may be configured differently, say while leases are being switched on.
-    if (message.promise_ms >= config_.promise_ms || MR_MUTANT(short_promise_counts))
-      member->promised_round = round;
+    if (message.promise_ms >= config_.promise_ms) member->promised_round = round;
     release_confirmed_reads(*leader);
   }
 }
@@ -286,16 +281,11 @@ void Core::handle_heartbeat_response(const Message& message) {
 bool Core::maybe_commit(LeaderRole& leader) {
   const LogIndex index(quorum_index(conf_, [&](ReplicaId voter) {
     const Progress* member = find_progress(leader.progress, voter);
-    if (MR_MUTANT(removed_leader_counts_itself) && !is_voter(conf_, id()) &&
-        voter == conf_.voters[0])
-      return log_.last_index().value;
     return member == nullptr ? uint64_t{0} : member->match.value;
   }));
   // Only entries of its own term are committed by counting; those before them are committed along
   // with them (thesis 3.6.2, figure 3.7; trap 5).
-  if (index <= log_.committed() ||
-      (index < leader.term_start && !MR_MUTANT(old_term_committed_by_counting)))
-    return false;
+  if (index <= log_.committed() || index < leader.term_start) return false;
   log_.commit_to(index);
   return true;
 }
@@ -305,9 +295,7 @@ void Core::report_unreachable(ReplicaId id_of_member) {
   if (leader == nullptr) return;
   Progress* member = find_progress(leader->progress, id_of_member);
   // Optimistic appends were probably lost: find out where the member stands.
-  if (!MR_MUTANT(unreachable_unnoticed) && member != nullptr &&
-      member->state() == ProgressState::kReplicate)
-    member->become_probe();
+  if (member != nullptr && member->state() == ProgressState::kReplicate) member->become_probe();
 }
 
 void Core::report_snapshot(ReplicaId id_of_member, bool ok) {
@@ -315,10 +303,10 @@ void Core::report_snapshot(ReplicaId id_of_member, bool ok) {
   if (leader == nullptr) return;
   Progress* member = find_progress(leader->progress, id_of_member);
   if (member == nullptr || member->state() != ProgressState::kSnapshot) return;
-  if (!ok && !MR_MUTANT(failed_snapshot_counts)) member->snapshot_failed();
+  if (!ok) member->snapshot_failed();
   member->become_probe();
   // Sent: the member's own answer tells that it is installed. Failed: it gets a moment.
-  if (!MR_MUTANT(no_pause_after_snapshot)) member->pause();
+  member->pause();
 }
 
 }  // namespace multiraft::raft

@@ -242,6 +242,30 @@ TEST(Replication35, Rejection_OfAnOlderProbe_IsIgnored) {
   EXPECT_TRUE(group[1].take_sent().empty());
 }
 
+// Logs that differ in a long tail are compared a term at a time, not an entry at a time.
+TEST(Replication35, Rejection_OfAFollower_NamesItsLastEntryThatMayMatch) {
+  Group group(3);
+  (void)group[1].receive(append_of(3, 1, 7, 0, 0, {1, 1, 1, 2, 2, 2, 3, 3, 3, 3, 3}));
+  group[1].take_sent();
+  (void)group[1].receive(append_of(3, 1, 7, 2, 10, {}));
+  const auto answers = group[1].take_sent(MessageType::kAppResp);
+  ASSERT_EQ(answers.size(), 1u);
+  EXPECT_TRUE(answers[0].reject);
+  EXPECT_EQ(answers[0].reject_hint, LogIndex(6)) << "entries of term 3 cannot be the leader's";
+  EXPECT_EQ(answers[0].log_term, Term(2));
+}
+
+TEST(Replication35, Rejection_WithATermHint_SkipsTheEntriesThatCannotMatch) {
+  Group group(3);
+  (void)group[1].receive(append_of(3, 1, 7, 0, 0, {1, 1, 1, 5, 5, 5, 5}));
+  group[1]->campaign();
+  group[1].pump();
+  (void)group[1].receive(message_of(MessageType::kVoteResp, 2, 1, 8));
+  ASSERT_EQ(group[1]->role(), Role::kLeader);
+  (void)group[1].receive(rejection_of(2, 1, 8, 7, 6, 2));
+  EXPECT_EQ(member(group[1], 2).next_index, LogIndex(4)) << "the last entry of at most term 2 is 3";
+}
+
 TEST(Replication35, Window_Full_HoldsFurtherAppendsUntilAcknowledged) {
   Replica leader = lone_leader(3, [](Config& config) { config.inflight_messages_max = 2; });
   elect(leader, 3);

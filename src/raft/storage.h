@@ -25,12 +25,16 @@ class Storage {
 
   /// Hard state as last saved, and the configuration at the applied index at start.
   virtual InitialState initial_state() const = 0;
-  /// Entries [low, high), at least one, cut after `bytes_max` (entry_bytes).
-  /// kNotFound: compacted (low < first_index). kUnavailable: beyond last_index. Any other error:
-  /// they could not be read. The core then asks again at the next tick, and reports nothing: what
-  /// a bad disk means for the process is decided behind this interface.
+  /// Entries [low, high), at least one, cut after `bytes_max` (entry_bytes), and earlier where the
+  /// rest is not in memory. Does not wait for the disk.
+  /// kNotFound: compacted (low < first_index). kUnavailable: not in memory; they are being read,
+  /// and Raft::retry_reads() is called once they are there. Any other error: they could not be
+  /// read. After either the core asks again at the next tick at the latest, and reports nothing:
+  /// what a bad disk means for the process is decided behind this interface.
   virtual Result<std::vector<Entry>> entries(LogIndex low, LogIndex high, size_t bytes_max) = 0;
-  /// Term of an index in [first_index - 1, last_index]; errors as entries().
+  /// Whether one of [low, high), all of which the log holds, changes the configuration.
+  virtual bool has_conf_change(LogIndex low, LogIndex high) const = 0;
+  /// Term of an index in [first_index - 1, last_index]. kNotFound: before; kUnavailable: behind.
   virtual Result<Term> term(LogIndex index) const = 0;
   virtual LogIndex first_index() const = 0;
   virtual LogIndex last_index() const = 0;

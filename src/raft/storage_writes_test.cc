@@ -321,6 +321,12 @@ TEST(Snapshots, Receiver_OfAnOldOne_SaysWhatIsCommitted) {
   (void)group[2].receive(snapshot_of(1, 2, 1, {Term(1), LogIndex(2)}, conf_of({1, 2, 3})));
   EXPECT_EQ(group[2].take_sent(MessageType::kAppResp)[0].index, LogIndex(3));
   EXPECT_EQ(group[2]->last_index(), LogIndex(3));
+
+  // Nor does it where the entry itself is no longer in the log.
+  ASSERT_TRUE(group[2].storage().compact(LogIndex(3)).is_ok());
+  (void)group[2].receive(snapshot_of(1, 2, 1, {Term(1), LogIndex(2)}, conf_of({1, 2, 3})));
+  EXPECT_EQ(group[2]->commit_index(), LogIndex(3));
+  EXPECT_EQ(group[2]->last_index(), LogIndex(3));
 }
 
 TEST(Snapshots, Receiver_AcknowledgesOnceItIsInstalled) {

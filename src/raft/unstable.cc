@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "base/assert.h"
-#include "base/mutation.h"
 
 namespace multiraft::raft {
 
@@ -28,7 +27,7 @@ Unstable::Stable Unstable::stable_to(LogIndex index, Term written) {
   const std::optional<Term> present = term(index);
   if (!present) return Stable::kMissing;
   if (index < offset_) return Stable::kIsSnapshot;
-  if (*present != written && !MR_MUTANT(stable_in_any_term)) return Stable::kOtherTerm;
+  if (*present != written) return Stable::kOtherTerm;
   drop_front(index - offset_ + 1);
   offset_ = index + 1;
   in_progress_ = std::max(in_progress_, offset_);
@@ -36,7 +35,7 @@ Unstable::Stable Unstable::stable_to(LogIndex index, Term written) {
 }
 
 void Unstable::stable_snapshot_to(LogIndex index) {
-  if (snapshot_ && (snapshot_->index == index || MR_MUTANT(any_snapshot_is_stable))) {
+  if (snapshot_ && snapshot_->index == index) {
     snapshot_.reset();
     snapshot_in_progress_ = false;
   }
@@ -60,15 +59,13 @@ void Unstable::truncate_and_append(std::vector<Entry> entries) {
     entries_ = std::move(entries);
     head_ = 0;
     offset_ = from;
-    in_progress_ = MR_MUTANT(replaced_tail_in_progress)
-                       ? std::min(std::max(in_progress_, offset_), offset_ + size())
-                       : from;
+    in_progress_ = from;
     return;
   }
   if (from < offset_ + size()) {
     entries_.resize(head_ + (from - offset_));
     // The replacements have not been handed out, even where what they replace was.
-    if (!MR_MUTANT(replaced_part_in_progress)) in_progress_ = std::min(in_progress_, from);
+    in_progress_ = std::min(in_progress_, from);
   }
   entries_.insert(entries_.end(), std::make_move_iterator(entries.begin()),
                   std::make_move_iterator(entries.end()));

@@ -16,6 +16,7 @@
 #include "base/ids.h"
 #include "base/shared_bytes.h"
 #include "base/task.h"
+#include "base/version_range.h"
 #include "rest/memory_budget.h"
 
 namespace multiraft::rest {
@@ -29,6 +30,7 @@ enum class ErrorKind : uint8_t {
   kTooLarge,        ///< 413
   kOverloaded,      ///< 429 with Retry-After
   kUnavailable,     ///< 503: certainly not applied
+  kUpgradeNeeded,   ///< 503: this node's program is too old for the group
   kUnknownOutcome,  ///< 504: may or may not have been applied
   kNoSpace,         ///< 507
   kInternal,        ///< 500
@@ -100,6 +102,7 @@ struct GroupInfo {
   NodeId leader;
   Term term;
   LogIndex commit, applied, first, last;
+  std::string stopped;  ///< Why the replica of this node takes no further part; empty: it does.
   std::vector<MemberInfo> members;  ///< Ids ascend.
 };
 
@@ -116,6 +119,17 @@ struct NodeInfo {
   std::string state;  ///< "member" or "leaving".
   bool self = false;
   std::vector<GroupId> groups;  ///< User groups, ascending.
+};
+
+struct ClusterInfo {
+  ClusterId id;           ///< 0: this node is not a member yet.
+  NodeId node;            ///< That answers.
+  std::string version;    ///< Of its program.
+  VersionRange versions;  ///< Of the cluster, that its program supports.
+  uint32_t cluster_version = 0;
+  uint64_t nodes = 0;
+  uint64_t groups = 0;  ///< Group 0 is not counted.
+  NodeId registry_leader;
 };
 
 /// What /readyz?verbose prints: one line a check.
@@ -145,6 +159,7 @@ class Backend {
   virtual void list_groups(GroupId from, size_t limit, Callback<void(Reply<GroupPage>)> done) = 0;
   virtual void group_info(GroupId group, Callback<void(Reply<GroupInfo>)> done) = 0;
   virtual void list_nodes(Callback<void(Reply<std::vector<NodeInfo>>)> done) = 0;
+  virtual void cluster_info(Callback<void(Reply<ClusterInfo>)> done) = 0;
 
   /// Idempotent; done once the group has a leader. Conflict: exists with other members.
   virtual void create_group(GroupId group, std::vector<NodeId> nodes,

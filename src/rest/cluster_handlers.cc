@@ -74,6 +74,10 @@ void RestHandler::on_group(Exchange& exchange, const GroupInfo& group) {
   fill_text(exchange, kJsonType, group_text(group));
 }
 
+void RestHandler::on_cluster(Exchange& exchange, const ClusterInfo& cluster) {
+  fill_text(exchange, kJsonType, cluster_text(cluster));
+}
+
 bool RestHandler::take_list_query(Exchange& exchange, std::string_view query, size_t& limit,
                                   uint64_t& after) {
   const auto refuse_with = [&](std::string detail) {

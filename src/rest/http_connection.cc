@@ -56,6 +56,7 @@ Connection::Connection(HttpWorker& worker, std::unique_ptr<env::Stream> stream, 
       slot_(std::move(slot)),
       probes_only_(probes_only),
       body_(worker.budget()),
+      expected_answer_bytes_(worker.limits().unsent_bytes_max / 2),
       since_(worker.now()) {
   worker_.stats().connections_accepted.add();
 }

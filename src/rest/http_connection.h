@@ -180,8 +180,9 @@ class Connection {
   size_t in_flight_ = 0;  ///< Not finished.
   bool unsafe_in_flight_ = false;
   size_t unsent_bytes_ = 0;  ///< Of answers that are finished and not written.
-  /// What a further answer may have, judged by those before.
-  size_t expected_answer_bytes_ = 64 * limits::kKiB;
+  /// What a further answer may have, judged by those before. As long as there was none, by half of
+  /// what may be unsent: a client that asks for many large values at once has two of them read.
+  size_t expected_answer_bytes_;
 
   // Being written.
   Batch batch_;

@@ -69,8 +69,9 @@ TEST(HttpServer_PipelinedReads_RunTogetherAndAnswerInOrder, EvenIfTheLastIsReady
   TestServer s;
   s.request("PUT", "/1", put_body("a", "one"));
   s.request("PUT", "/1", put_body("b", "two"));
-  s.cluster.hold();
   auto client = s.connect();
+  EXPECT_EQ(client->exchange(get("/1/none")).status, 404);  // Its answers are small.
+  s.cluster.hold();
   client->send(get("/1/a") + get("/1/none") + get("/1/b"));
   s.cluster.wait_held(3);
   s.cluster.release(true);
@@ -105,13 +106,15 @@ TEST(HttpServer_PipelineBeyondItsDepth, WaitsInTheSocket) {
   RestOptions options;
   options.limits.pipeline_max = 4;
   TestServer s(options, 1);
-  s.cluster.hold();
   auto client = s.connect();
+  EXPECT_EQ(client->exchange(get("/1/k")).status, 404);  // Its answers are small.
+  const size_t before = s.cluster.calls().size();
+  s.cluster.hold();
   std::string text;
   for (int i = 0; i < 500; ++i) text += get("/1/k" + std::to_string(i));
   client->send(text);
   s.cluster.wait_held(4);
-  EXPECT_EQ(s.cluster.calls().size(), 4U);
+  EXPECT_EQ(s.cluster.calls().size(), before + 4);
   s.cluster.release();
   for (int i = 0; i < 500; ++i) ASSERT_EQ(client->receive().status, 404) << i;
 }
@@ -429,9 +432,23 @@ TEST(HttpServer_CommandsThatWait_AreCharged, UntilTheyAreAnswered) {
   EXPECT_EQ(s.request("PUT", "/1", put_body("b", std::string(100'000, 'x'))).status, 204);
 }
 
+TEST(HttpServer_FirstRequestsOfAConnection_AreTakenAsLarge, UntilTheirAnswersAreKnown) {
+  TestServer s({}, 1);
+  s.cluster.hold();
+  auto client = s.connect();
+  std::string requests;
+  for (int i = 0; i < 8; ++i) requests += get("/1/none");
+  client->send(requests);
+  s.cluster.wait_held(2);
+  s.request("GET", "/livez");
+  EXPECT_EQ(s.cluster.calls().size(), 2u);
+  s.cluster.release();
+  for (int i = 0; i < 8; ++i) EXPECT_EQ(client->receive().status, 404);
+}
+
 TEST(HttpServer_PipelineOfLargeAnswers, IsReadNoFasterThanTheClientTakesThem) {
   RestOptions options;
-  options.limits.unsent_bytes_max = 128 * 1024;  // Two answers of the size expected at first.
+  options.limits.unsent_bytes_max = 128 * 1024;
   TestServer s(options, 1);
   s.request("PUT", "/1", put_body("k", std::string(100'000, 'x')));
   s.cluster.hold();

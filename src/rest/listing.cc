@@ -51,6 +51,7 @@ json::object group_json(const GroupInfo& group) {
     out["applied"] = group.applied.value;
     out["first_index"] = group.first.value;
     out["last_index"] = group.last.value;
+    if (!group.stopped.empty()) out["stopped"] = group.stopped;
   }
   json::array members;
   for (const MemberInfo& member : group.members) members.push_back(member_json(member));
@@ -90,6 +91,23 @@ std::string new_group_text(GroupId group, const std::vector<NodeId>& nodes) {
 
 std::string removed_member_text(GroupId group, NodeId node) {
   return text_of(json::object{{"GroupID", group.value}, {"ID", node.value}});
+}
+
+std::string cluster_text(const ClusterInfo& cluster) {
+  json::object out;
+  out["id"] = to_string(cluster.id);
+  out["node"] = cluster.node.value;
+  out["version"] = cluster.version;
+  out["cluster_version"] = cluster.cluster_version;
+  out["supported_versions"] = {{"min", cluster.versions.min}, {"max", cluster.versions.max}};
+  out["nodes"] = cluster.nodes;
+  out["groups"] = cluster.groups;
+  if (cluster.registry_leader) {
+    out["registry_leader"] = cluster.registry_leader.value;
+  } else {
+    out["registry_leader"] = nullptr;
+  }
+  return text_of(out);
 }
 
 std::string group_text(const GroupInfo& group) { return text_of(group_json(group)); }

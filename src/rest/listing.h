@@ -17,6 +17,7 @@ std::string new_group_text(GroupId group, const std::vector<NodeId>& nodes);
 /// {"GroupID":2,"ID":1}
 std::string removed_member_text(GroupId group, NodeId node);
 /// /v1: fields that this node does not know are left out.
+std::string cluster_text(const ClusterInfo& cluster);
 std::string group_text(const GroupInfo& group);
 std::string node_text(const NodeInfo& node);
 

@@ -134,6 +134,10 @@ Problem backend_problem(const Error& error, NodeId leader, bool retry_is_safe) {
     case ErrorKind::kUnavailable:
       problem = make(503, "unavailable", "The group cannot serve now", error.detail, true);
       break;
+    case ErrorKind::kUpgradeNeeded:
+      problem = make(503, "upgrade_needed", "The node runs a version that is too old for the group",
+                     error.detail, true);
+      break;
     case ErrorKind::kUnknownOutcome:
       problem = make(504, "outcome_unknown", "The request was not confirmed in time", error.detail,
                      retry_is_safe);

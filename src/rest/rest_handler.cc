@@ -124,6 +124,9 @@ void RestHandler::dispatch(ExchangePtr exchange, const Route& route, const Reque
                                  answer<&RestHandler::on_group, GroupInfo>(std::move(exchange)));
     case Resource::kV1Nodes:
       return list_nodes(std::move(exchange), route);
+    case Resource::kV1Cluster:
+      return backend_.cluster_info(
+          answer<&RestHandler::on_cluster, ClusterInfo>(std::move(exchange)));
     case Resource::kLive:
       fill_text(*exchange, kTextType, "ok\n");
       return exchange->finish();

@@ -63,6 +63,7 @@ class RestHandler final : public HttpHandler {
   void on_members(Exchange& exchange, const GroupInfo& group);
   void on_v1_members(Exchange& exchange, const GroupInfo& group);
   void on_group(Exchange& exchange, const GroupInfo& group);
+  void on_cluster(Exchange& exchange, const ClusterInfo& cluster);
   /// A list under way: a page of answers in slices, so that no worker is busy with it for long.
   struct Listing {
     ExchangePtr exchange;

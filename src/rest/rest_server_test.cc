@@ -208,6 +208,7 @@ TEST_P(RestServerTest, Methods_NotTaken_Are405WithAllow) {
       {"POST", "/livez", "GET, HEAD"},
       {"DELETE", "/metrics", "GET, HEAD"},
       {"PUT", "/v1/nodes", "GET, HEAD"},
+      {"PUT", "/v1/cluster", "GET, HEAD"},
   };
   for (const auto& [method, path, allow] : cases) {
     const Answer answer = s_.request(method, path);
@@ -234,6 +235,7 @@ TEST_P(RestServerTest, BackendErrors_HaveTheirStatusAndOutcome) {
       {ErrorKind::kTooLarge, 413, "too_large", "not_applied", false},
       {ErrorKind::kOverloaded, 429, "overloaded", "not_applied", true},
       {ErrorKind::kUnavailable, 503, "unavailable", "not_applied", true},
+      {ErrorKind::kUpgradeNeeded, 503, "upgrade_needed", "not_applied", true},
       {ErrorKind::kUnknownOutcome, 504, "outcome_unknown", "unknown", false},
       {ErrorKind::kNoSpace, 507, "no_space", "not_applied", true},
       {ErrorKind::kInternal, 500, "internal", "unknown", false},
@@ -257,6 +259,18 @@ TEST_P(RestServerTest, BackendErrors_HaveTheirStatusAndOutcome) {
       (s_.cluster.fail_with(Error{ErrorKind::kUnknownOutcome, "", {}}), s_.request("GET", "/1/k")),
       504, "outcome_unknown");
   EXPECT_TRUE(read.at("retryable").as_bool());
+}
+
+TEST_P(RestServerTest, Cluster_SaysItsVersionAndItsRegistry) {
+  const auto body = json::parse(s_.request("GET", "/v1/cluster").body).as_object();
+  EXPECT_EQ(body.at("id"), json::string(to_string(ClusterId(77))));
+  EXPECT_EQ(body.at("node").to_number<int>(), 7);
+  EXPECT_EQ(body.at("version"), "0.1.0");
+  EXPECT_EQ(body.at("cluster_version").to_number<int>(), 1);
+  EXPECT_EQ(body.at("supported_versions").at("max").to_number<int>(), 2);
+  EXPECT_EQ(body.at("nodes").to_number<int>(), 3);
+  EXPECT_EQ(body.at("groups").to_number<int>(), 5);
+  EXPECT_EQ(body.at("registry_leader").to_number<int>(), 2);
 }
 
 TEST_P(RestServerTest, ResultCodes_ThatAreNoSuccess_AreErrors) {

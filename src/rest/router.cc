@@ -74,6 +74,7 @@ Route group_route(const Segment& path) {
 Route v1_route(std::string_view path) {
   if (path == "groups") return named(Resource::kV1Groups);
   if (path == "nodes") return named(Resource::kV1Nodes);
+  if (path == "cluster") return named(Resource::kV1Cluster);
   const Segment area = take_segment(path);
   if (area.first != "groups" || !area.more) return none("there is no such path below /v1");
   const Segment group = take_segment(area.rest);
@@ -147,6 +148,7 @@ std::string_view allowed_methods(Resource resource) {
     case Resource::kV1Groups:
     case Resource::kV1Group:
     case Resource::kV1Nodes:
+    case Resource::kV1Cluster:
     case Resource::kLive:
     case Resource::kReady:
     case Resource::kMetrics:
@@ -175,6 +177,7 @@ bool is_allowed(Resource resource, Method method) {
     case Resource::kV1Groups:
     case Resource::kV1Group:
     case Resource::kV1Nodes:
+    case Resource::kV1Cluster:
     case Resource::kLive:
     case Resource::kReady:
     case Resource::kMetrics:
@@ -201,6 +204,7 @@ RouteClass class_of(Resource resource) {
     case Resource::kV1Groups:
     case Resource::kV1Group:
     case Resource::kV1Nodes:
+    case Resource::kV1Cluster:
       return RouteClass::kListing;
     case Resource::kLive:
     case Resource::kReady:

@@ -25,6 +25,7 @@ enum class Resource : uint8_t {
   kV1Members,  ///< /v1/groups/{g}/members
   kV1Key,      ///< /v1/groups/{g}/kv/{key}
   kV1Nodes,    ///< /v1/nodes
+  kV1Cluster,  ///< /v1/cluster
   kLive,       ///< /livez
   kReady,      ///< /readyz
   kMetrics,    ///< /metrics

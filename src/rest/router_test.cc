@@ -38,6 +38,7 @@ TEST(Router_Paths, NameTheirResource) {
       {"/v1/groups/5/kv/mgmt/nodes", Resource::kV1Key, 5, "mgmt/nodes"},
       {"/v1/groups/5/kv/", Resource::kV1Key, 5, ""},
       {"/v1/nodes", Resource::kV1Nodes},
+      {"/v1/cluster", Resource::kV1Cluster},
       {"/livez", Resource::kLive},
       {"/readyz?verbose", Resource::kReady},
       {"/metrics", Resource::kMetrics},

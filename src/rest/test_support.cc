@@ -321,6 +321,12 @@ void FakeBackend::list_nodes(Callback<void(Reply<std::vector<NodeInfo>>)> done) 
   });
 }
 
+void FakeBackend::cluster_info(Callback<void(Reply<ClusterInfo>)> done) {
+  answer<ClusterInfo>(GroupId(1), "cluster", std::move(done), [](FakeCluster&) {
+    return ClusterInfo{ClusterId(77), NodeId(7), "0.1.0", {1, 2}, 1, 3, 5, NodeId(2)};
+  });
+}
+
 void FakeBackend::create_group(GroupId group, std::vector<NodeId> nodes,
                                Callback<void(Reply<Done>)> done) {
   std::string call = "create " + to_string(group);

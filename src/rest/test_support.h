@@ -116,6 +116,7 @@ class FakeBackend final : public Backend {
   void list_groups(GroupId from, size_t limit, Callback<void(Reply<GroupPage>)> done) override;
   void group_info(GroupId group, Callback<void(Reply<GroupInfo>)> done) override;
   void list_nodes(Callback<void(Reply<std::vector<NodeInfo>>)> done) override;
+  void cluster_info(Callback<void(Reply<ClusterInfo>)> done) override;
   void create_group(GroupId group, std::vector<NodeId> nodes,
                     Callback<void(Reply<Done>)> done) override;
   void add_member(GroupId group, NodeId node, bool voter,

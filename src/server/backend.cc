@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "kv/command.h"
 #include "server/logging.h"
 #include "server/metrics.h"
 #include "server/redirect_order.h"
@@ -42,6 +43,8 @@ ErrorKind kind_of(StatusCode code) {
     case StatusCode::kNotLeader:
     case StatusCode::kCancelled:
       return ErrorKind::kUnavailable;
+    case StatusCode::kUnsupported:
+      return ErrorKind::kUpgradeNeeded;
     case StatusCode::kUnknownOutcome:
       return ErrorKind::kUnknownOutcome;
     case StatusCode::kOverloaded:
@@ -124,6 +127,16 @@ host::ReadMode read_mode(rest::Consistency consistency) {
 
 void NodeBackend::write(GroupId group, SharedBytes command,
                         Callback<void(Reply<rest::WriteAnswer>)> done) {
+  // What every version that this program supports has needs no look at the registry.
+  if (const uint32_t needed = kv::version_needed(command.view()); needed > kSupportedVersions.min) {
+    if (const uint32_t version = context_.controller->view()->cluster_version(); needed > version) {
+      return done(failure<rest::WriteAnswer>(
+          {ErrorKind::kUpgradeNeeded,
+           "this needs cluster version " + std::to_string(needed) + ", and the cluster is at " +
+               std::to_string(version) + ": upgrade all of its nodes first",
+           {}}));
+    }
+  }
   context_.host->write(
       group, std::move(command), executor_,
       [this, group, done = std::move(done)](host::WriteResult result) mutable {
@@ -135,7 +148,7 @@ void NodeBackend::write(GroupId group, SharedBytes command,
             done(failure<rest::WriteAnswer>(std::move(error)));
           });
         } else {
-          done(failure<rest::WriteAnswer>(to_error(result.status), position));
+          done(failure<rest::WriteAnswer>(server::to_error(result.status), position));
         }
       });
 }
@@ -147,28 +160,14 @@ void NodeBackend::read(GroupId group, std::string key, rest::Consistency consist
       [this, group, key = std::move(key),
        done = std::move(done)](const host::ReadPermit& permit) mutable {
         if (!permit.status) return refuse_read(group, permit, std::move(done));
-        ReadSlices& slices = *context_.read_slices[context_.host->worker_of(group)];
-        const rest::Position position{permit.term, permit.applied_index, permit.leader.node()};
-        if (slices.has_room()) {
-          return serve_read(*permit.state_machine, position, key, slices, std::move(done));
-        }
-        slices.postpone([this, group, position, &slices, key = std::move(key),
-                         done = std::move(done)]() mutable {
-          // What was permitted still is: the state only moves on. The replica may be gone, though.
-          context_.host->read(
-              group, host::ReadMode::kLocal,
-              [this, group, position, &slices, key = std::move(key),
-               done = std::move(done)](const host::ReadPermit& later) mutable {
-                if (!later.status) return refuse_read(group, later, std::move(done));
-                if (later.applied_index < position.index) {
-                  host::ReadPermit newcomer = later;
-                  newcomer.status = Status(StatusCode::kUnavailable,
-                                           "the replica was replaced meanwhile: try again");
-                  return refuse_read(group, newcomer, std::move(done));
-                }
-                serve_read(*later.state_machine, position, key, slices, std::move(done));
-              });
-        });
+        // In a later round what was permitted still is: the state only moves on, and where the
+        // replica has gone the reader says so.
+        context_.read_slices[context_.host->worker_of(group)]->run(
+            [this, reader = static_cast<const kv::KvStateMachine&>(*permit.state_machine).reader(),
+             position = rest::Position{permit.term, permit.applied_index, permit.leader.node()},
+             key = std::move(key), done = std::move(done)]() mutable {
+              return serve_read(std::move(reader), position, std::move(key), std::move(done));
+            });
       });
 }
 
@@ -176,7 +175,7 @@ void NodeBackend::refuse_read(GroupId group, const host::ReadPermit& permit, Rea
   const rest::Position position{permit.term, permit.applied_index, permit.leader.node()};
   on(executor_, [this, group, status = permit.status, position, done = std::move(done)]() mutable {
     if (status.code() != StatusCode::kNotFound) {
-      done(failure<rest::ReadAnswer>(to_error(status), position));
+      done(failure<rest::ReadAnswer>(server::to_error(status), position));
       return;
     }
     find_elsewhere(group, [done = std::move(done)](Error error) mutable {
@@ -185,18 +184,38 @@ void NodeBackend::refuse_read(GroupId group, const host::ReadPermit& permit, Rea
   });
 }
 
-void NodeBackend::serve_read(const StateMachine& machine, const rest::Position& position,
-                             const std::string& key, ReadSlices& slices, ReadDone done) {
+size_t NodeBackend::serve_read(std::shared_ptr<const kv::KvReader> reader,
+                               const rest::Position& position, std::string key, ReadDone done) {
+  if (budget_->exhausted()) {
+    Reply<rest::ReadAnswer> reply;
+    reply.position = position;
+    reply.result = too_many_bytes();
+    on(executor_,
+       [reply = std::move(reply), done = std::move(done)]() mutable { done(std::move(reply)); });
+    return 0;
+  }
+  ReadValue value = reader->get(key, kv::ReadTier::kCached);
+  if (!value && value.status().code() == StatusCode::kUnavailable) {
+    // It takes none of the worker's time, and so nothing of its slice.
+    context_.cold_reads->get(std::move(reader), std::move(key),
+                             [this, position, done = std::move(done)](ReadValue read) mutable {
+                               answer_read(position, std::move(read), std::move(done));
+                             });
+    return 0;
+  }
+  const size_t bytes = value && *value ? (*value)->value.size() : 0;
+  answer_read(position, std::move(value), std::move(done));
+  return bytes;
+}
+
+void NodeBackend::answer_read(const rest::Position& position, ReadValue value, ReadDone done) {
   Reply<rest::ReadAnswer> reply;
   reply.position = position;
-  if (budget_->exhausted()) {
-    reply.result = too_many_bytes();
-  } else if (auto value = static_cast<const kv::KvStateMachine&>(machine).get(key); !value) {
-    reply.result = to_error(value.status());
+  if (!value) {
+    reply.result = server::to_error(value.status());
   } else if (*value) {
     rest::ReadAnswer answer{std::move((*value)->value), (*value)->modified_index, nullptr};
     const size_t bytes = answer.value->size();
-    slices.used(bytes);
     const bool counts = bytes >= rest::kChargedBytesMin;
     if (counts) answer.charge = rest::MemoryCharge::take(budget_, bytes);
     if (counts && !answer.charge) {
@@ -211,7 +230,20 @@ void NodeBackend::serve_read(const StateMachine& machine, const rest::Position& 
      [reply = std::move(reply), done = std::move(done)]() mutable { done(std::move(reply)); });
 }
 
-rest::Error NodeBackend::not_here(const meta::GroupRecord& group) {
+void NodeBackend::refer(GroupId group, Callback<void(Error)> done) {
+  context_.controller->find_leader(
+      group, executor_, [this, group, done = std::move(done)](NodeId leader) mutable {
+        // Held: the record is part of it.
+        const auto view = context_.controller->view();
+        if (const meta::GroupRecord* record = view->group(group)) {
+          done(not_here(*record, leader));
+        } else {
+          done({ErrorKind::kUnavailable, "group " + to_string(group) + " changes: try again", {}});
+        }
+      });
+}
+
+rest::Error NodeBackend::not_here(const meta::GroupRecord& group, NodeId leader) {
   const auto view = context_.controller->view();
   Error error{
       ErrorKind::kNotHere,
@@ -226,7 +258,7 @@ rest::Error NodeBackend::not_here(const meta::GroupRecord& group) {
     transport::Transport& transport = context_.host->transport();
     error.members = order_for_redirect(
         std::move(error.members), [&](NodeId node) { return transport.contact(node); },
-        context_.clock->now(), redirects_++);
+        context_.clock->now(), redirects_++, leader);
     if (error.members.empty()) {
       error.kind = ErrorKind::kUnavailable;
       error.detail = "node " + to_string(context_.node) + " has no replica of group " +
@@ -235,8 +267,9 @@ rest::Error NodeBackend::not_here(const meta::GroupRecord& group) {
     }
   }
   const meta::MemberRecord* own = group.member_on(context_.node);
-  if (own || error.members.empty()) {
-    // It is to be here, and is on its way.
+  if (own) error.detail += " yet: it is on its way";
+  if ((own && group.is_founder(own->replica)) || error.members.empty()) {
+    // Other founders may be no further, and would send the client back here.
     error.kind = ErrorKind::kUnavailable;
     error.detail = "group " + to_string(group.id) + " is being set up on node " +
                    to_string(context_.node) + ": try again";
@@ -245,10 +278,7 @@ rest::Error NodeBackend::not_here(const meta::GroupRecord& group) {
 }
 
 void NodeBackend::find_elsewhere(GroupId group, Callback<void(Error)> done) {
-  if (const meta::GroupRecord* record = context_.controller->view()->group(group)) {
-    done(not_here(*record));
-    return;
-  }
+  if (context_.controller->view()->group(group)) return refer(group, std::move(done));
   // Nobody we know of; make sure that what we know is not old.
   context_.host->read(
       GroupId{}, host::ReadMode::kLinearizable,
@@ -260,8 +290,8 @@ void NodeBackend::find_elsewhere(GroupId group, Callback<void(Error)> done) {
                   "whether group " + to_string(group) +
                       " exists cannot be told: the registry (group 0) has no leader",
                   {}});
-          } else if (const meta::GroupRecord* record = context_.controller->view()->group(group)) {
-            done(not_here(*record));
+          } else if (context_.controller->view()->group(group)) {
+            refer(group, std::move(done));
           } else {
             done({ErrorKind::kNoSuchGroup,
                   "there is no group " + to_string(group) + ": PUT /mgmt/groups makes one",
@@ -301,6 +331,7 @@ void NodeBackend::add_status(const meta::RegistryView& view, const host::Replica
   info.applied = raft.applied_index;
   info.first = status.first_index;
   info.last = status.last_index;
+  info.stopped = status.stopped;
   // What is in force is the group's own configuration, not what the registry wants.
   info.members.clear();
   const meta::GroupRecord* record = view.group(status.group);
@@ -365,6 +396,18 @@ void NodeBackend::list_groups(GroupId from, size_t limit,
   }
 }
 
+void NodeBackend::describe_elsewhere(GroupId group, Callback<void(Reply<rest::GroupInfo>)> done) {
+  context_.controller->find_leader(
+      group, executor_, [this, group, done = std::move(done)](NodeId leader) mutable {
+        const auto view = context_.controller->view();
+        const meta::GroupRecord* record = view->group(group);
+        rest::GroupInfo info = record ? describe(*view, *record) : rest::GroupInfo{};
+        info.id = group;
+        for (rest::MemberInfo& member : info.members) member.leader = leader && member.id == leader;
+        done({std::move(info), {{}, {}, leader}});
+      });
+}
+
 void NodeBackend::group_info(GroupId group, Callback<void(Reply<rest::GroupInfo>)> done) {
   context_.host->status(
       group, executor_,
@@ -378,12 +421,11 @@ void NodeBackend::group_info(GroupId group, Callback<void(Reply<rest::GroupInfo>
           const rest::Position position{info.term, info.applied, info.leader};
           done({std::move(info), position});
         } else if (record) {
-          done({describe(*view, *record), {}});
+          describe_elsewhere(group, std::move(done));
         } else {
           find_elsewhere(group, [this, group, done = std::move(done)](Error error) mutable {
-            const auto fresh = context_.controller->view();
-            if (const meta::GroupRecord* found = fresh->group(group)) {
-              done({describe(*fresh, *found), {}});
+            if (context_.controller->view()->group(group)) {
+              describe_elsewhere(group, std::move(done));
             } else {
               done(failure<rest::GroupInfo>(std::move(error)));
             }
@@ -394,19 +436,24 @@ void NodeBackend::group_info(GroupId group, Callback<void(Reply<rest::GroupInfo>
 
 const NodeBackend::GroupsByNode& NodeBackend::groups_by_node(
     const std::shared_ptr<const meta::RegistryView>& view) {
-  if (indexed_view_ == view) return groups_by_node_;
-  groups_by_node_.clear();
-  view->for_each_group([this](const meta::GroupRecord& group) {
-    if (group.id == meta::kRegistryGroup) return;
-    for (const meta::MemberRecord& member : group.members) {
-      groups_by_node_[member.replica.node().value].push_back(group.id);
+  meta::RegistryView::for_each_change(*indexed_view_, *view, [&](GroupId id) {
+    if (id == meta::kRegistryGroup) return;
+    if (const meta::GroupRecord* former = indexed_view_->group(id)) {
+      for (const meta::MemberRecord& member : former->members) {
+        NodeGroups& groups = groups_by_node_[member.replica.node().value];
+        groups.all.erase(id);
+        groups.leaving.erase(id);
+      }
+    }
+    const meta::GroupRecord* group = view->group(id);
+    if (!group) return;
+    for (const meta::MemberRecord& member : group->members) {
+      NodeGroups& groups = groups_by_node_[member.replica.node().value];
+      groups.all.insert(id);
+      // A leaving replica and its successor may be on the same node.
+      if (!group->member_on(member.replica.node())) groups.leaving.insert(id);
     }
   });
-  for (auto& [node, groups] : groups_by_node_) {
-    std::sort(groups.begin(), groups.end());
-    // A leaving replica and its successor are on the same node.
-    groups.erase(std::unique(groups.begin(), groups.end()), groups.end());
-  }
   indexed_view_ = view;
   return groups_by_node_;
 }
@@ -420,17 +467,48 @@ void NodeBackend::list_nodes(Callback<void(Reply<std::vector<rest::NodeInfo>>)> 
     info.id = record.id;
     info.raft_address = record.raft_address;
     info.api_address = record.api_address;
-    info.state = record.state == meta::NodeState::kLeaving ? "leaving" : "member";
+    bool leaving = record.state == meta::NodeState::kLeaving;
     info.self = record.id == context_.node;
     if (const auto found = groups.find(record.id.value); found != groups.end()) {
-      info.groups = found->second;
+      const NodeGroups& of_node = found->second;
+      // It leaves the cluster with its last group.
+      leaving = leaving || (!of_node.all.empty() && of_node.leaving.size() == of_node.all.size());
+      info.groups.assign(of_node.all.begin(), of_node.all.end());
     }
+    info.state = leaving ? "leaving" : "member";
     nodes.push_back(std::move(info));
   }
   done({std::move(nodes), {}});
 }
 
+void NodeBackend::cluster_info(Callback<void(Reply<rest::ClusterInfo>)> done) {
+  context_.host->status(
+      meta::kRegistryGroup, executor_,
+      [this, done = std::move(done)](const Result<host::ReplicaStatus>& status) mutable {
+        const auto view = context_.controller->view();
+        rest::ClusterInfo info;
+        info.id = view->cluster();
+        info.node = context_.node;
+        info.version = MULTIRAFT_VERSION;
+        info.versions = kSupportedVersions;
+        info.cluster_version = view->cluster_version();
+        info.nodes = view->nodes().size();
+        info.groups = view->group_count() - (view->empty() ? 0 : 1);
+        if (status) info.registry_leader = status->raft.soft_state.leader.node();
+        done({std::move(info), {}});
+      });
+}
+
 // -- Changes of the cluster.
+
+/// Of a request about a member: which of the two is not there.
+Error NodeBackend::to_error(GroupId group, const Status& status) const {
+  Error error = server::to_error(status);
+  if (error.kind == ErrorKind::kNoSuchMember && !context_.controller->view()->group(group)) {
+    error.kind = ErrorKind::kNoSuchGroup;
+  }
+  return error;
+}
 
 void NodeBackend::create_group(GroupId group, std::vector<NodeId> nodes,
                                Callback<void(Reply<rest::Done>)> done) {
@@ -439,7 +517,7 @@ void NodeBackend::create_group(GroupId group, std::vector<NodeId> nodes,
                                       if (status) {
                                         done({rest::Done{}, {}});
                                       } else {
-                                        done(failure<rest::Done>(to_error(status)));
+                                        done(failure<rest::Done>(server::to_error(status)));
                                       }
                                     });
 }
@@ -451,7 +529,7 @@ void NodeBackend::add_member(GroupId group, NodeId node, bool voter,
                                     if (status) {
                                       group_info(group, std::move(done));
                                     } else {
-                                      done(failure<rest::GroupInfo>(to_error(status)));
+                                      done(failure<rest::GroupInfo>(to_error(group, status)));
                                     }
                                   });
 }
@@ -459,11 +537,11 @@ void NodeBackend::add_member(GroupId group, NodeId node, bool voter,
 void NodeBackend::remove_member(GroupId group, NodeId node,
                                 Callback<void(Reply<rest::Done>)> done) {
   context_.controller->remove_member(group, node, executor_,
-                                     [done = std::move(done)](Status status) mutable {
+                                     [this, group, done = std::move(done)](Status status) mutable {
                                        if (status) {
                                          done({rest::Done{}, {}});
                                        } else {
-                                         done(failure<rest::Done>(to_error(status)));
+                                         done(failure<rest::Done>(to_error(group, status)));
                                        }
                                      });
 }
@@ -488,6 +566,12 @@ std::vector<rest::ReadinessCheck> NodeBackend::readiness() {
               "stalled: it has stored nothing of what was applied for " +
                   std::to_string(*stalled_ns / env::kMillisecond) + " ms"};
   }
+  rest::ReadinessCheck version{"version", true, ""};
+  if (const uint64_t replicas = host.replicas_to_upgrade(); replicas > 0) {
+    version = {"version", false,
+               std::to_string(replicas) + (replicas == 1 ? " replica has" : " replicas have") +
+                   " stopped at commands of a newer version: upgrade this node"};
+  }
   const LeaderGauge leaders = context_.watch->leaders();
   LeaderGauge::Verdict registry = leaders.registry();
   if (!member) registry = {false, "this node has not caught up with the cluster's registry yet"};
@@ -496,7 +580,8 @@ std::vector<rest::ReadinessCheck> NodeBackend::readiness() {
           {"registry", registry.ok, std::move(registry.detail)},
           {"groups", groups.ok, std::move(groups.detail)},
           std::move(disk),
-          std::move(engine)};
+          std::move(engine),
+          std::move(version)};
 }
 
 void NodeBackend::metrics(Callback<void(std::string)> done) {
@@ -505,6 +590,7 @@ void NodeBackend::metrics(Callback<void(std::string)> done) {
     input.node = context_.node;
     input.host = stats;
     input.engine = context_.engine->stats();
+    input.cold_reads = context_.cold_reads->count();
     input.uptime_ns = context_.clock->now() - context_.started;
     input.http_connections_max = context_.http_connections_max;
     input.log_lines_lost = log_lines_lost();

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <memory>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "kv/kv_engine.h"
 #include "meta/controller.h"
 #include "rest/backend.h"
+#include "server/cold_reads.h"
 #include "server/process_watch.h"
 #include "server/read_slices.h"
 
@@ -27,6 +29,7 @@ struct BackendContext {
   env::MonotonicTime started;
   size_t http_connections_max = 0;
   const ProcessWatch* watch = nullptr;
+  ColdReads* cold_reads = nullptr;
   std::vector<std::unique_ptr<ReadSlices>> read_slices;  ///< One per worker of the host.
   std::atomic<bool> ready{false};                        ///< The controller said so, once.
   std::atomic<bool> draining{false};
@@ -49,6 +52,7 @@ class NodeBackend final : public rest::Backend {
                    Callback<void(rest::Reply<rest::GroupPage>)> done) override;
   void group_info(GroupId group, Callback<void(rest::Reply<rest::GroupInfo>)> done) override;
   void list_nodes(Callback<void(rest::Reply<std::vector<rest::NodeInfo>>)> done) override;
+  void cluster_info(Callback<void(rest::Reply<rest::ClusterInfo>)> done) override;
   void create_group(GroupId group, std::vector<NodeId> nodes,
                     Callback<void(rest::Reply<rest::Done>)> done) override;
   void add_member(GroupId group, NodeId node, bool voter,
@@ -59,18 +63,31 @@ class NodeBackend final : public rest::Backend {
   void metrics(Callback<void(std::string)> done) override;
 
  private:
+  using ReadValue = Result<std::optional<kv::KvValue>>;
   using ReadDone = Callback<void(rest::Reply<rest::ReadAnswer>)>;
   // On the thread of the group's worker; `done` comes on this one's.
   void refuse_read(GroupId group, const host::ReadPermit& permit, ReadDone done);
-  void serve_read(const StateMachine& machine, const rest::Position& position,
-                  const std::string& key, ReadSlices& slices, ReadDone done);
-  /// User groups of every node, as of `view`.
-  using GroupsByNode = std::unordered_map<uint64_t, std::vector<GroupId>>;
+  /// Returns how many bytes were read here.
+  size_t serve_read(std::shared_ptr<const kv::KvReader> reader, const rest::Position& position,
+                    std::string key, ReadDone done);
+  void answer_read(const rest::Position& position, ReadValue value, ReadDone done);
+  /// The user groups of a node.
+  struct NodeGroups {
+    std::set<GroupId> all;
+    std::set<GroupId> leaving;  ///< Those that it is to leave.
+  };
+  using GroupsByNode = std::unordered_map<uint64_t, NodeGroups>;
+  /// As of `view`. Costs as much as has changed since it was called last.
   const GroupsByNode& groups_by_node(const std::shared_ptr<const meta::RegistryView>& view);
 
   /// Who serves a group that has no replica here; asks group 0 before it says "nobody".
   void find_elsewhere(GroupId group, Callback<void(rest::Error)> done);
-  rest::Error not_here(const meta::GroupRecord& group);
+  /// Likewise, for a group that exists. Asks its members who leads it.
+  void refer(GroupId group, Callback<void(rest::Error)> done);
+  rest::Error not_here(const meta::GroupRecord& group, NodeId leader);
+  rest::Error to_error(GroupId group, const Status& status) const;
+  /// A group that has no replica here: with who leads it, where its members know.
+  void describe_elsewhere(GroupId group, Callback<void(rest::Reply<rest::GroupInfo>)> done);
   rest::GroupInfo describe(const meta::RegistryView& view, const meta::GroupRecord& group) const;
   void add_status(const meta::RegistryView& view, const host::ReplicaStatus& status,
                   rest::GroupInfo& info) const;
@@ -79,7 +96,9 @@ class NodeBackend final : public rest::Backend {
   env::Executor& executor_;
   std::shared_ptr<rest::MemoryBudget> budget_;
   uint64_t redirects_ = 0;
-  std::shared_ptr<const meta::RegistryView> indexed_view_;  ///< Of groups_by_node_.
+  /// Of groups_by_node_.
+  std::shared_ptr<const meta::RegistryView> indexed_view_ =
+      std::make_shared<const meta::RegistryView>();
   GroupsByNode groups_by_node_;
 };
 

@@ -1,7 +1,12 @@
 // multiraft: the server's process. Everything else is in Server.
 
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 
@@ -34,15 +39,69 @@ ExitStatus status_of_failed_start(StatusCode code) {
   }
 }
 
+/// Waits for signals while a server starts. A start may be stuck where nothing can interrupt it: in
+/// the look-up of the name to listen on, or on a disk that hangs.
+class StartWatch {
+ public:
+  StartWatch(env::Environment& env, env::StopSignal& stop_signal)
+      : stop_signal_(stop_signal), thread_(env.start_executor("start-watch")) {
+    thread_->post([this] { watch(); });
+  }
+  ~StartWatch() { end(); }
+
+  /// True: the start is to end. Returns early then.
+  bool pause(int64_t ns) {
+    std::unique_lock lock(mutex_);
+    asked_.wait_for(lock, std::chrono::nanoseconds(ns), [this] { return !signal_.empty(); });
+    return !signal_.empty();
+  }
+  /// The start is over. The signal that came meanwhile, if one did.
+  std::string end() {
+    ended_.store(true);
+    stop_signal_.notify();
+    thread_->stop();
+    std::lock_guard lock(mutex_);
+    return signal_;
+  }
+
+ private:
+  /// What a start does by itself once it was asked to end.
+  static constexpr int64_t kGraceNs = 300 * env::kMillisecond;
+
+  void watch() {
+    std::string signal;
+    while (signal.empty() && !ended_.load()) signal = stop_signal_.wait();
+    if (signal.empty()) return;
+    {
+      std::lock_guard lock(mutex_);
+      signal_ = signal;
+    }
+    asked_.notify_all();
+    if (ended_.load()) return;
+    (void)stop_signal_.wait_for(kGraceNs);  // A second signal is one too many.
+    if (ended_.load()) return;
+    // Nothing was promised to anybody that is not on the disk: this is as good as a kill.
+    log_event(Severity::kWarn, "stopped while it started", {{"signal", signal}});
+    flush_log();
+    std::_Exit(as_int(ExitStatus::kOk));
+  }
+
+  env::StopSignal& stop_signal_;
+  std::atomic<bool> ended_{false};
+  std::mutex mutex_;
+  std::condition_variable asked_;
+  std::string signal_;
+  const std::unique_ptr<env::Executor> thread_;
+};
+
 /// One server from start to stop. Nothing: its replicas are to be given up.
 std::optional<ExitStatus> serve_once(const ServerOptions& options, env::Environment& env,
                                      env::StopSignal& stop_signal) {
   Ending ending([&stop_signal] { stop_signal.notify(); });
-  std::string signal;
-  auto server = Server::start(options, env, ending, [&stop_signal, &signal](int64_t ns) {
-    if (signal.empty()) signal = stop_signal.wait_for(ns);
-    return !signal.empty();
-  });
+  StartWatch watch(env, stop_signal);
+  auto server =
+      Server::start(options, env, ending, [&watch](int64_t ns) { return watch.pause(ns); });
+  std::string signal = watch.end();
   if (!server && !signal.empty()) {
     log_event(Severity::kInfo, "stopping", {{"signal", signal}});
     return ExitStatus::kOk;

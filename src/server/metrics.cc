@@ -43,10 +43,16 @@ double seconds(int64_t ns) { return static_cast<double>(ns) / 1e9; }
 void add_groups(const host::HostStats& h, Families& f) {
   f.gauge("multiraft_groups", "Replicas hosted by this node", number(h.groups));
   f.gauge("multiraft_groups_led", "Groups that this node leads", number(h.groups_led));
+  f.gauge("multiraft_groups_unfilled",
+          "Hosted groups whose replica here waits for its first snapshot",
+          number(h.groups_unfilled));
   f.gauge("multiraft_groups_without_leader", "Hosted groups that know no leader",
           number(h.groups_without_leader));
   f.counter("multiraft_turns_total", "Turns of the workers", number(h.turns));
   f.counter("multiraft_groups_visited_total", "Groups visited by turns", number(h.groups_visited));
+  f.gauge("multiraft_worker_pause_seconds_max",
+          "Longest time for which a worker did nothing else since the start",
+          seconds(h.worker_pause_ns_max));
   f.counter("multiraft_entries_applied_total", "Log entries applied", number(h.entries_applied));
   f.counter("multiraft_writes_total", "Writes taken from clients and other nodes",
             number(h.writes));
@@ -54,8 +60,11 @@ void add_groups(const host::HostStats& h, Families& f) {
   f.counter("multiraft_writes_forwarded_total", "Writes passed on to leaders elsewhere",
             number(h.writes_forwarded));
   f.gauge("multiraft_replicas_stopped",
-          "Replicas that take no further part, since they heard what cannot be (see the log)",
+          "Replicas that take no further part (see the log, or stopped in /v1/groups/{g})",
           number(h.replicas_stopped));
+  f.gauge("multiraft_replicas_to_upgrade",
+          "Of these: stopped at a command of a newer version, until this node is upgraded",
+          number(h.replicas_to_upgrade));
   f.counter("multiraft_stray_messages_total", "Messages for replicas that are not here",
             number(h.stray_messages));
   f.counter("multiraft_entry_checksum_failures_total",
@@ -109,6 +118,8 @@ void add_log(const log::LogStats& l, Families& f) {
   f.gauge("multiraft_log_index_bytes", "Memory of the index of all entries", number(l.index_bytes));
   f.counter("multiraft_log_cache_misses_total", "Entries read back from disk",
             number(l.cache_misses));
+  f.gauge("multiraft_log_read_bytes", "Memory of entries read back from disk and not yet used",
+          number(l.read_bytes));
   f.gauge("multiraft_log_torn_bytes", "Bytes of a torn tail cut at the last start",
           number(l.torn_bytes_cut));
 }
@@ -167,6 +178,8 @@ void add_engine(const kv::KvEngineStats& e, Families& f) {
 void add_process(const MetricsInput& input, Families& f) {
   const env::ProcessUsage usage = env::process_usage();
   f.gauge("multiraft_node_id", "The node's number", number(input.node.value));
+  f.counter("multiraft_cold_reads_total", "Reads of clients that waited for the disk",
+            number(input.cold_reads));
   f.gauge("multiraft_uptime_seconds", "Time since the process started", seconds(input.uptime_ns));
   f.counter("process_cpu_seconds_total", "CPU time of the process",
             seconds(usage.cpu_user_ns + usage.cpu_system_ns));

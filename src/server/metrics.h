@@ -13,6 +13,7 @@ struct MetricsInput {
   NodeId node;
   host::HostStats host;
   kv::KvEngineStats engine;
+  uint64_t cold_reads = 0;
   int64_t uptime_ns = 0;
   uint64_t http_connections_max = 0;
   uint64_t log_lines_lost = 0;

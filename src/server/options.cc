@@ -27,6 +27,9 @@ ABSL_FLAG(
 ABSL_FLAG(bool, replace_lost_disk, false,
           "with -join and an empty state directory: take the place of the node with this id, whose "
           "disk is lost for good");
+ABSL_FLAG(bool, force_new_registry, false,
+          "this once, on the survivor with the longest log of group 0, when most of its voters are "
+          "lost for good: make group 0 again on this node alone (docs/operations.md)");
 ABSL_FLAG(
     bool, bootstrap, false,
     "make a new cluster on an empty state directory even if nodes of another cluster take this "
@@ -49,6 +52,8 @@ ABSL_FLAG(std::string, read, "linearizable",
 ABSL_FLAG(std::string, log_writer, "auto", "how the log is written: auto, pwrite or uring");
 ABSL_FLAG(uint32_t, snapshot_mb_per_s, 64,
           "MiB a second of all snapshots that leave this node; 0: no limit");
+ABSL_FLAG(uint32_t, cache_mb, 0,
+          "MiB of values kept in memory by the engine; 0: an eighth of the memory, 64 at least");
 ABSL_FLAG(uint64_t, log_keep_entries, 1000,
           "entries of a group's log kept for members that lag, instead of a snapshot");
 ABSL_FLAG(uint32_t, log_keep_mb, 0,
@@ -73,6 +78,7 @@ constexpr std::array kFlagNames = {"state_dir",
                                    "id",
                                    "join",
                                    "replace_lost_disk",
+                                   "force_new_registry",
                                    "bootstrap",
                                    "initial_group_id",
                                    "redirect",
@@ -90,6 +96,7 @@ constexpr std::array kFlagNames = {"state_dir",
                                    "version",
                                    "help",
                                    "snapshot_mb_per_s",
+                                   "cache_mb",
                                    "log_keep_entries",
                                    "log_keep_mb",
                                    "log_segment_mb"};
@@ -247,8 +254,14 @@ Status read_addresses(ServerOptions& o) {
     }
   }
   o.replace_lost_disk = absl::GetFlag(FLAGS_replace_lost_disk);
+  o.force_new_registry = absl::GetFlag(FLAGS_force_new_registry);
   o.bootstrap = absl::GetFlag(FLAGS_bootstrap);
   if (o.bootstrap && !o.join.empty()) return usage("-bootstrap and -join exclude each other");
+  if (o.force_new_registry && (o.replace_lost_disk || o.bootstrap)) {
+    return usage(
+        "-force_new_registry is for a node with state: it excludes -replace_lost_disk and "
+        "-bootstrap");
+  }
   if (o.replace_lost_disk && o.join.empty()) return usage("-replace_lost_disk needs -join");
   return Status::ok();
 }
@@ -299,6 +312,11 @@ Status check(ServerOptions& o) {
   o.lease_reads = read == "lease";
   o.snapshot_bytes_per_second = absl::GetFlag(FLAGS_snapshot_mb_per_s) * limits::kMiB;
   o.log_keep_entries = absl::GetFlag(FLAGS_log_keep_entries);
+  const uint32_t cache_mb = absl::GetFlag(FLAGS_cache_mb);
+  if (cache_mb != 0 && (cache_mb < 8 || cache_mb > 16 * 1024 * 1024)) {
+    return usage("-cache_mb must be 0 or from 8 to 16777216");
+  }
+  o.cache_bytes = cache_mb * limits::kMiB;
   const uint32_t keep_mb = absl::GetFlag(FLAGS_log_keep_mb);
   if (keep_mb > 1024 * 1024) return usage("-log_keep_mb must be from 0 to 1048576");
   o.log_keep_bytes = keep_mb * limits::kMiB;

@@ -23,6 +23,7 @@ struct ServerOptions {
   NodeId id;
   std::vector<env::Address> join;
   bool replace_lost_disk = false;
+  bool force_new_registry = false;
   bool bootstrap = false;
   GroupId initial_group{1};
   bool redirect = true;
@@ -35,6 +36,7 @@ struct ServerOptions {
   int64_t election_ns = 0;
   bool lease_reads = false;
   uint64_t snapshot_bytes_per_second = 0;  ///< 0: no limit.
+  uint64_t cache_bytes = 0;  ///< Of the engine's block cache. 0: by the size of the memory.
   uint64_t log_keep_entries = 0;
   uint64_t log_keep_bytes = 0;     ///< 0: by the size of the disk.
   uint64_t log_segment_bytes = 0;  ///< 0: by the size of the disk.

@@ -82,6 +82,7 @@ TEST_F(Options, ValuesBeyondTheirLimits_AreRefused) {
                                           {"-read=maybe"},
                                           {"-id=-1"},
                                           {"-snapshot_mb_per_s=many"},
+                                          {"-cache_mb=7"},
                                           {"-log_writer=pen"},
                                           {"-join=x:y:"},
                                           {"-state_dir="},

@@ -1,5 +1,6 @@
 #include "server/process_watch.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "env/posix/process.h"
@@ -16,11 +17,10 @@ constexpr uint64_t kQuietPercent = 70;
 
 }  // namespace
 
-void LeaderGauge::update(bool registry_has_leader, uint64_t user_groups, uint64_t leaderless) {
-  user_groups_ = user_groups;
-  leaderless_ = leaderless;
+void LeaderGauge::update(bool registry_has_leader, const UserGroups& groups) {
+  user_groups_ = groups;
   looks_without_registry_ = registry_has_leader ? 0 : looks_without_registry_ + 1;
-  const bool none = user_groups > 0 && leaderless == user_groups;
+  const bool none = groups.all > 0 && groups.leaderless == groups.all;
   looks_without_groups_ = none ? looks_without_groups_ + 1 : 0;
 }
 
@@ -31,10 +31,19 @@ LeaderGauge::Verdict LeaderGauge::registry() const {
 }
 
 LeaderGauge::Verdict LeaderGauge::groups() const {
-  const std::string count = std::to_string(leaderless_) + " of " + std::to_string(user_groups_);
-  if (looks_without_groups_ >= kLooks)
-    return {false, count + " groups on this node know no leader"};
-  if (leaderless_ > 0) return {true, count + " groups on this node know no leader"};
+  const auto count = [this](uint64_t part) {
+    return std::to_string(part) + " of " + std::to_string(user_groups_.all) +
+           " groups on this node ";
+  };
+  if (2 * user_groups_.unfilled > user_groups_.all) {
+    return {false, count(user_groups_.unfilled) + "wait for their state to arrive"};
+  }
+  const std::string leaderless = count(user_groups_.leaderless) + "know no leader";
+  if (looks_without_groups_ >= kLooks) return {false, leaderless};
+  if (user_groups_.leaderless > 0) return {true, leaderless};
+  if (user_groups_.unfilled > 0) {
+    return {true, count(user_groups_.unfilled) + "wait for their state to arrive"};
+  }
   return {};
 }
 
@@ -78,9 +87,14 @@ void ProcessWatch::look_at_leaders() {
     const bool led = !hosted || registry->raft.soft_state.leader != raft::kNoReplica;
     host_.stats(*thread_, [this, hosted, led](const host::HostStats& stats) {
       asking_ = false;
-      const uint64_t leaderless = stats.groups_without_leader;
+      LeaderGauge::UserGroups groups;
+      groups.all = stats.groups - std::min<uint64_t>(stats.groups, hosted ? 1 : 0);
+      groups.leaderless =
+          std::min(groups.all, stats.groups_without_leader -
+                                   std::min<uint64_t>(stats.groups_without_leader, led ? 0 : 1));
+      groups.unfilled = std::min(groups.all, stats.groups_unfilled);
       MutexLock lock(mutex_);
-      leaders_.update(led, stats.groups - (hosted ? 1 : 0), leaderless - (led ? 0 : 1));
+      leaders_.update(led, groups);
     });
   });
 }

@@ -13,13 +13,19 @@
 
 namespace multiraft::server {
 
-/// Whether this node can serve anything, judged by which of its groups know a leader. An election
-/// lasts a moment and is no reason to send clients elsewhere: what lacks a leader at two looks in a
-/// row counts.
+/// Whether this node can serve anything, judged by which of its groups know a leader, and whether
+/// it has most of its groups at all: a node that was given an empty disk serves nothing at first.
+/// An election lasts a moment and is no reason to send clients elsewhere: what lacks a leader at
+/// two looks in a row counts.
 class LeaderGauge {
  public:
-  /// `user_groups` and `leaderless` are those hosted here, without group 0.
-  void update(bool registry_has_leader, uint64_t user_groups, uint64_t leaderless);
+  /// Those hosted here, without group 0.
+  struct UserGroups {
+    uint64_t all = 0;
+    uint64_t leaderless = 0;
+    uint64_t unfilled = 0;  ///< Wait for their first snapshot.
+  };
+  void update(bool registry_has_leader, const UserGroups& groups);
   struct Verdict {
     bool ok = true;
     std::string detail;  ///< Also where it is ok, if some groups lack a leader.
@@ -30,8 +36,7 @@ class LeaderGauge {
  private:
   uint32_t looks_without_registry_ = 0;
   uint32_t looks_without_groups_ = 0;
-  uint64_t user_groups_ = 0;
-  uint64_t leaderless_ = 0;
+  UserGroups user_groups_;
 };
 
 /// True once when `used` of `limit` passes 80 %, and again only after it was below 70 %.

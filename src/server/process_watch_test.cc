@@ -10,35 +10,48 @@ using testing::HasSubstr;
 
 TEST(LeaderGauge, ElectionOfAMoment_IsNoReason) {
   LeaderGauge gauge;
-  gauge.update(false, 2, 2);
+  gauge.update(false, {.all = 2, .leaderless = 2});
   EXPECT_TRUE(gauge.registry().ok);
   EXPECT_TRUE(gauge.groups().ok);
-  gauge.update(true, 2, 0);
-  gauge.update(false, 2, 2);
+  gauge.update(true, {.all = 2, .leaderless = 0});
+  gauge.update(false, {.all = 2, .leaderless = 2});
   EXPECT_TRUE(gauge.registry().ok);
   EXPECT_TRUE(gauge.groups().ok);
 }
 
 TEST(LeaderGauge, RegistryThatStaysWithoutLeader_MakesTheNodeUnready) {
   LeaderGauge gauge;
-  gauge.update(false, 0, 0);
-  gauge.update(false, 0, 0);
+  gauge.update(false, {.all = 0, .leaderless = 0});
+  gauge.update(false, {.all = 0, .leaderless = 0});
   EXPECT_FALSE(gauge.registry().ok);
   EXPECT_TRUE(gauge.groups().ok);  // There are none.
-  gauge.update(true, 0, 0);
+  gauge.update(true, {.all = 0, .leaderless = 0});
   EXPECT_TRUE(gauge.registry().ok);
 }
 
 TEST(LeaderGauge, AllGroupsWithoutLeader_MakeTheNodeUnready_SomeDoNot) {
   LeaderGauge gauge;
-  gauge.update(true, 3, 1);
-  gauge.update(true, 3, 1);
+  gauge.update(true, {.all = 3, .leaderless = 1});
+  gauge.update(true, {.all = 3, .leaderless = 1});
   EXPECT_TRUE(gauge.groups().ok);
   EXPECT_THAT(gauge.groups().detail, HasSubstr("1 of 3"));
-  gauge.update(true, 3, 3);
-  gauge.update(true, 3, 3);
+  gauge.update(true, {.all = 3, .leaderless = 3});
+  gauge.update(true, {.all = 3, .leaderless = 3});
   EXPECT_FALSE(gauge.groups().ok);
   EXPECT_TRUE(gauge.registry().ok);
+}
+
+TEST(LeaderGauge, MostGroupsWithoutTheirState_MakeTheNodeUnready_AFewDoNot) {
+  LeaderGauge gauge;
+  gauge.update(true, {.all = 10, .unfilled = 6});
+  EXPECT_FALSE(gauge.groups().ok);
+  EXPECT_THAT(gauge.groups().detail, HasSubstr("6 of 10"));
+  gauge.update(true, {.all = 10, .unfilled = 5});
+  EXPECT_TRUE(gauge.groups().ok);
+  EXPECT_THAT(gauge.groups().detail, HasSubstr("5 of 10"));
+  gauge.update(true, {.all = 10});
+  EXPECT_TRUE(gauge.groups().ok);
+  EXPECT_EQ(gauge.groups().detail, "");
 }
 
 TEST(DescriptorAlarm, PassingFourFifths_IsReportedOnce) {

@@ -6,16 +6,17 @@
 
 namespace multiraft::server {
 
+void ReadSlices::run(Callback<size_t()> read) {
+  if (waiting_.empty() && bytes_ < kBytesPerRound) return used(read());
+  MR_COVERAGE("read of a large value waits for the next round");
+  waiting_.push_back(std::move(read));
+  schedule();
+}
+
 void ReadSlices::used(size_t bytes) {
   bytes_ += bytes;
   // Small reads do not need a task to count them: they are limited by the requests of a round.
   if (bytes_ >= kBytesPerRound) schedule();
-}
-
-void ReadSlices::postpone(Task read) {
-  MR_COVERAGE("read of a large value waits for the next round");
-  waiting_.push_back(std::move(read));
-  schedule();
 }
 
 void ReadSlices::schedule() {
@@ -26,13 +27,11 @@ void ReadSlices::schedule() {
 void ReadSlices::next_round() {
   scheduled_ = false;
   bytes_ = 0;
-  draining_ = true;
   while (!waiting_.empty() && bytes_ < kBytesPerRound) {
-    Task read = std::move(waiting_.front());
+    Callback<size_t()> read = std::move(waiting_.front());
     waiting_.pop_front();
-    read();
+    used(read());
   }
-  draining_ = false;
   if (!waiting_.empty()) schedule();
 }
 

@@ -18,22 +18,19 @@ class ReadSlices {
 
   explicit ReadSlices(env::Executor& executor) : executor_(executor) {}
 
-  /// Whether a read may be done now. Reads that were postponed go first.
-  bool has_room() const { return bytes_ < kBytesPerRound && (draining_ || waiting_.empty()); }
-  /// A read brought so much.
-  void used(size_t bytes);
-  /// `read` is called in a later round, and calls used() itself.
-  void postpone(Task read);
+  /// Calls `read` now, or in a later round, behind those that wait already. It reads there and
+  /// then, and returns how many bytes that brought.
+  void run(Callback<size_t()> read);
 
  private:
+  void used(size_t bytes);
   void schedule();
   void next_round();
 
   env::Executor& executor_;
-  std::deque<Task> waiting_;
+  std::deque<Callback<size_t()>> waiting_;
   size_t bytes_ = 0;
   bool scheduled_ = false;
-  bool draining_ = false;  ///< It is the turn of those that waited.
 };
 
 }  // namespace multiraft::server

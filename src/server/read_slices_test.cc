@@ -23,11 +23,10 @@ class ReadSlicesTest : public ::testing::Test {
     executor_->run_and_wait(std::move(task));
   }
   void read(int number, size_t bytes) {
-    if (!slices_.has_room()) {
-      return slices_.postpone([this, number, bytes] { read(number, bytes); });
-    }
-    done_.push_back(number);
-    slices_.used(bytes);
+    slices_.run([this, number, bytes] {
+      done_.push_back(number);
+      return bytes;
+    });
   }
 
   const std::unique_ptr<env::Environment> env_ = env::make_posix_environment();

@@ -24,8 +24,8 @@ Rank rank_of(const transport::Contact& contact, env::MonotonicTime now) {
 
 std::vector<rest::MemberAddress> order_for_redirect(
     std::vector<rest::MemberAddress> members,
-    const std::function<transport::Contact(NodeId)>& contact, env::MonotonicTime now,
-    uint64_t turn) {
+    const std::function<transport::Contact(NodeId)>& contact, env::MonotonicTime now, uint64_t turn,
+    NodeId leader) {
   if (members.empty()) return members;
   const auto first = static_cast<std::ptrdiff_t>(turn % members.size());
   std::rotate(members.begin(), members.begin() + first, members.end());
@@ -34,8 +34,11 @@ std::vector<rest::MemberAddress> order_for_redirect(
     const Rank rank = rank_of(contact(member.node), now);
     if (rank != Rank::kDead) ranked.emplace_back(rank, std::move(member));
   }
-  std::stable_sort(ranked.begin(), ranked.end(),
-                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::stable_sort(ranked.begin(), ranked.end(), [&](const auto& a, const auto& b) {
+    const bool a_leads = leader && a.second.node == leader;
+    const bool b_leads = leader && b.second.node == leader;
+    return a_leads != b_leads ? a_leads : a.first < b.first;
+  });
   members.clear();
   for (auto& [rank, member] : ranked) members.push_back(std::move(member));
   return members;

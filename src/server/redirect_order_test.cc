@@ -26,12 +26,13 @@ transport::Contact failed(int64_t ago_ns) {
 
 class RedirectOrder : public ::testing::Test {
  protected:
-  std::vector<uint64_t> order(uint64_t turn = 0) {
+  std::vector<uint64_t> order(uint64_t turn = 0, uint64_t leader = 0) {
     std::vector<rest::MemberAddress> members;
     for (const auto& [node, contact] : contacts_) members.push_back({NodeId(node), ":1"});
     std::vector<uint64_t> ids;
     for (const auto& member : order_for_redirect(
-             members, [this](NodeId node) { return contacts_[node.value]; }, kNow, turn)) {
+             members, [this](NodeId node) { return contacts_[node.value]; }, kNow, turn,
+             NodeId(leader))) {
       ids.push_back(member.node.value);
     }
     return ids;
@@ -60,6 +61,15 @@ TEST_F(RedirectOrder, ConnectedButSilent_IsNotKnownToBeAlive) {
   silent.last_heard = env::MonotonicTime{kNow.ns - 30 * env::kSecond};
   contacts_ = {{1, silent}, {2, alive()}};
   EXPECT_THAT(order(), ElementsAre(2, 1));
+}
+
+TEST_F(RedirectOrder, Leader_GoesFirst_UnlessItIsDeadOrNoMember) {
+  contacts_ = {{1, alive()}, {2, alive()}, {3, {}}};
+  EXPECT_THAT(order(0, 2), ElementsAre(2, 1, 3));
+  EXPECT_THAT(order(1, 3), ElementsAre(3, 2, 1));
+  EXPECT_THAT(order(0, 9), ElementsAre(1, 2, 3));
+  contacts_[2] = failed(env::kSecond);
+  EXPECT_THAT(order(0, 2), ElementsAre(1, 3));
 }
 
 TEST_F(RedirectOrder, AllDead_IsNobody) {

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/limits.h"
 #include "base/mutex.h"
 #include "env/posix/process.h"
 #include "host/node_host.h"
@@ -20,6 +21,7 @@
 #include "rest/rest_server.h"
 #include "server/address_wait.h"
 #include "server/backend.h"
+#include "server/cold_reads.h"
 #include "server/descriptor_plan.h"
 #include "server/disk_plan.h"
 #include "server/logging.h"
@@ -42,6 +44,7 @@ log::WriterKind writer_kind(const std::string& name) {
 Severity severity_of(raft::LogLevel level) {
   switch (level) {
     case raft::LogLevel::kDebug:
+    case raft::LogLevel::kRoutine:
       return Severity::kDebug;
     case raft::LogLevel::kInfo:
       return Severity::kInfo;
@@ -56,9 +59,15 @@ Severity severity_of(raft::LogLevel level) {
 
 /// Memory or descriptors that are used up say nothing about the disk: a new process has them.
 ExitStatus status_of_fatal(StatusCode code) {
-  if (code == StatusCode::kCorruption) return ExitStatus::kStateDirectory;
+  if (code == StatusCode::kCorruption || code == StatusCode::kUnsupported) {
+    return ExitStatus::kStateDirectory;
+  }
   return code == StatusCode::kOverloaded ? ExitStatus::kTryAgain : ExitStatus::kDiskFailure;
 }
+
+constexpr uint64_t kCacheBytesMin = 64 * limits::kMiB;
+/// As long as a request may take.
+constexpr int64_t kColdReadTimeoutNs = 5 * env::kSecond;
 
 class ServerImpl final : public Server {
  public:
@@ -95,6 +104,7 @@ class ServerImpl final : public Server {
   std::unique_ptr<host::NodeHost> host_;
   BackendContext context_;
   std::unique_ptr<ProcessWatch> watch_;
+  std::unique_ptr<ColdReads> cold_reads_;
   std::vector<std::unique_ptr<NodeBackend>> backends_;
   std::unique_ptr<rest::RestServer> rest_;
   bool stopped_ = false;
@@ -187,6 +197,9 @@ Status ServerImpl::open_state() {
   }
   kv::RocksOptions rocks;
   rocks.directory = options_.state_dir + "/kv";
+  rocks.block_cache_bytes = options_.cache_bytes != 0
+                                ? options_.cache_bytes
+                                : std::max<uint64_t>(kCacheBytesMin, env::memory_bytes() / 8);
   rocks.write_buffer_bytes = disk_plan_.write_buffer_bytes;
   rocks.table_bytes_target = disk_plan_.table_bytes;
   rocks.open_files_max = plan_for_descriptors(descriptors_max_, worker_count()).engine_files_max;
@@ -219,6 +232,7 @@ void ServerImpl::start_controller() {
   options.api_address = options_.advertise_api.to_string();
   options.join = options_.join;
   options.replaces_lost_disk = options_.replace_lost_disk;
+  options.force_new_registry = options_.force_new_registry;
   options.founding_wait_ns = options_.bootstrap ? -1 : kFoundingWaitNs;
   options.initial_group = options_.initial_group;
   options.heartbeat_ns = options_.heartbeat_ns;
@@ -236,6 +250,14 @@ void ServerImpl::start_controller() {
   callbacks.on_other_cluster = [this](const Status& status) {
     log_event(Severity::kError, "state directory of another cluster",
               {{"reason", status.message()}});
+    ending_.request(ExitStatus::kStateDirectory);
+  };
+  callbacks.on_unsupported = [this](const Status& status) {
+    log_event(Severity::kError, "version of the cluster", {{"reason", status.message()}});
+    ending_.request(ExitStatus::kStateDirectory);
+  };
+  callbacks.on_force_refused = [this](const Status& status) {
+    log_event(Severity::kError, "new registry refused", {{"reason", status.message()}});
     ending_.request(ExitStatus::kStateDirectory);
   };
   callbacks.on_refused = [this](const Status& status) {
@@ -279,6 +301,9 @@ Status ServerImpl::start_host() {
   options.log_segment_bytes =
       options_.log_segment_bytes != 0 ? options_.log_segment_bytes : disk_plan_.segment_bytes;
   options.log_segments_kept = disk_plan_.segments_kept;
+  // As many again are this node's own to others.
+  options.connections_max =
+      plan_for_descriptors(descriptors_max_, worker_count()).raft_connections_max / 2;
   options.log_spares_max = disk_plan_.spares_max;
   options.log_cut.tail_entries = options_.log_keep_entries;
   options.log_cut.tail_bytes =
@@ -305,6 +330,7 @@ Status ServerImpl::start_host() {
     if (group == meta::kRegistryGroup) return registry_;
     return *kv_;
   };
+  options.engines = {&registry_, kv_.get()};
   auto host = host::NodeHost::start(std::move(options), env_, *controller_);
   if (!host) return host.status();
   host_ = std::move(*host);
@@ -320,6 +346,9 @@ Status ServerImpl::start_rest() {
   context_.controller = controller_.get();
   context_.engine = kv_.get();
   context_.clock = &env_.clock();
+  cold_reads_ = std::make_unique<ColdReads>(host_->pool(), env_.clock(), host_->executor(0),
+                                            kColdReadTimeoutNs);
+  context_.cold_reads = cold_reads_.get();
   watch_ = std::make_unique<ProcessWatch>(env_, *host_);
   context_.watch = watch_.get();
   const DescriptorPlan plan = plan_for_descriptors(descriptors_max_, host_->workers());

@@ -24,7 +24,8 @@ class CallDesk::Caller final : public FrameReader::Handler,
                                public std::enable_shared_from_this<Caller> {
  public:
   Caller(CallDesk& desk, const wire::Hello& hello, std::unique_ptr<env::Stream> stream, bool known)
-      : desk_(desk),
+      : source(source_of(stream->remote_address())),
+        desk_(desk),
         hello_(hello),
         known_(known),
         node_(hello.node),
@@ -34,6 +35,8 @@ class CallDesk::Caller final : public FrameReader::Handler,
         writer_(*stream_),
         timer_(*desk.context_->options.workers[0]) {}
 
+  const std::string source;  ///< Where it comes from, without the port.
+  bool known() const { return known_; }
   NodeId node() const { return node_; }
   uint64_t id() const { return id_; }
 
@@ -144,7 +147,9 @@ class CallDesk::Caller final : public FrameReader::Handler,
 };
 
 CallDesk::CallDesk(std::shared_ptr<Context> context)
-    : context_(std::move(context)), next_id_(kCallIdBit + 1) {}
+    : context_(std::move(context)),
+      strangers_(context_->strangers_per_source_max()),
+      next_id_(kCallIdBit + 1) {}
 
 CallDesk::~CallDesk() = default;
 
@@ -155,8 +160,14 @@ void CallDesk::adopt(const wire::Hello& hello, std::unique_ptr<env::Stream> stre
     context_->worker_counters[0].connections_refused.add();
     return;
   }
+  if (!known && strangers_.full(source_of(stream->remote_address()))) {
+    MR_COVERAGE("too many callers of one address");
+    context_->worker_counters[0].connections_refused.add();
+    return;
+  }
   auto caller = std::make_shared<Caller>(*this, hello, std::move(stream), known);
   callers_.emplace(caller.get(), caller);
+  if (!known) strangers_.add(caller->source);
   caller->start();
 }
 
@@ -171,6 +182,7 @@ bool CallDesk::answer(NodeId to, wire::Response response) {
 
 void CallDesk::gone(Caller& caller) {
   waiting_.erase(caller.id());
+  if (!caller.known() && callers_.contains(&caller)) strangers_.remove(caller.source);
   callers_.erase(&caller);
 }
 

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "env/network.h"
+#include "transport/connection_limits.h"
 #include "transport/context.h"
 #include "wire/handshake.h"
 
@@ -34,6 +35,7 @@ class CallDesk final : public std::enable_shared_from_this<CallDesk> {
   const std::shared_ptr<Context> context_;
   absl::flat_hash_map<Caller*, std::shared_ptr<Caller>> callers_;
   absl::flat_hash_map<uint64_t, Caller*> waiting_;  ///< By our id.
+  SourceCount strangers_;                           ///< Of the callers.
   uint64_t next_id_;
   bool closed_ = false;
 };

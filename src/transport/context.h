@@ -1,6 +1,7 @@
 #pragma once
 // What every part of a transport knows: who we are, the options, the environment, the counters.
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <string_view>
@@ -72,6 +73,11 @@ struct Context {
         lives(options.identity.node),
         cluster_(options.identity.cluster.value) {
     for (const wire::Life& life : options.lives) lives.learn(life);
+  }
+
+  /// Of those who need not be members: one address never takes all places.
+  size_t strangers_per_source_max() const {
+    return std::max<size_t>(1, options.handshakes_max / 4);
   }
 
   const TransportOptions options;

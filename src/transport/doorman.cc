@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/assert.h"
 #include "base/coverage.h"
 #include "transport/farewell.h"
 
@@ -129,7 +130,8 @@ class Doorman::Guest final : public FrameReader::Handler,
                              public std::enable_shared_from_this<Guest> {
  public:
   Guest(Doorman& doorman, std::unique_ptr<env::Stream> stream)
-      : doorman_(doorman),
+      : source(source_of(stream->remote_address())),
+        doorman_(doorman),
         stream_(std::move(stream)),
         reader_(*stream_, *this, kBufferBytes, wire::payload_bytes_max(wire::FrameKind::kHello)),
         writer_(*stream_),
@@ -154,6 +156,7 @@ class Doorman::Guest final : public FrameReader::Handler,
 
   std::string remote_address() const { return stream_ ? stream_->remote_address() : ""; }
 
+  const std::string source;           ///< Where it comes from, without the port.
   std::list<Guest*>::iterator place;  ///< In the order of arrival.
 
   bool on_frame(const wire::FrameHeader& header, SharedBytes payload) override {
@@ -259,7 +262,10 @@ class Doorman::Guest final : public FrameReader::Handler,
 // -- Doorman.
 
 Doorman::Doorman(std::shared_ptr<Context> context, Admit admit)
-    : context_(std::move(context)), admit_(std::move(admit)) {}
+    : context_(std::move(context)),
+      admit_(std::move(admit)),
+      guests_by_source_(context_->strangers_per_source_max()),
+      places_(std::make_shared<ConnectionPlaces>(context_->options.connections_max)) {}
 
 Doorman::~Doorman() = default;
 
@@ -277,22 +283,52 @@ Status Doorman::listen() {
 void Doorman::accepted(std::unique_ptr<env::Stream> stream) {
   if (closed_) return;
   // A hello takes a round trip. Whoever has been silent for longest makes room for the next: so
-  // silent connections, however many, lock nobody out.
+  // silent connections, however many, lock nobody out. Those of one address make room for each
+  // other.
+  const std::string source(source_of(stream->remote_address()));
+  if (guests_by_source_.full(source)) {
+    MR_COVERAGE("too many guests of one address");
+    turn_away(*oldest(source),
+              "too many connections of one address that have not said who they are");
+  }
   if (guests_.size() >= context_->options.handshakes_max) {
     MR_COVERAGE("too many guests");
-    refused({StatusCode::kOverloaded, "too many connections that have not said who they are"},
-            guests_in_order_.front()->remote_address());
-    const std::shared_ptr<Guest> oldest = guests_.at(guests_in_order_.front());
-    oldest->leave();
+    turn_away(*oldest({}), "too many connections that have not said who they are");
   }
-  auto guest = std::make_shared<Guest>(*this, std::move(stream));
+  if (places_->full() && !guests_.empty()) {
+    MR_COVERAGE("too many connections: a guest makes room");
+    turn_away(*oldest({}), "too many connections");
+  }
+  if (places_->full()) {
+    MR_COVERAGE("too many connections");
+    refused({StatusCode::kOverloaded, "too many connections to the raft port"},
+            stream->remote_address());
+    return;
+  }
+  auto guest = std::make_shared<Guest>(*this, places_->count(std::move(stream)));
   guests_.emplace(guest.get(), guest);
   guest->place = guests_in_order_.insert(guests_in_order_.end(), guest.get());
+  guests_by_source_.add(guest->source);
   guest->start();
+}
+
+Doorman::Guest* Doorman::oldest(std::string_view source) const {
+  const auto found =
+      std::find_if(guests_in_order_.begin(), guests_in_order_.end(),
+                   [&](const Guest* guest) { return source.empty() || guest->source == source; });
+  MR_ASSERT(found != guests_in_order_.end());
+  return *found;
+}
+
+void Doorman::turn_away(Guest& guest, std::string_view why) {
+  refused({StatusCode::kOverloaded, std::string(why)}, guest.remote_address());
+  const std::shared_ptr<Guest> held = guests_.at(&guest);
+  held->leave();
 }
 
 void Doorman::gone(Guest& guest) {
   if (!guests_.contains(&guest)) return;
+  guests_by_source_.remove(guest.source);
   guests_in_order_.erase(guest.place);
   guests_.erase(&guest);
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "env/network.h"
+#include "transport/connection_limits.h"
 #include "transport/context.h"
 #include "transport/frame_reader.h"
 #include "transport/frame_writer.h"
@@ -69,6 +70,9 @@ class Doorman final : public std::enable_shared_from_this<Doorman> {
   class Guest;
 
   void accepted(std::unique_ptr<env::Stream> stream);
+  /// The one that has been silent for longest, of `source` or of all.
+  Guest* oldest(std::string_view source) const;
+  void turn_away(Guest& guest, std::string_view why);
   void gone(Guest& guest);
   void refused(const Status& why, const std::string& whom);
   void unknown(const wire::Hello& hello, const std::string& remote_address);
@@ -80,6 +84,8 @@ class Doorman final : public std::enable_shared_from_this<Doorman> {
   std::unique_ptr<env::Listener> listener_;
   absl::flat_hash_map<Guest*, std::shared_ptr<Guest>> guests_;
   std::list<Guest*> guests_in_order_;  ///< The oldest first.
+  SourceCount guests_by_source_;
+  const std::shared_ptr<ConnectionPlaces> places_;
   env::MonotonicTime reported_at_{INT64_MIN / 2};
   env::MonotonicTime unknown_reported_at_{INT64_MIN / 2};
   bool closed_ = false;

@@ -20,6 +20,7 @@ class Incoming final : public FrameReader::Handler, public std::enable_shared_fr
 
   void start();
   void close();
+  uint32_t from_worker() const { return from_worker_; }
 
   // -- FrameReader::Handler
   bool on_frame(const wire::FrameHeader& header, SharedBytes payload) override;

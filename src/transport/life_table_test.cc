@@ -64,6 +64,7 @@ TEST_F(LifeTableTest, OtherStateDirectory_IsNotJudgedByThisOne) {
   wire::Hello emptied = hello(1, 60, {0, 0});
   emptied.state = {1, 1};
   EXPECT_EQ(verdict(table, emptied), StatusCode::kOk);
+  EXPECT_EQ(why_older(emptied, {kNode, kState, 5, 50, {10, 25}}), "");
   EXPECT_TRUE(table.note(emptied));
   // And does not make the other one forgotten.
   EXPECT_EQ(verdict(table, hello(6, 60, {10, 24})), StatusCode::kOlderState);
@@ -92,6 +93,7 @@ TEST_F(LifeTableTest, Hearsay_OfALaterLife_IsBelieved) {
 
 TEST_F(LifeTableTest, Hearsay_OfOneself_IsIgnored) {
   EXPECT_FALSE(table.learn({kSelf, kState, 6, 60, {30, 30}}));
+  EXPECT_FALSE(table.learn_from(NodeId(3), {kSelf, kState, 6, 60, {30, 30}}));
   EXPECT_EQ(table.all().size(), 1u);
   EXPECT_TRUE(table.all(kNode).empty());
 }
@@ -126,6 +128,14 @@ TEST_F(LifeTableTest, Hearsay_InALargerCluster_CountsAsFarAsTwoAgree) {
   EXPECT_FALSE(table.learn_from(NodeId(5), {kNode, kState, 7, 70, {31, 40}}));
   EXPECT_EQ(verdict(table, hello(8, 80, {29, 25})), StatusCode::kOlderState);
   EXPECT_EQ(verdict(table, hello(8, 80, {30, 25})), StatusCode::kOk);
+}
+
+// Passed on, it would come back from elsewhere as the word of a second node.
+TEST_F(LifeTableTest, Hearsay_ThatNobodyConfirmed_IsNotPassedOn) {
+  for (const uint64_t node : {3, 4}) table.learn({NodeId(node), {node, node}, 1, 1, {}});
+  EXPECT_FALSE(table.learn_from(NodeId(3), {NodeId(5), {5, 5}, 9, 90, {99}}));
+  uint64_t position = 0;
+  for (const wire::Life& life : table.changes({}, position)) EXPECT_NE(life.node, NodeId(5));
 }
 
 TEST_F(LifeTableTest, Hearsay_OfAnImpossibleNumber_IsIgnored) {

@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "base/assert.h"
 #include "base/coverage.h"
 
 namespace multiraft::transport {
@@ -20,7 +21,7 @@ constexpr size_t kUrgentQueueBytesMax = 8 * limits::kMiB;
 }  // namespace
 
 Peer::Peer(std::shared_ptr<Context> context, uint32_t worker, NodeId node,
-           std::vector<env::Address> addresses, uint64_t seed)
+           std::vector<env::Address> addresses, std::shared_ptr<SendBudgets> budgets, uint64_t seed)
     : context_(std::move(context)),
       worker_(worker),
       node_(node),
@@ -28,6 +29,9 @@ Peer::Peer(std::shared_ptr<Context> context, uint32_t worker, NodeId node,
       counters_(context_->worker_counters[worker]),
       addresses_(std::move(addresses)),
       random_(seed),
+      budgets_(std::move(budgets)),
+      bulk_(budgets_->bulk, limits::kPeerSendQueueBytesMax),
+      urgent_(budgets_->urgent, kUrgentQueueBytesMax),
       contact_(context_->contacts.entry(node)),
       retry_timer_(executor_),
       backoff_ns_(kBackoffMinNs),
@@ -36,20 +40,43 @@ Peer::Peer(std::shared_ptr<Context> context, uint32_t worker, NodeId node,
 
 // -- The queue.
 
-Peer::Lane& Peer::lane_of(bool urgent) {
-  const bool backlog = !bulk_.full.empty() ||
-                       (bulk_.gathering && bulk_.gathering->frame_bytes() >= kBacklogBytesMin) ||
-                       !urgent_.empty();
-  if (!urgent || !backlog) return bulk_;
+Peer::~Peer() {
+  bulk_.clear();
+  urgent_.clear();
+}
+
+void Peer::Lane::add(size_t bytes) {
+  queued_bytes += bytes;
+  budget.take(bytes);
+}
+
+void Peer::Lane::remove(size_t bytes) {
+  queued_bytes -= bytes;
+  budget.give_back(bytes);
+}
+
+void Peer::Lane::clear() {
+  gathering.reset();
+  full.clear();
+  flushed = false;
+  remove(queued_bytes);
+}
+
+/// Whether what is queued as bulk now would wait for more than a moment.
+bool Peer::backlog() const {
+  return !bulk_.full.empty() || !held_.empty() ||
+         (bulk_.gathering && bulk_.gathering->frame_bytes() >= kBacklogBytesMin);
+}
+
+Peer::Lane& Peer::lane_of(bool urgent, size_t record_bytes) {
+  if (!urgent || (!backlog() && urgent_.empty() && bulk_.admits(record_bytes))) return bulk_;
   MR_COVERAGE("urgent message overtakes bulk");
   return urgent_;
 }
 
 bool Peer::make_room(Lane& lane, size_t record_bytes) {
   if (state_ == State::kClosed) return false;
-  const size_t bytes_max =
-      &lane == &urgent_ ? kUrgentQueueBytesMax : limits::kPeerSendQueueBytesMax;
-  if (lane.queued_bytes + record_bytes > bytes_max) {
+  if (!lane.admits(record_bytes)) {
     MR_COVERAGE("peer queue full");
     counters_.messages_dropped.add();
     return false;
@@ -70,15 +97,73 @@ bool Peer::make_room(Lane& lane, size_t record_bytes) {
   return false;
 }
 
+int64_t Peer::bulk_wait_ns() const {
+  if (state_ != State::kReady) return 0;
+  const int64_t expected_ns = pace_.time_for_ns(bulk_.queued_bytes);
+  // A write that takes long says so before it is done.
+  return writing_ ? std::max(expected_ns, context_->now() - write_began_) : expected_ns;
+}
+
+Status Peer::ask(wire::Request request) {
+  const size_t bytes = wire::record_bytes(request);
+  const auto refusal = [&] {
+    return Status(StatusCode::kOverloaded, "too much waits to be sent to node " + to_string(node_) +
+                                               ": it was not accepted; try again after a moment");
+  };
+  if (request.kind != wire::RequestKind::kPropose) {
+    if (queue(request)) return Status::ok();
+    return state_ == State::kClosed
+               ? Status(StatusCode::kUnavailable, "node " + to_string(node_) + " is not known")
+               : refusal();
+  }
+  if (state_ == State::kClosed) {
+    return {StatusCode::kUnavailable, "node " + to_string(node_) + " is not known"};
+  }
+  // Whoever asks gives up after a few seconds: what would wait for most of that is better refused.
+  const bool late = bulk_.queued_bytes > kBacklogBytesMin &&
+                    bulk_wait_ns() > context_->options.request_wait_max_ns;
+  if (late || !bulk_.admits(bytes)) {
+    MR_COVERAGE("forwarded write refused: too much waits");
+    counters_.messages_dropped.add();
+    return refusal();
+  }
+  if (state_ == State::kReady && !backlog()) {
+    return enqueue(bulk_, request, bytes) ? Status::ok() : refusal();
+  }
+  if (wire::kFrameHeaderBytes + bytes + wire::BatchEncoder::kDurableBytes >
+      limits::kFrameBytesMax) {
+    MR_COVERAGE("record larger than a frame");
+    counters_.messages_dropped.add();
+    return {StatusCode::kTooLarge, "the request is larger than a frame"};
+  }
+  bulk_.add(bytes);
+  const uint64_t id = request.id;
+  const bool is_new = held_.emplace(id, std::move(request)).second;
+  MR_ASSERT_MSG(is_new, "ids of requests do not repeat");
+  if (state_ == State::kIdle) connect();
+  return Status::ok();
+}
+
+bool Peer::take_back(uint64_t request_id) {
+  const auto found = held_.find(request_id);
+  if (found == held_.end()) return false;
+  MR_COVERAGE("forwarded write taken back before it was sent");
+  bulk_.remove(wire::record_bytes(found->second));
+  held_.erase(found);
+  counters_.messages_dropped.add();
+  return true;
+}
+
 void Peer::flush() {
   bulk_.flushed = bulk_.gathering != nullptr;
   urgent_.flushed = urgent_.gathering != nullptr;
-  if (bulk_.empty() && urgent_.empty()) return;
+  if (bulk_.empty() && urgent_.empty() && held_.empty()) return;
   if (state_ == State::kReady && !write_under_way()) write_next();
 }
 
 bool Peer::take_next() {
   for (Lane* lane : {&urgent_, &bulk_}) {
+    if (lane == &bulk_ && held_go_next_ && take_held()) return true;
     if (!lane->full.empty()) {
       writing_ = std::move(lane->full.front());
       lane->full.pop_front();
@@ -89,9 +174,24 @@ bool Peer::take_next() {
       continue;
     }
     writing_lane_ = lane;
+    held_go_next_ = held_go_next_ || lane == &bulk_;
     return true;
   }
-  return false;
+  return take_held();
+}
+
+/// A batch of the requests that were held back, the oldest first.
+bool Peer::take_held() {
+  held_go_next_ = false;
+  if (held_.empty()) return false;
+  writing_ = spare_ ? std::move(spare_) : std::make_unique<wire::BatchEncoder>();
+  while (!held_.empty() && writing_->frame_bytes() < limits::kFrameBatchBytesTarget &&
+         writing_->fits(wire::record_bytes(held_.begin()->second))) {
+    writing_->add(held_.begin()->second);
+    held_.erase(held_.begin());
+  }
+  writing_lane_ = &bulk_;
+  return true;
 }
 
 void Peer::write_next() {
@@ -99,10 +199,11 @@ void Peer::write_next() {
   const uint64_t durable = context_->options.receivers[worker_]->durable_sequence();
   if (durable > durable_told_) {
     writing_->add(wire::Durable{durable});
-    writing_lane_->queued_bytes += wire::BatchEncoder::kDurableBytes;
+    writing_lane_->add(wire::BatchEncoder::kDurableBytes);
     durable_told_ = durable;
   }
   bytes_sent_ += writing_->frame_bytes();
+  write_began_ = context_->now();
   watch_silence();
   stream_->write(writing_->finish(), [weak = weak_from_this()](Status status) {
     if (const auto self = weak.lock()) self->written(status);
@@ -115,7 +216,8 @@ void Peer::written(const Status& status) {
   counters_.frames_sent.add();
   counters_.bytes_sent.add(writing_->frame_bytes());
   counters_.messages_sent.add(writing_->records());
-  writing_lane_->queued_bytes -= writing_->frame_bytes() - wire::kFrameHeaderBytes;
+  pace_.done(writing_->frame_bytes(), context_->now() - write_began_);
+  writing_lane_->remove(writing_->frame_bytes() - wire::kFrameHeaderBytes);
   writing_->clear();
   spare_ = std::move(writing_);
   write_next();
@@ -264,8 +366,12 @@ bool Peer::drop_connection() {
   for (Lane* lane : {&urgent_, &bulk_}) {
     for (const Batch& batch : lane->full) lost += batch->records();
     if (lane->gathering) lost += lane->gathering->records();
-    *lane = Lane();
+    lane->clear();
   }
+  lost += held_.size();
+  held_.clear();
+  held_go_next_ = false;
+  pace_.reset();
   counters_.messages_dropped.add(lost);
   writing_.reset();
   lives_frame_.clear();

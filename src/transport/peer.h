@@ -2,18 +2,28 @@
 // The way from one worker to one node: a queue of batches and the connection that carries them.
 
 #include <deque>
+#include <map>
 #include <memory>
 #include <vector>
 
+#include "base/drain_pace.h"
 #include "base/prng.h"
 #include "env/network.h"
 #include "transport/context.h"
 #include "transport/dialer.h"
 #include "transport/frame_reader.h"
+#include "transport/send_budget.h"
 #include "transport/timer.h"
 #include "wire/batch.h"
 
 namespace multiraft::transport {
+
+/// What all peers of a worker share.
+struct SendBudgets {
+  explicit SendBudgets(size_t bytes_max) : bulk(bytes_max), urgent(bytes_max) {}
+  SendBudget bulk;
+  SendBudget urgent;
+};
 
 /// Makes its connection when something is to be sent, and again after it broke.
 ///
@@ -29,11 +39,15 @@ namespace multiraft::transport {
 class Peer final : public FrameReader::Handler, public std::enable_shared_from_this<Peer> {
  public:
   Peer(std::shared_ptr<Context> context, uint32_t worker, NodeId node,
-       std::vector<env::Address> addresses, uint64_t seed);
+       std::vector<env::Address> addresses, std::shared_ptr<SendBudgets> budgets, uint64_t seed);
+  ~Peer() override;
 
   /// False: not queued (full, or larger than a frame), and counted as dropped.
   template <class Record>
   bool queue(const Record& record);
+  /// As WorkerTransport::send() and take_back().
+  Status ask(wire::Request request);
+  bool take_back(uint64_t request_id);
   /// Sends what was queued, at once or behind the write under way.
   void flush();
 
@@ -58,17 +72,32 @@ class Peer final : public FrameReader::Handler, public std::enable_shared_from_t
 
   /// One of the two queues of batches.
   struct Lane {
+    Lane(SendBudget& all, size_t most) : budget(all), bytes_max(most) {}
+
+    SendBudget& budget;
+    const size_t bytes_max;
     Batch gathering;
     std::deque<Batch> full;
-    size_t queued_bytes = 0;
-    bool flushed = false;  ///< `gathering` may go as it is.
+    size_t queued_bytes = 0;  ///< What is being written included.
+    bool flushed = false;     ///< `gathering` may go as it is.
 
     bool empty() const { return !gathering && full.empty(); }
+    bool admits(size_t more) const {
+      return queued_bytes + more <= bytes_max && budget.admits(queued_bytes, more);
+    }
+    void add(size_t bytes);
+    void remove(size_t bytes);
+    void clear();
   };
 
-  Lane& lane_of(bool urgent);
+  template <class Record>
+  bool enqueue(Lane& lane, const Record& record, size_t bytes);
+  Lane& lane_of(bool urgent, size_t record_bytes);
   bool make_room(Lane& lane, size_t record_bytes);
+  bool backlog() const;
+  int64_t bulk_wait_ns() const;
   bool take_next();
+  bool take_held();
   void connect();
   void welcomed(Dialed dialed);
   void write_next();
@@ -82,7 +111,9 @@ class Peer final : public FrameReader::Handler, public std::enable_shared_from_t
   void report(const Status& why);
   void keep_alive();
   void send_lives(const std::vector<wire::Life>& lives);
-  bool anything_queued() const { return !bulk_.empty() || !urgent_.empty() || writing_; }
+  bool anything_queued() const {
+    return !bulk_.empty() || !urgent_.empty() || !held_.empty() || writing_;
+  }
   bool write_under_way() const { return writing_ || !lives_frame_.empty(); }
 
   const std::shared_ptr<Context> context_;
@@ -101,8 +132,15 @@ class Peer final : public FrameReader::Handler, public std::enable_shared_from_t
   // The queues. What is urgent goes with the bulk while that is short, so that a turn is one frame,
   // and overtakes it where it is long: heartbeats and votes must not wait for megabytes of entries,
   // nor be dropped with them.
+  const std::shared_ptr<SendBudgets> budgets_;
   Lane bulk_;
   Lane urgent_;
+  /// Writes for the leader, by id: they become part of a batch when it leaves, so that those that
+  /// nobody waits for any more are not sent. Their bytes count in `bulk_`.
+  std::map<uint64_t, wire::Request> held_;
+  bool held_go_next_ = false;  ///< They and the batches of `bulk_` take turns.
+  DrainPace pace_;
+  env::MonotonicTime write_began_;
   Batch writing_;
   Lane* writing_lane_ = nullptr;
   Batch spare_;
@@ -151,10 +189,14 @@ inline bool is_urgent(const wire::Response& response) {
 template <class Record>
 bool Peer::queue(const Record& record) {
   const size_t bytes = wire::record_bytes(record);
-  Lane& lane = lane_of(is_urgent(record));
+  return enqueue(lane_of(is_urgent(record), bytes), record, bytes);
+}
+
+template <class Record>
+bool Peer::enqueue(Lane& lane, const Record& record, size_t bytes) {
   if (!make_room(lane, bytes)) return false;
   lane.gathering->add(record);
-  lane.queued_bytes += bytes;
+  lane.add(bytes);
   if (state_ == State::kIdle) connect();
   return true;
 }

@@ -8,8 +8,9 @@
 namespace multiraft::transport {
 namespace {
 
-/// The receiver limits how many it takes at a time; this limits how many may ask.
-constexpr size_t kTakingMax = 2 * limits::kSnapshotsReceivingMax;
+/// The receiver limits how many it takes at a time; this limits how many may ask, or wait for their
+/// turn.
+constexpr size_t kTakingMax = 7 * limits::kSnapshotsReceivingMax;
 static_assert(kTakingMax < limits::kSnapshotStreamsMax);
 
 }  // namespace

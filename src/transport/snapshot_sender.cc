@@ -193,6 +193,11 @@ bool SnapshotSender::on_frame(const wire::FrameHeader& header, SharedBytes paylo
     finish(judge(ack));
     return false;
   }
+  if (ack.code == StatusCode::kOverloaded && !accepted_) {
+    MR_COVERAGE("snapshot stream waits for its turn");
+    progress_at_ = context_->now();
+    return true;
+  }
   status = accepted_ ? take_ack(ack) : take_first_ack(ack);
   if (!status) {
     finish(status);

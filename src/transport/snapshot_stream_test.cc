@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <thread>
 
 #include "base/assert.h"
+#include "base/coverage.h"
 #include "base/prng.h"
 #include "env/posix/posix_env.h"
 #include "transport/chunk_codec.h"
@@ -544,11 +546,81 @@ TEST_F(RawSnapshotTest, Stream_OnWhichNothingMoves_IsGivenUp) {
   EXPECT_TRUE(node_.inbox.state.wait_for([](const auto& s) { return s.discarded == 1; }));
 }
 
+/// Answers when the test says so.
+class HoldingReceiver final : public SnapshotReceiver {
+ public:
+  using Answer = Callback<void(Result<std::unique_ptr<ChunkSink>>)>;
+  void on_snapshot(NodeId, const wire::SnapshotHeader&, Answer done) override {
+    held.change(
+        [&](auto& answers) { answers.push_back(std::make_shared<Answer>(std::move(done))); });
+  }
+  Watched<std::vector<std::shared_ptr<Answer>>> held;
+};
+
+TEST_F(SnapshotStreamTest, Header_ThatWaitsForItsTurn_IsToldSo_NowAndThen) {
+  HoldingReceiver receiver;
+  TestNode node(*env_, 1, {.adjust = [&](TransportOptions& o) {
+    o.snapshot_receiver = &receiver;
+    o.snapshot_silence_max_ns = 40 * env::kMillisecond;
+  }});
+  RawConnection stream(*env_, node.address());
+  const wire::Hello hello = hello_from(3, node, wire::ConnectionKind::kSnapshot);
+  ASSERT_EQ(stream.greet(hello).code, StatusCode::kOk);
+  wire::SnapshotHeader header;
+  header.group = GroupId(9);
+  header.from = ReplicaId::make(NodeId(3), 1);
+  header.to = ReplicaId::make(node.id(), 2);
+  header.term = Term(3);
+  header.stream = 5;
+  header.snapshot = {LogIndex(100), Term(2), {{header.from}, {}, {header.to}, {}, false}};
+  stream.write(wire::encode(header));
+  // Longer than a silence that would end the stream.
+  wire::SnapshotAck ack;
+  for (int i = 0; i < 8; ++i) {
+    ASSERT_TRUE(wire::decode(stream.read_frame(wire::FrameKind::kSnapshotAck), ack).is_ok());
+    EXPECT_FALSE(ack.last);
+    EXPECT_EQ(ack.code, StatusCode::kOverloaded);
+  }
+  const auto answers = receiver.held.get();
+  ASSERT_EQ(answers.size(), 1u);
+  node.snapshot_executor().run_and_wait(
+      [&] { (*answers[0])(Status(StatusCode::kConflict, "not wanted any more")); });
+  while (!ack.last) {
+    ASSERT_TRUE(wire::decode(stream.read_frame(wire::FrameKind::kSnapshotAck), ack).is_ok());
+  }
+  EXPECT_EQ(ack.code, StatusCode::kConflict);
+}
+
+TEST_F(SnapshotStreamTest, Sender_ThatIsToldToWait_WaitsLongerThanASilence) {
+  constexpr std::string_view kMark = "snapshot stream waits for its turn";
+  HoldingReceiver receiver;
+  const auto impatient = [](TransportOptions& o) {
+    o.snapshot_silence_max_ns = 200 * env::kMillisecond;
+  };
+  TestNode a(*env_, 1, {.adjust = impatient});
+  TestNode b(*env_, 2, {.adjust = [&](TransportOptions& o) {
+    impatient(o);
+    o.snapshot_receiver = &receiver;
+  }});
+  a.meet(b);
+  // It is told so four times in that time.
+  auto answerer = env_->start_executor("answerer");
+  answerer->post([&, before = CoverageMark::hits_of(kMark)] {
+    EXPECT_TRUE(receiver.held.wait_for([](const auto& held) { return held.size() == 1; }));
+    while (CoverageMark::hits_of(kMark) < before + 9) std::this_thread::yield();
+    b.snapshot_executor().post(
+        [&] { (*receiver.held.get()[0])(Status(StatusCode::kNoSpace, "no room after all")); });
+  });
+  EXPECT_EQ(a.send_snapshot(b.id(), source_of(1)).code(), StatusCode::kNoSpace);
+  EXPECT_EQ(receiver.held.get().size(), 1u);
+  answerer->stop();
+}
+
 TEST_F(SnapshotStreamTest, Streams_BeyondTheLimit_AreRefused) {
   TestNode node(*env_, 1);
   const wire::Hello hello = hello_from(3, node, wire::ConnectionKind::kSnapshot);
   std::vector<std::unique_ptr<RawConnection>> streams;
-  for (int i = 0; i < 16; ++i) {
+  for (size_t i = 0; i < 7 * limits::kSnapshotsReceivingMax; ++i) {
     streams.push_back(std::make_unique<RawConnection>(*env_, node.address()));
     ASSERT_EQ(streams.back()->greet(hello).code, StatusCode::kOk);
   }

@@ -152,6 +152,11 @@ void SnapshotTaker::watch_silence() {
       self->say_ack();
       return self->watch_silence();
     }
+    if (self->intake_ && self->intake_->phase() == SnapshotIntake::Phase::kAsking) {
+      self->writer_.send(
+          wire::encode(wire::SnapshotAck{0, false, StatusCode::kOverloaded, "waits for its turn"}));
+      return self->watch_silence();
+    }
     if (self->context_->now() - self->progress_at_ < most_ns) return self->watch_silence();
     MR_COVERAGE("snapshot stream silent at the receiver");
     self->leave();

@@ -116,7 +116,8 @@ TEST_F(StrangersTest, ManySilentConnections_DoNotStopOthers) {
 }
 
 TEST_F(StrangersTest, SilentConnections_UpToTheLimit_MakeRoomForTheNext) {
-  TestNode node(*env_, 1, {.adjust = [](TransportOptions& o) { o.handshakes_max = 3; }});
+  TestNode node(*env_, 1, {.adjust = [](TransportOptions& o) { o.handshakes_max = 12; }});
+  // A quarter of them may come from one address.
   std::vector<std::unique_ptr<RawConnection>> silent;
   for (int i = 0; i < 3; ++i) {
     silent.push_back(std::make_unique<RawConnection>(*env_, node.address()));
@@ -126,6 +127,66 @@ TEST_F(StrangersTest, SilentConnections_UpToTheLimit_MakeRoomForTheNext) {
   EXPECT_EQ(silent.front()->read_to_end(), "");
   EXPECT_EQ(node.transport->stats().connections_refused, 1u);
   silent.clear();
+}
+
+TEST_F(StrangersTest, CallersOfOneAddress_LeavePlacesForOthers) {
+  TestNode node(*env_, 1, {.adjust = [](TransportOptions& o) { o.handshakes_max = 8; }});
+  node.receiver().answer = [](const Process&, const wire::Request&) {};  // Never.
+  wire::Hello newcomer = hello_from(3, node, wire::ConnectionKind::kCall);
+  newcomer.cluster = ClusterId();
+  newcomer.node = NodeId(9);
+  std::vector<std::unique_ptr<RawConnection>> callers;
+  for (int i = 0; i < 2; ++i) {
+    callers.push_back(std::make_unique<RawConnection>(*env_, node.address()));
+    EXPECT_EQ(callers.back()->greet(newcomer).code, StatusCode::kOk);
+  }
+  RawConnection third(*env_, node.address());
+  EXPECT_EQ(third.greet(newcomer).code, StatusCode::kOk);
+  EXPECT_EQ(third.read_to_end(), "");  // Closed: its place is for somebody from elsewhere.
+  // A node of the cluster is no stranger, wherever it calls from.
+  RawConnection member(*env_, node.address());
+  wire::Hello known = hello_from(3, node);
+  known.kind = wire::ConnectionKind::kCall;
+  EXPECT_EQ(member.greet(known).code, StatusCode::kOk);
+  wire::BatchEncoder batch;
+  batch.add(wire::Request{7, wire::RequestKind::kAdmin, GroupId(0), {}});
+  std::string frame;
+  for (const std::string_view part : batch.finish()) frame += part;
+  member.write(frame);
+  EXPECT_TRUE(node.seen().wait_for([](const Seen& s) { return !s.requests.empty(); }));
+  expect_it_goes_on(node);
+}
+
+TEST_F(StrangersTest, Connections_OfAllKinds_HaveALimit_AndStrangersGoFirst) {
+  TestNode node(*env_, 1, {.adjust = [](TransportOptions& o) { o.connections_max = 3; }});
+  const auto hello_of_worker = [&](uint16_t worker) {
+    wire::Hello hello = hello_from(3, node);
+    hello.workers = 8;
+    hello.worker = worker;
+    return hello;
+  };
+  std::vector<std::unique_ptr<RawConnection>> members;
+  for (uint16_t worker = 0; worker < 2; ++worker) {
+    members.push_back(std::make_unique<RawConnection>(*env_, node.address()));
+    EXPECT_EQ(members.back()->greet(hello_of_worker(worker)).code, StatusCode::kOk);
+  }
+  auto silent = std::make_unique<RawConnection>(*env_, node.address());
+  members.push_back(std::make_unique<RawConnection>(*env_, node.address()));
+  EXPECT_EQ(members.back()->greet(hello_of_worker(2)).code, StatusCode::kOk);
+  EXPECT_EQ(silent->read_to_end(), "");
+  // All are members now: nobody makes room.
+  RawConnection late(*env_, node.address());
+  EXPECT_EQ(late.read_to_end(), "");
+  EXPECT_EQ(node.transport->stats().connections_refused, 2u);
+  members.pop_back();
+  members.back()->close();
+  // A place that is given up is free again, on whichever thread it was.
+  for (StatusCode code = StatusCode::kInternal; code != StatusCode::kOk;) {
+    RawConnection next(*env_, node.address());
+    next.write(wire::encode(hello_of_worker(3)));
+    const std::string answer = next.read(wire::kFrameHeaderBytes);
+    if (!answer.empty()) code = StatusCode::kOk;
+  }
 }
 
 TEST_F(StrangersTest, ClusterId_IsToldOnlyToThoseWhoKnowIt) {

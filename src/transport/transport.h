@@ -97,7 +97,13 @@ class WorkerTransport {
   virtual ~WorkerTransport() = default;
   /// Queues. False: not accepted (no address, queue full), and nothing will be sent.
   virtual bool send(NodeId to, const wire::GroupMessage& message) = 0;
-  virtual bool send(NodeId to, wire::Request request) = 0;  ///< Its id is below 2^63.
+  /// Its id is below 2^63, and larger than those before. kUnavailable: no address. kOverloaded: too
+  /// much waits to be sent, in bytes or because a write would wait for longer than
+  /// TransportOptions::request_wait_max_ns. On error nothing will be sent.
+  virtual Status send(NodeId to, wire::Request request) = 0;
+  /// Nobody waits for the request any more. True: it has not begun to be sent and never will be, so
+  /// that the other node has certainly not done it.
+  virtual bool take_back(NodeId to, uint64_t request_id) = 0;
   /// Answers the process that asked. If its node has started again by the time the answer arrives,
   /// the answer is dropped there. A request that came by call() is known by its id, since its node
   /// may have no address; its answer leaves at once.
@@ -142,8 +148,16 @@ struct TransportOptions {
   int64_t connect_timeout_ns = 1'000 * env::kMillisecond;
   int64_t reconnect_backoff_max_ns = 500 * env::kMillisecond;
   int64_t handshake_timeout_ns = 5 * env::kSecond;  ///< For those who connect to us.
-  /// Under way, and callers without an answer; further connections are closed at once.
+  /// Under way, and callers without an answer. Of one address at most a quarter of them.
   size_t handshakes_max = 1024;
+  /// From others, those of members included: beyond it, whoever comes is closed at once unless
+  /// somebody who has not said hello yet can make room.
+  size_t connections_max = 8192;
+  /// Waiting to be sent by one worker, in all its queues. Heartbeats, votes and short answers have
+  /// as much again.
+  size_t send_queue_bytes_max = 128 * limits::kMiB;
+  /// A forwarded write that would wait in the queue for longer is refused.
+  int64_t request_wait_max_ns = 1 * env::kSecond;
   /// A node that takes none of what is sent to it for so long is connected to anew. A network that
   /// comes back is noticed by a new connection within a second, but by an old one only when TCP
   /// tries again, which may be a minute later.

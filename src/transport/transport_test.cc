@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "base/coverage.h"
 #include "base/limits.h"
 #include "env/posix/posix_env.h"
@@ -399,8 +401,8 @@ TEST_F(TransportTest, Queue_WithoutAConnection_IsBounded) {
   const SharedBytes payload = SharedBytes::allocate(limits::kMiB);
   a.run([&](WorkerTransport& w) {
     wire::Request request{1, wire::RequestKind::kPropose, GroupId(1), payload};
-    while (w.send(NodeId(2), request)) ++taken;
-    EXPECT_FALSE(w.send(NodeId(2), request));
+    while (w.send(NodeId(2), request)) ++taken, ++request.id;
+    EXPECT_EQ(w.send(NodeId(2), request).code(), StatusCode::kOverloaded);
     w.flush();
   });
   EXPECT_EQ(taken, limits::kPeerSendQueueBytesMax / limits::kMiB - 1);
@@ -408,6 +410,90 @@ TEST_F(TransportTest, Queue_WithoutAConnection_IsBounded) {
   a.stop();
   executor->stop();
   held.clear();
+}
+
+/// Accepts connections and says nothing.
+class SilentNode {
+ public:
+  explicit SilentNode(env::Environment& env) : executor_(env.start_executor("silent")) {
+    auto listener = env.network().listen(
+        *executor_, {"127.0.0.1", 0},
+        [&](std::unique_ptr<env::Stream> s) { held_.push_back(std::move(s)); });
+    EXPECT_TRUE(listener.is_ok());
+    listener_ = std::move(*listener);
+  }
+  ~SilentNode() {
+    executor_->run_and_wait([&] {
+      listener_->close();
+      held_.clear();
+    });
+    executor_->stop();
+  }
+  env::Address address() const { return {"127.0.0.1", listener_->port()}; }
+
+ private:
+  std::unique_ptr<env::Executor> executor_;
+  std::vector<std::unique_ptr<env::Stream>> held_;
+  std::unique_ptr<env::Listener> listener_;
+};
+
+TEST_F(TransportTest, QueuesOfOneWorker_ShareABudget_AndHeartbeatsHaveTheirOwn) {
+  SilentNode silent(*env_);
+  TestNode a(*env_, 1,
+             {.adjust = [](TransportOptions& o) { o.send_queue_bytes_max = 12 * limits::kMiB; }});
+  for (uint64_t node = 2; node <= 4; ++node) {
+    a.transport->set_address(NodeId(node), silent.address());
+  }
+  a.run([&](WorkerTransport& w) {
+    const auto fill = [&](uint64_t node) {
+      wire::GroupMessage entries = numbered_message(a.id(), NodeId(node), 1);
+      entries.message.entries.resize(1);
+      entries.message.entries[0].index = LogIndex(2);
+      entries.message.entries[0].data = SharedBytes::allocate(limits::kMiB / 2);
+      size_t taken = 0;
+      while (w.send(NodeId(node), entries)) ++taken;
+      return taken;
+    };
+    // Half of it, then half of what is left, and so on: nobody is left without.
+    EXPECT_EQ(fill(2), 12u);
+    EXPECT_EQ(fill(3), 6u);
+    EXPECT_EQ(fill(4), 3u);
+    for (uint64_t node = 2; node <= 4; ++node) {
+      wire::GroupMessage heartbeat = numbered_message(a.id(), NodeId(node), 7);
+      heartbeat.message.type = raft::MessageType::kHeartbeat;
+      EXPECT_TRUE(w.send(NodeId(node), heartbeat));
+    }
+  });
+  // What is given up is there for others again.
+  a.transport->forget(NodeId(2));
+  a.run([&](WorkerTransport& w) {
+    EXPECT_TRUE(w.send(NodeId(4), wire::Request{1, wire::RequestKind::kPropose, GroupId(1),
+                                                SharedBytes::allocate(2 * limits::kMiB)}));
+  });
+  a.stop();
+}
+
+TEST_F(TransportTest, ForwardedWrite_ThatNobodyWaitsForAnyMore_IsNotSent) {
+  TestNode a(*env_, 1), b(*env_, 2);
+  a.meet(b);
+  constexpr uint64_t kWrites = 40;
+  a.run([&](WorkerTransport& w) {
+    for (uint64_t id = 1; id <= kWrites; ++id) {
+      EXPECT_TRUE(w.send(b.id(), wire::Request{id, wire::RequestKind::kPropose, GroupId(1),
+                                               SharedBytes::allocate(100'000)}));
+    }
+    EXPECT_TRUE(w.take_back(b.id(), kWrites - 1));
+    EXPECT_FALSE(w.take_back(b.id(), kWrites - 1));
+    EXPECT_FALSE(w.take_back(NodeId(7), 1));
+    w.flush();
+  });
+  ASSERT_TRUE(b.seen().wait_for([](const Seen& s) { return s.requests.size() >= kWrites - 1; }));
+  std::set<uint64_t> ids;
+  for (const auto& asked : b.seen().get().requests) ids.insert(asked.request.id);
+  EXPECT_EQ(ids.size(), kWrites - 1);
+  EXPECT_FALSE(ids.contains(kWrites - 1));
+  // What was sent is not taken back: its outcome is for the other side to say.
+  a.run([&](WorkerTransport& w) { EXPECT_FALSE(w.take_back(b.id(), 1)); });
 }
 
 TEST_F(TransportTest, Record_LargerThanAFrame_IsRefused) {

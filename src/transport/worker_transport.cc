@@ -13,26 +13,42 @@ WorkerTransportImpl::WorkerTransportImpl(std::shared_ptr<Context> context, uint3
     : context_(std::move(context)),
       worker_(worker),
       answer_call_(std::move(answer_call)),
-      random_(context_->env.random_u64()) {}
+      random_(context_->env.random_u64()),
+      budgets_(std::make_shared<SendBudgets>(context_->options.send_queue_bytes_max)) {}
 
 template <class Record>
 bool WorkerTransportImpl::queue(NodeId to, const Record& record) {
   const auto found = peers_.find(to.value);
   if (found == peers_.end() || !found->second->queue(record)) return false;
-  // A turn speaks to few nodes, many times to each.
-  if (std::find(to_flush_.rbegin(), to_flush_.rend(), found->second) == to_flush_.rend()) {
-    to_flush_.push_back(found->second);
-  }
+  flush_later(found->second);
   return true;
+}
+
+void WorkerTransportImpl::flush_later(const std::shared_ptr<Peer>& peer) {
+  // A turn speaks to few nodes, many times to each.
+  if (std::find(to_flush_.rbegin(), to_flush_.rend(), peer) == to_flush_.rend()) {
+    to_flush_.push_back(peer);
+  }
 }
 
 bool WorkerTransportImpl::send(NodeId to, const wire::GroupMessage& message) {
   return !context_->silent() && queue(to, message);
 }
 
-bool WorkerTransportImpl::send(NodeId to, wire::Request request) {
+Status WorkerTransportImpl::send(NodeId to, wire::Request request) {
   MR_ASSERT_MSG((request.id & kCallIdBit) == 0, "the answer would be taken for a caller's");
-  return queue(to, request);
+  const auto found = peers_.find(to.value);
+  if (found == peers_.end()) {
+    return {StatusCode::kUnavailable, "the address of node " + to_string(to) + " is not known"};
+  }
+  MR_RETURN_IF_ERROR(found->second->ask(std::move(request)));
+  flush_later(found->second);
+  return Status::ok();
+}
+
+bool WorkerTransportImpl::take_back(NodeId to, uint64_t request_id) {
+  const auto found = peers_.find(to.value);
+  return found != peers_.end() && found->second->take_back(request_id);
 }
 
 bool WorkerTransportImpl::send(const Process& to, wire::Response response) {
@@ -50,7 +66,8 @@ void WorkerTransportImpl::set_addresses(NodeId node, const std::vector<env::Addr
   if (closed_) return;
   const auto [entry, is_new] = peers_.try_emplace(node.value);
   if (is_new) {
-    entry->second = std::make_shared<Peer>(context_, worker_, node, addresses, random_.next());
+    entry->second =
+        std::make_shared<Peer>(context_, worker_, node, addresses, budgets_, random_.next());
     // Nodes that have nothing to say to each other must still notice when the other is gone, and
     // hear what it knows. One connection per pair of nodes is enough for that.
     if (worker_ == 0 && !context_->options.identity.state.empty()) {
@@ -70,6 +87,9 @@ void WorkerTransportImpl::forget(NodeId node) {
     ended.push_back(std::move(entry.second));
     return true;
   });
+  // In an order that a simulation can repeat.
+  std::sort(ended.begin(), ended.end(),
+            [](const auto& a, const auto& b) { return a->from_worker() < b->from_worker(); });
   for (const auto& connection : ended) connection->close();
   const auto found = peers_.find(node.value);
   if (found == peers_.end()) return;

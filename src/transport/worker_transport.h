@@ -29,7 +29,8 @@ class WorkerTransportImpl final : public WorkerTransport,
 
   // -- WorkerTransport
   bool send(NodeId to, const wire::GroupMessage& message) override;
-  bool send(NodeId to, wire::Request request) override;
+  Status send(NodeId to, wire::Request request) override;
+  bool take_back(NodeId to, uint64_t request_id) override;
   bool send(const Process& to, wire::Response response) override;
   void flush() override;
 
@@ -54,11 +55,13 @@ class WorkerTransportImpl final : public WorkerTransport,
 
   template <class Record>
   bool queue(NodeId to, const Record& record);
+  void flush_later(const std::shared_ptr<Peer>& peer);
 
   const std::shared_ptr<Context> context_;
   const uint32_t worker_;
   AnswerCall answer_call_;
   Prng random_;
+  const std::shared_ptr<SendBudgets> budgets_;
   absl::flat_hash_map<uint64_t, std::shared_ptr<Peer>> peers_;
   std::vector<std::shared_ptr<Peer>> to_flush_;
   absl::flat_hash_map<Sender, std::shared_ptr<Incoming>> incoming_;

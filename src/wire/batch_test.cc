@@ -417,7 +417,7 @@ TEST(Batch, RequestAndResponse_ImpossibleFields_AreRefused) {
   for (const char kind : {'\0', '\4', '\xff'}) {
     EXPECT_FALSE(decode_all(payload_with(request, 1, kind)).is_ok());
   }
-  EXPECT_FALSE(decode_all(payload_with(response, 1, '\x10')).is_ok());
+  EXPECT_FALSE(decode_all(payload_with(response, 1, '\x7f')).is_ok());
   for (const size_t at : {size_t{2}, size_t{3}, size_t{7}}) {
     EXPECT_FALSE(decode_all(payload_with(request, at, '\x7f')).is_ok());
     EXPECT_FALSE(decode_all(payload_with(response, at, '\x7f')).is_ok());

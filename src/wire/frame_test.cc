@@ -112,7 +112,7 @@ TEST(Frame, HelloReplyPayload_CutOrImpossible_IsCorruption) {
     EXPECT_EQ(decode(payload.substr(0, n), reply).code(), StatusCode::kCorruption) << n;
   }
   std::string bad = payload;
-  bad[0] = 16;  // One beyond the last status code.
+  bad[0] = 0x7f;  // Beyond the last status code.
   EXPECT_EQ(decode(bad, reply).code(), StatusCode::kCorruption);
 }
 

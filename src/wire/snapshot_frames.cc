@@ -121,7 +121,9 @@ Status decode(std::string_view payload, SnapshotAck& ack) {
   }
   ack.last = last == 1;
   ack.code = static_cast<StatusCode>(code);
-  if (!ack.last && ack.code != StatusCode::kOk) return malformed("ack");
+  if (!ack.last && ack.code != StatusCode::kOk && ack.code != StatusCode::kOverloaded) {
+    return malformed("ack");
+  }
   ack.text = text;
   return Status::ok();
 }

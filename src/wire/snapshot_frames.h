@@ -36,7 +36,8 @@ struct SnapshotEnd {
 
 /// From the receiver: after the header (0 chunks, or what it has of a stream that broke), after
 /// each chunk, now and then while it is busy, and once at last with what became of the snapshot. A
-/// `last` one may come at any time: a refusal, or an error.
+/// `last` one may come at any time: a refusal, or an error. One with kOverloaded that is not the
+/// last says that the header waits for its turn.
 struct SnapshotAck {
   static constexpr size_t kTextBytesMax = 1024;
 

@@ -131,6 +131,10 @@ TEST(SnapshotFrames, Ack_ErrorThatIsNotTheLast_IsCorruption) {
   EXPECT_TRUE(decode(payload, ack).is_ok());
   payload[8] = 0;
   EXPECT_EQ(decode(payload, ack).code(), StatusCode::kCorruption);
+  // But for a header that waits for its turn.
+  payload[9] = static_cast<char>(StatusCode::kOverloaded);
+  EXPECT_TRUE(decode(payload, ack).is_ok());
+  EXPECT_EQ(ack.code, StatusCode::kOverloaded);
   payload[8] = 2;
   EXPECT_EQ(decode(payload, ack).code(), StatusCode::kCorruption);
 }

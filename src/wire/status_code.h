@@ -25,9 +25,10 @@ static_assert(static_cast<uint8_t>(StatusCode::kNoSpace) == 12);
 static_assert(static_cast<uint8_t>(StatusCode::kCancelled) == 13);
 static_assert(static_cast<uint8_t>(StatusCode::kInternal) == 14);
 static_assert(static_cast<uint8_t>(StatusCode::kOlderState) == 15);
+static_assert(static_cast<uint8_t>(StatusCode::kUnsupported) == 16);
 
 inline bool is_status_code(uint8_t number) {
-  return number <= static_cast<uint8_t>(StatusCode::kOlderState);
+  return number <= static_cast<uint8_t>(StatusCode::kUnsupported);
 }
 
 }  // namespace multiraft::wire

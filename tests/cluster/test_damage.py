@@ -209,6 +209,22 @@ def test_Tool_OnARunningNode_IsRefused(new_cluster):
     assert node.get(1, "key").text() == "value\n"
 
 
+def test_Tool_ReadsTheStateAsWell_AndComparesItWithTheLog(new_cluster):
+    cluster = new_cluster(flags=FLAGS)
+    node = cluster.add(1).start().wait_ready()
+    for i in range(20):
+        assert node.put(1, f"key-{i}", "v" * 1000).status == 204
+    assert node.stop() == 0
+    status, out, _ = tool("verify", f"-state_dir={node.state_dir}", "-o=json")
+    assert status == 0, out
+    states = {s["group"]: s["applied"] for s in json.loads(out)["states"]}
+    assert states[1] >= 20
+    table = next((node.state_dir / "kv").glob("*.sst"))
+    flip(table, 30)
+    status, out, _ = tool("verify", f"-state_dir={node.state_dir}")
+    assert status == 1 and table.name in out
+
+
 def test_Tool_AgreesWithWhatTheNodeSays(new_cluster):
     cluster = new_cluster(flags=FLAGS)
     node = cluster.add(1).start().wait_ready()

@@ -25,6 +25,36 @@ def test_Redirect_LeadsToALiveMember_WhileAnotherIsDown(new_cluster):
         cluster[dead].start().wait_ready()
 
 
+def test_Redirect_NamesTheLeader_AndAfterItsDeathTheNextOne(new_cluster):
+    cluster = four_nodes_with_a_group_on_three(new_cluster)
+    by_port = {str(cluster[n].api_port): n for n in (1, 2, 3)}
+
+    def sent_to():
+        answer = cluster[4].get(2, "key")
+        if answer.status != 307:
+            return None
+        return by_port[answer.headers["Location"].split("/")[2].split(":")[1]]
+
+    leading = [m["id"] for m in cluster[4].members(2) if m.get("leader")]
+    assert leading == [cluster.leader(2).id]
+    answer = cluster[4].request("DELETE", "/77/mgmt/nodes/1")
+    assert answer.status == 404 and answer.json()["code"] == "no_such_group"
+    for _ in range(2):
+        leader = cluster.leader(2).id
+        eventually(lambda leader=leader: sent_to() == leader, "the leader is named")
+        cluster[leader].kill()
+        # While the others elect nobody is sent to the dead once it is known to be dead.
+        eventually(lambda leader=leader: sent_to() not in (leader, None), "another is named")
+        eventually(
+            lambda leader=leader: cluster.leader(2).id not in (leader,)
+            and sent_to() == cluster.leader(2).id,
+            "the next leader is named",
+        )
+        for _ in range(20):
+            assert sent_to() != leader
+        cluster[leader].start().wait_ready()
+
+
 def test_Redirect_NobodyAlive_IsUnavailable(new_cluster):
     cluster = four_nodes_with_a_group_on_three(new_cluster)
     for dead in (1, 2, 3):

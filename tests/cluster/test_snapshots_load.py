@@ -34,6 +34,11 @@ def snapshot_files(node):
         return []
 
 
+def saving_state(node):
+    """The state of group 1 is being written."""
+    return any(n.startswith("state-1-") and n.endswith(".tmp") for n in snapshot_files(node))
+
+
 def put_large(leader, prefix, count):
     """Values that no compression makes smaller: more than a log keeps."""
     values = {}
@@ -142,7 +147,7 @@ class KillWhileSaving(threading.Thread):
         self.killed = threading.Event()
 
     def run(self):
-        while "state-1.tmp" not in snapshot_files(self.node):
+        while not saving_state(self.node):
             time.sleep(0.0005)
         self.node.kill()
         self.killed.set()
@@ -162,7 +167,7 @@ def test_StateInMemory_KilledWhileItIsSaved_IsThereAfterwards(new_cluster):
                 break
             values |= put_large(leader, f"round-{round_number}-{part}", 8)
         killer.join()
-        in_the_middle += "state-1.tmp" in snapshot_files(victim)
+        in_the_middle += saving_state(victim)
         victim.start().wait_ready()
     print(f"killed {in_the_middle} of 3 times in the middle of a file")
     expect_same_content([victim], values)

@@ -1,5 +1,6 @@
 """Command lines and state directories that are refused, each with its exit status."""
 
+import os
 import socket
 
 import pytest
@@ -150,6 +151,22 @@ def test_RaftPort_StillHeldWhenAskedToStop_EndsAtOnce(tmp_path):
         finally:
             process.kill()
             process.wait()
+
+
+def test_StartThatIsStuck_EndsWhenAskedTo(tmp_path):
+    """As in the look-up of a name by a server that does not answer: nothing interrupts it."""
+    folder, log = tmp_path / "state", tmp_path / "log"
+    folder.mkdir()
+    os.mkfifo(folder / "engine")  # Nobody ever writes to it.
+    process = launch([str(BIN / "multiraft"), *flags_for(folder, "-id", "1")], log)
+    try:
+        eventually(lambda: " starting " in log.read_text(), "the start")
+        process.terminate()
+        assert process.wait(5) == 0
+        assert "stopped while it started" in log.read_text()
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_Engine_Changed_IsRefusedWithoutHarmfulAdvice(tmp_path):

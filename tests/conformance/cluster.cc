@@ -65,8 +65,25 @@ void Output::indented(const std::function<void()>& body) {
   for (const std::string& inner_line : split_lines(inner)) line("  " + inner_line);
 }
 
+Verbosity Output::verbosity_of(LogLevel level) {
+  switch (level) {
+    case LogLevel::kDebug:
+      return Verbosity::kDebug;
+    case LogLevel::kRoutine:
+    case LogLevel::kInfo:
+      return Verbosity::kInfo;
+    case LogLevel::kWarn:
+      return Verbosity::kWarn;
+    case LogLevel::kError:
+      return Verbosity::kError;
+    case LogLevel::kFatal:
+      return Verbosity::kFatal;
+  }
+  return Verbosity::kNone;
+}
+
 void Output::log(LogLevel level, std::string_view text) {
-  write(kLevels[static_cast<size_t>(level)]);
+  write(kLevels[static_cast<size_t>(verbosity_of(level))]);
   write(" ");
   line(text);
 }

@@ -34,8 +34,10 @@ class Output final : public raft::Logger {
   std::string take() { return std::exchange(text_, {}); }
   std::string& text() { return text_; }
 
+  /// The verbosity at which lines of this level are shown.
+  static Verbosity verbosity_of(raft::LogLevel level);
   bool enabled(raft::LogLevel level) const override {
-    return static_cast<uint8_t>(verbosity) <= static_cast<uint8_t>(level);
+    return verbosity <= verbosity_of(level);
   }
   void log(raft::LogLevel level, std::string_view line) override;
 

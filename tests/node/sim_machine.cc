@@ -1,5 +1,6 @@
 #include "sim_machine.h"
 
+#include <cstdlib>
 #include <utility>
 #include <vector>
 
@@ -57,6 +58,12 @@ class SimMachine final : public kv::KvStateMachine {
                std::span<ApplyResult> results) override {
     for (const Command& command : commands) engine_.watch_(group_, command);
     return memory_->apply(commands, last_index, last_term, results);
+  }
+  /// Now and then something has to be read from the disk first, or only a part is looked up.
+  Prefetch prefetch(std::span<const Command> commands) override {
+    const uint64_t draw = commands.front().index.value;
+    Task reads = !in_memory() && draw % 4 == 0 ? Task([] {}) : nullptr;
+    return {std::move(reads), draw % 3 == 0 ? 1 : commands.size()};
   }
   LogIndex applied_index() const override { return memory_->applied_index(); }
   Term applied_term() const override { return memory_->applied_term(); }
@@ -174,13 +181,32 @@ Result<std::unique_ptr<StateMachine>> SimEngine::open(GroupId group) {
   return std::unique_ptr<StateMachine>(std::move(machine));
 }
 
-Status SimEngine::destroy(GroupId group) {
-  if (kind_ == MachineKind::kMemory) return memory_->destroy(group);
-  auto exists = fs_.exists(path_of(group));
+Status SimEngine::destroy(std::span<const GroupId> groups) {
+  if (kind_ == MachineKind::kMemory) return memory_->destroy(groups);
+  bool removed = false;
+  for (const GroupId group : groups) {
+    auto exists = fs_.exists(path_of(group));
+    if (!exists) return exists.status();
+    if (!*exists) continue;
+    MR_RETURN_IF_ERROR(fs_.remove(path_of(group)));
+    removed = true;
+  }
+  return removed ? fs_.sync_directory(directory_) : Status::ok();
+}
+
+Result<std::vector<GroupId>> SimEngine::groups() {
+  std::vector<GroupId> groups;
+  if (kind_ == MachineKind::kMemory) return groups;
+  auto exists = fs_.exists(directory_);
   if (!exists) return exists.status();
-  if (!*exists) return Status::ok();
-  MR_RETURN_IF_ERROR(fs_.remove(path_of(group)));
-  return fs_.sync_directory(directory_);
+  if (!*exists) return groups;
+  auto names = fs_.list(directory_);
+  if (!names) return names.status();
+  for (const std::string& name : *names) {
+    if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+    groups.emplace_back(std::strtoull(name.c_str(), nullptr, 10));
+  }
+  return groups;
 }
 
 Status SimEngine::commit(uint32_t) {

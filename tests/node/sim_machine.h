@@ -30,7 +30,8 @@ class SimEngine final : public StateMachineEngine {
   ~SimEngine() override;
 
   Result<std::unique_ptr<StateMachine>> open(GroupId group) override;
-  Status destroy(GroupId group) override;
+  Status destroy(std::span<const GroupId> groups) override;
+  Result<std::vector<GroupId>> groups() override;
   Status commit(uint32_t worker) override;
   void request_flush() override { flush_asked_ = true; }
 

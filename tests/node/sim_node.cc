@@ -142,6 +142,7 @@ Status SimNode::start_host() {
   options.log_writer = log::WriterKind::kPwrite;
   options.log_segment_bytes = kSegmentBytes;
   options.log_cut = settings_.log_cut;
+  options.engines = {registry_.get(), engine_.get()};
   options.engine = [this](GroupId group) -> StateMachineEngine& {
     if (group == meta::kRegistryGroup) return *registry_;
     return *engine_;

@@ -3,12 +3,24 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "base/coverage.h"
 
 namespace multiraft::sim {
+namespace {
+
+/// One question in so many is for entries that are not in memory.
+constexpr uint64_t kAsksPerColdRead = 5;
+
+}  // namespace
 
 Result<std::vector<raft::Entry>> Disk::entries(LogIndex low, LogIndex high, size_t bytes_max) {
   if (low <= mark.index) return Status(StatusCode::kNotFound, "compacted");
-  if (high > last_index() + 1) return Status(StatusCode::kUnavailable, "not there");
+  MR_ASSERT_MSG(high <= last_index() + 1, "beyond the log");
+  if (++asked % kAsksPerColdRead == 0) {
+    MR_COVERAGE("entries that are not in memory");
+    being_read = true;
+    return Status(StatusCode::kUnavailable, "being read");
+  }
   std::vector<raft::Entry> out;
   size_t bytes = 0;
   for (LogIndex i = low; i < high; ++i) {
@@ -18,6 +30,12 @@ Result<std::vector<raft::Entry>> Disk::entries(LogIndex low, LogIndex high, size
     out.push_back(entry);
   }
   return out;
+}
+
+bool Disk::has_conf_change(LogIndex low, LogIndex high) const {
+  return std::any_of(log.begin() + static_cast<ptrdiff_t>(low - mark.index - 1),
+                     log.begin() + static_cast<ptrdiff_t>(high - mark.index - 1),
+                     [](const raft::Entry& e) { return e.type != raft::EntryType::kNormal; });
 }
 
 Result<Term> Disk::term(LogIndex index) const {

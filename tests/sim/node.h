@@ -19,6 +19,7 @@ class Disk final : public raft::Storage {
  public:
   raft::InitialState initial_state() const override { return {hard_state, start_conf}; }
   Result<std::vector<raft::Entry>> entries(LogIndex low, LogIndex high, size_t bytes_max) override;
+  bool has_conf_change(LogIndex low, LogIndex high) const override;
   Result<Term> term(LogIndex index) const override;
   LogIndex first_index() const override { return mark.index + 1; }
   LogIndex last_index() const override { return mark.index + log.size(); }
@@ -34,6 +35,8 @@ class Disk final : public raft::Storage {
   raft::ConfState start_conf;    ///< At the applied index of the next start.
   /// What is sent to a member that is behind; null: none right now.
   std::shared_ptr<const raft::Snapshot> offer;
+  uint64_t asked = 0;       ///< For entries.
+  bool being_read = false;  ///< Entries, since the core asked for some that are not in memory.
 };
 
 /// The state machine: a hash over everything applied stands for its content.

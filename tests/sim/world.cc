@@ -1,6 +1,7 @@
 #include "world.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/coverage.h"
 #include "raft/conf_change.h"
@@ -228,6 +229,7 @@ void World::complete_append(Node& node) {
   while (node.appends.front().snapshot && !node.applies.empty() && !checker_.failed()) {
     complete_apply(node);
   }
+  if (std::exchange(node.disk.being_read, false)) node.core().retry_reads();
   raft::StorageAppend append = std::move(node.appends.front());
   node.appends.pop_front();
   note(to_string(node.id()) + " durable: " + std::to_string(append.entries.size()) + " entries" +
@@ -279,6 +281,7 @@ void World::complete_apply(Node& node) {
 
 void World::tick(Node& node) {
   if (!node.alive() || node.frozen) return;
+  if (std::exchange(node.disk.being_read, false)) node.core().retry_reads();
   node.core().tick();
   take_ready(node, false);
 }

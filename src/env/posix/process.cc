@@ -15,6 +15,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 
 namespace multiraft::env {
 namespace {
@@ -139,6 +140,29 @@ uint64_t raise_open_files_limit() {
     if (setrlimit(RLIMIT_NOFILE, &raised) == 0) limit = raised;
   }
   return limit.rlim_cur;
+}
+
+uint64_t memory_bytes() {
+  const auto pages = static_cast<uint64_t>(std::max(1L, sysconf(_SC_PHYS_PAGES)));
+  uint64_t bytes = pages * static_cast<uint64_t>(std::max(1L, sysconf(_SC_PAGESIZE)));
+  const auto limit = [&bytes](const std::string& path) {
+    std::ifstream file(path);
+    uint64_t group = 0;
+    if (file >> group && group > 0) bytes = std::min(bytes, group);  // "max": no limit.
+  };
+  // The process's own group and all above it; inside of a container the own one is the root.
+  std::ifstream groups("/proc/self/cgroup");
+  for (std::string line; std::getline(groups, line);) {
+    if (!line.starts_with("0::/")) continue;
+    std::string path = line.substr(3);
+    while (!path.empty()) {
+      limit("/sys/fs/cgroup" + path + "/memory.max");
+      path.resize(path.rfind('/'));
+    }
+  }
+  limit("/sys/fs/cgroup/memory.max");
+  limit("/sys/fs/cgroup/memory/memory.limit_in_bytes");  // Of the older version.
+  return bytes;
 }
 
 uint32_t processor_count() {

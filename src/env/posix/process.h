@@ -42,5 +42,7 @@ uint64_t open_files();
 uint64_t open_files_max();
 
 uint32_t processor_count();
+/// What this process may use: the machine's memory, or less where its control group says so.
+uint64_t memory_bytes();
 
 }  // namespace multiraft::env

@@ -99,6 +99,7 @@ class NodeHostFixture : public ::testing::Test {
     options.log_cut.entries = 100;
     options.log_cut.tail_entries = 10;
     StateMachineEngine* engine = node.wrapper ? node.wrapper.get() : node.engine.get();
+    options.engines = {engine};
     options.engine = [engine](GroupId) -> StateMachineEngine& { return *engine; };
     auto host = NodeHost::start(options, *env_, node.observer);
     ASSERT_TRUE(host.is_ok()) << host.status().to_string();

@@ -72,6 +72,9 @@ Status GroupTest::open() {
                                [this](Status status) { services_->failure = status; });
   if (!opened) return opened.status();
   log_ = std::move(*opened);
+  log_->notify_when_read([this](GroupId) {
+    if (group_) group_->retry_reads();
+  });
   services_->attach(log_.get(), nullptr);
   return Status::ok();
 }
@@ -132,7 +135,7 @@ void GroupTest::run() {
     group_->process_ready();
     log_->flush();
     env_.run_until_idle();
-    if (!group_->has_apply()) continue;
+    if (!group_->begin_apply()) continue;
     group_->applying = true;
     size_t bytes_left = SIZE_MAX;
     group_->apply(bytes_left);

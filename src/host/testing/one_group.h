@@ -24,14 +24,33 @@ class FakeStateMachine final : public StateMachine {
     Term term;
     LogIndex durable;
     bool in_memory = false;
+    bool cold = false;  ///< Commands need something from the disk.
+    int prefetched = 0;
+    size_t prefetch_max = SIZE_MAX;  ///< Commands at a time.
+    std::vector<size_t> batches;     ///< Commands that apply() got at a time.
+    std::string unknown;  ///< Commands that begin with this are for a newer program; empty: none.
   };
   explicit FakeStateMachine(State& state) : state_(state) {}
 
-  Status apply(std::span<const Command>, LogIndex last_index, Term last_term,
+  Status check(std::string_view command) const override {
+    if (state_.unknown.empty() || !command.starts_with(state_.unknown)) return Status::ok();
+    return {StatusCode::kUnsupported, "what is this?"};
+  }
+  Status apply(std::span<const Command> commands, LogIndex last_index, Term last_term,
                std::span<ApplyResult>) override {
+    if (!commands.empty()) state_.batches.push_back(commands.size());
     state_.index = last_index;
     state_.term = last_term;
     return Status::ok();
+  }
+  Prefetch prefetch(std::span<const Command> commands) override {
+    const size_t covered = std::min(commands.size(), state_.prefetch_max);
+    if (!state_.cold) return {nullptr, covered};
+    Task reads = [&state = state_] {
+      state.cold = false;
+      ++state.prefetched;
+    };
+    return {std::move(reads), covered};
   }
   LogIndex applied_index() const override { return state_.index; }
   Term applied_term() const override { return state_.term; }
@@ -76,6 +95,9 @@ class FakeServices final : public GroupServices {
   void activate(Group&) override {}
   void send(GroupId, raft::Message message) override { sent.push_back(std::move(message)); }
   void forward(GroupId, NodeId, PendingWrite) override { ADD_FAILURE() << "nobody to forward to"; }
+  void run_blocking(Group&, Task work, Callback<void(Group&)> done) override {
+    blocking.push_back({std::move(work), std::move(done)});
+  }
   void run_later(GroupId, ReplicaId, int64_t delay_ns, Callback<void(Group&)> task) override;
   void campaign(Group& group) override { (void)group.campaign(); }
   void leadership_changed(Group&, ReplicaId) override {}
@@ -94,6 +116,7 @@ class FakeServices final : public GroupServices {
     installs.push_back({std::move(writer), std::move(done)});
   }
   void start_over(Group&) override { asked_to_start_over = true; }
+  void note_stopped(const Group&) override {}
   void warn(const std::string& text) override { warnings.push_back(text); }
   bool takes_line(raft::LogLevel) override { return true; }
   void log_line(raft::LogLevel, const std::string& line) override { lines.push_back(line); }
@@ -101,6 +124,7 @@ class FakeServices final : public GroupServices {
   Admission& admission() override { return *admission_; }
   TurnBudget& turn_budget() override { return turn_budget_; }
   void count_install() override { ++installed; }
+  void count_to_upgrade(int change) override { to_upgrade += change; }
   void fatal(const Status& status) override { failure = status; }
 
   bool low = false;
@@ -108,9 +132,11 @@ class FakeServices final : public GroupServices {
   std::vector<Stream> streams;
   std::vector<raft::Snapshot> saves;
   std::vector<Install> installs;
+  std::vector<std::pair<Task, Callback<void(Group&)>>> blocking;
   std::vector<std::string> warnings;
   std::vector<std::string> lines;
   int installed = 0;
+  int to_upgrade = 0;
   bool asked_to_start_over = false;
   Status failure;
 

@@ -17,9 +17,10 @@ class SimHosts::Observer final : public HostObserver {
   void on_fatal(const Status& status) override { ADD_FAILURE() << status.to_string(); }
 };
 
-SimHosts::SimHosts(uint64_t seed, const HostOptions& base)
+SimHosts::SimHosts(uint64_t seed, const HostOptions& base, GroupId group)
     : seed_(seed),
       base_(base),
+      group_(group),
       observer_(std::make_unique<Observer>()),
       scheduler_(seed),
       network_(scheduler_, seed + 1) {
@@ -31,7 +32,7 @@ SimHosts::SimHosts(uint64_t seed, const HostOptions& base)
   }
   for (size_t i = 0; i < kNodes; ++i) {
     std::optional<Status> created;
-    host(i).create_replica(kGroup, replica(i), founding, host(i).executor(0),
+    host(i).create_replica(group_, replica(i), founding, host(i).executor(0),
                            [&](Status status) { created = std::move(status); });
     EXPECT_TRUE(until([&] { return created.has_value(); }) && created->is_ok());
   }
@@ -42,7 +43,7 @@ SimHosts::SimHosts(uint64_t seed, const HostOptions& base)
     return false;
   }));
   if (leads(0)) return;
-  for (size_t i = 0; i < kNodes; ++i) host(i).transfer_leadership(kGroup, replica(0));
+  for (size_t i = 0; i < kNodes; ++i) host(i).transfer_leadership(group_, replica(0));
   EXPECT_TRUE(until([&] { return leads(0); }));
 }
 
@@ -102,7 +103,7 @@ void SimHosts::cut(size_t a, size_t b, bool cut) {
 
 SimHosts::Write SimHosts::start_write(size_t i, SharedBytes command) {
   auto answer = std::make_shared<std::optional<WriteResult>>();
-  host(i).write(kGroup, std::move(command), host(i).executor(0),
+  host(i).write(group_, std::move(command), host(i).executor(0),
                 [answer](WriteResult result) { *answer = std::move(result); });
   return answer;
 }
@@ -115,7 +116,7 @@ Status SimHosts::put(size_t i, const std::string& key, const std::string& value)
 
 SimHosts::Read SimHosts::start_read(size_t i, const std::string& key, ReadMode mode) {
   auto value = std::make_shared<std::optional<std::string>>();
-  host(i).read(kGroup, mode, [value, key](const ReadPermit& permit) {
+  host(i).read(group_, mode, [value, key](const ReadPermit& permit) {
     if (!permit.status) {
       *value = "(" + permit.status.to_string() + ")";
       return;
@@ -133,11 +134,18 @@ std::string SimHosts::get(size_t i, const std::string& key, ReadMode mode) {
 
 ReplicaStatus SimHosts::status(size_t i) {
   auto status = std::make_shared<std::optional<ReplicaStatus>>();
-  host(i).status(kGroup, host(i).executor(0), [status](Result<ReplicaStatus> result) {
+  host(i).status(group_, host(i).executor(0), [status](Result<ReplicaStatus> result) {
     *status = result ? *result : ReplicaStatus{};
   });
   EXPECT_TRUE(until([&] { return status->has_value(); }));
   return **status;
+}
+
+HostStats SimHosts::stats(size_t i) {
+  auto stats = std::make_shared<std::optional<HostStats>>();
+  host(i).stats(host(i).executor(0), [stats](HostStats result) { *stats = std::move(result); });
+  EXPECT_TRUE(until([&] { return stats->has_value(); }));
+  return **stats;
 }
 
 }  // namespace multiraft::host::testing

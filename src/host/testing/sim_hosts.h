@@ -25,8 +25,8 @@ class SimHosts {
   static constexpr int64_t kHeartbeatNs = 100 * env::kMillisecond;
   static constexpr int64_t kElectionNs = env::kSecond;
 
-  /// All three run, and node 0 leads the group of all.
-  explicit SimHosts(uint64_t seed, const HostOptions& base = {});
+  /// All three run, and node 0 leads `group`, of which all are members.
+  explicit SimHosts(uint64_t seed, const HostOptions& base = {}, GroupId group = kGroup);
   ~SimHosts();
 
   NodeHost& host(size_t i) { return *nodes_[i].host; }
@@ -57,6 +57,7 @@ class SimHosts {
   std::string get(size_t i, const std::string& key, ReadMode mode = ReadMode::kLinearizable);
 
   ReplicaStatus status(size_t i);
+  HostStats stats(size_t i);
   bool leads(size_t i) { return status(i).raft.soft_state.role == raft::Role::kLeader; }
 
  private:
@@ -73,6 +74,7 @@ class SimHosts {
 
   const uint64_t seed_;
   const HostOptions base_;
+  const GroupId group_;
   std::unique_ptr<HostObserver> observer_;
   env::SimScheduler scheduler_;
   env::SimNetwork network_;

@@ -96,6 +96,8 @@ class StallHosts : public ::testing::Test {
     options.election_ns = kElectionNs;
     options.log_writer = log::WriterKind::kPwrite;  // Whose thread a test can hold.
     options.log_segment_bytes = limits::kLogSegmentBytesMin;
+    options.engines = {n.engine.get()};
+    if (n.wrapper) options.engines.push_back(n.wrapper.get());
     options.engine = [&n](GroupId group) -> StateMachineEngine& {
       return n.wrapper && group == kGroup ? *n.wrapper : *n.engine;
     };

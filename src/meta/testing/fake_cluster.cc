@@ -63,7 +63,7 @@ Status FakeCluster::start(uint64_t id, std::optional<StartOptions> given) {
   MR_ASSERT(!node.up);
   if (given) start_options_[node.id] = *given;
   const StartOptions& start = start_options_[node.id];
-  auto identity = NodeIdentity::open(*node.env, "state", node.id, start.join == 0);
+  auto identity = NodeIdentity::open(*node.env, "state", node.id, start.join == 0, node.versions);
   if (!identity) return identity.status();
   node.identity = std::move(*identity);
   node.registry = std::make_unique<RegistryEngine>();
@@ -76,11 +76,13 @@ Status FakeCluster::start(uint64_t id, std::optional<StartOptions> given) {
   options.replaces_lost_disk = node.replaces_lost_disk;
   options.initial_group = GroupId(start.group);
   options.registry_voter_patience_ns = kVoterPatienceNs;
+  options.versions = node.versions;
   ControllerCallbacks callbacks;
   callbacks.on_ready = [&node] { ++node.ready; };
   callbacks.on_removed = [&node] { ++node.removed; };
   callbacks.on_replaced = [&node](const Status& status) { node.replaced = status; };
   callbacks.on_other_cluster = [&node](const Status& status) { node.other_cluster = status; };
+  callbacks.on_unsupported = [&node](const Status& status) { node.unsupported = status; };
   callbacks.on_refused = [&node](const Status& status) { node.refused = status; };
   callbacks.on_older_state = [&node](const Status& status) { node.older = status; };
   callbacks.on_fatal = [&node](const Status& status) { node.fatal = status; };
@@ -242,7 +244,8 @@ void FakeCluster::announce(GroupId id, const FakeGroup& group) {
     // Who has been removed hears nothing: a voter comes to know that it has no leader.
     const ReplicaId replica = stored->second.replica;
     raft::SoftState state;
-    if (is_member(group.conf, replica) && node.connected) state.leader = group.leader;
+    const bool hears = node.connected && (node.receives || replica == group.leader);
+    if (is_member(group.conf, replica) && hears) state.leader = group.leader;
     if (state.leader == replica && replica) state.role = raft::Role::kLeader;
     post_to(node, 0, [&node = node, id, state, term = group.term] {
       node.controller->on_leadership(id, state, term);

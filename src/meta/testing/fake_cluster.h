@@ -38,16 +38,18 @@ struct FakeNode {
   std::string api_address;
   uint64_t life = 0;  ///< Counts starts of the process.
   bool up = false;
-  bool replaces_lost_disk = false;  ///< ControllerOptions; wipe() sets it.
-  bool connected = true;            ///< To everyone else.
-  bool receives = true;             ///< False: replication does not reach it, but it answers.
-  env::MonotonicTime seen_last;     ///< Up and connected.
+  bool replaces_lost_disk = false;             ///< ControllerOptions; wipe() sets it.
+  VersionRange versions = kSupportedVersions;  ///< Of its program at the next start.
+  bool connected = true;                       ///< To everyone else.
+  bool receives = true;          ///< False: no leader reaches it, but it asks and answers.
+  env::MonotonicTime seen_last;  ///< Up and connected.
 
   // What its controller reported.
   int ready = 0;
   int removed = 0;
   std::optional<Status> replaced;
   std::optional<Status> other_cluster;
+  std::optional<Status> unsupported;
   std::optional<Status> refused;
   std::optional<Status> older;
   std::optional<Status> fatal;

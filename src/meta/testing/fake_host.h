@@ -54,6 +54,7 @@ class FakeHost final : public host::NodeHost {
   uint32_t worker_of(GroupId) const override { return 0; }
   env::Executor& executor(uint32_t) override { return *worker_; }
   FakeTransport& transport() override { return transport_; }
+  env::BlockingPool& pool() override { MR_UNREACHABLE("not used by meta"); }
   std::vector<std::pair<GroupId, ReplicaId>> recovered() const override { return recovered_; }
 
   void create_replica(GroupId group, ReplicaId replica, const raft::Snapshot& mark,
@@ -69,6 +70,10 @@ class FakeHost final : public host::NodeHost {
   void transfer_leadership(GroupId group, ReplicaId to) override;
   void status(GroupId group, env::Executor& reply_on,
               Callback<void(Result<host::ReplicaStatus>)> done) override;
+  void unapplied_entries(GroupId, env::Executor& reply_on,
+                         Callback<void(Result<std::vector<raft::Entry>>)> done) override {
+    reply_on.post([done = std::move(done)]() mutable { done(std::vector<raft::Entry>()); });
+  }
   void list(env::Executor& reply_on,
             Callback<void(std::vector<host::ReplicaStatus>)> done) override;
   void stats(env::Executor&, Callback<void(host::HostStats)>) override {}
@@ -76,6 +81,7 @@ class FakeHost final : public host::NodeHost {
   const host::DiskGuard& disk() const override { return disk_; }
   std::optional<int64_t> disk_stalled_ns() const override { return std::nullopt; }
   std::optional<int64_t> engine_stalled_ns() const override { return std::nullopt; }
+  uint64_t replicas_to_upgrade() const override { return 0; }
   void ask(NodeId node, wire::RequestKind kind, SharedBytes payload, int64_t timeout_ns,
            env::Executor& reply_on, Callback<void(Result<SharedBytes>)> done) override;
   void drain(int64_t, env::Executor&, Callback<void()>) override {}

@@ -8,7 +8,7 @@ namespace multiraft::raft::testing {
 
 Result<std::vector<Entry>> MemoryStorage::entries(LogIndex low, LogIndex high, size_t bytes_max) {
   if (low < first_index()) return Status(StatusCode::kNotFound, "compacted");
-  if (high > last_index() + 1) return Status(StatusCode::kUnavailable, "beyond the log");
+  MR_ASSERT_MSG(high <= last_index() + 1, "beyond the log");
   if (!read_failure_) return read_failure_;
   const size_t from = low - entries_.front().index;
   const size_t to = high - entries_.front().index;
@@ -21,6 +21,14 @@ Result<std::vector<Entry>> MemoryStorage::entries(LogIndex low, LogIndex high, s
   }
   return std::vector<Entry>(entries_.begin() + static_cast<ptrdiff_t>(from),
                             entries_.begin() + static_cast<ptrdiff_t>(end));
+}
+
+bool MemoryStorage::has_conf_change(LogIndex low, LogIndex high) const {
+  MR_ASSERT(low >= first_index() && high <= last_index() + 1);
+  for (LogIndex index = low; index < high; ++index) {
+    if (entries_[index - entries_.front().index].type != EntryType::kNormal) return true;
+  }
+  return false;
 }
 
 Result<Term> MemoryStorage::term(LogIndex index) const {

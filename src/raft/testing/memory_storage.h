@@ -20,6 +20,7 @@ class MemoryStorage final : public Storage {
   // Storage.
   InitialState initial_state() const override { return {hard_state_, conf_state_}; }
   Result<std::vector<Entry>> entries(LogIndex low, LogIndex high, size_t bytes_max) override;
+  bool has_conf_change(LogIndex low, LogIndex high) const override;
   Result<Term> term(LogIndex index) const override;
   LogIndex first_index() const override { return entries_.front().index + 1; }
   LogIndex last_index() const override { return entries_.back().index; }
