@@ -13,23 +13,23 @@
 
 #include "base/assert.h"
 #include "base/bytes.h"
+#include "cluster/messages.h"
+#include "cluster/registry_restore.h"
 #include "env/sim/sim_file_system.h"
 #include "fuzz/log/directory.h"
 #include "host/propose_codec.h"
 #include "host/snapshot_file.h"
 #include "kv/command.h"
 #include "kv/rocks_keys.h"
-#include "log/test_support.h"
-#include "meta/address_book.h"
-#include "meta/messages.h"
-#include "meta/node_identity.h"
-#include "meta/registry_codec.h"
-#include "meta/registry_command.h"
-#include "meta/registry_restore.h"
-#include "meta/testing/commands.h"
+#include "log/testing/simulated_log.h"
 #include "raft/conf_change.h"
 #include "raft/encoding.h"
-#include "transport/chunk_codec.h"
+#include "registry/codec.h"
+#include "registry/command.h"
+#include "registry/testing/commands.h"
+#include "state_dir/known_nodes.h"
+#include "state_dir/node_identity.h"
+#include "transport/snapshot/chunk_codec.h"
 #include "wire/batch.h"
 #include "wire/handshake.h"
 #include "wire/snapshot_frames.h"
@@ -144,17 +144,17 @@ std::vector<std::pair<std::string, std::string>> log_programs() {
 }
 
 void log_seeds() {
-  meta::NodeFacts facts;
+  state_dir::NodeFacts facts;
   facts.cluster = ClusterId(9);
   facts.node = NodeId(3);
   facts.uuid = {1, 2};
-  facts.phase = meta::NodePhase::kMember;
+  facts.phase = state_dir::NodePhase::kMember;
   facts.life = 5;
   for (const auto& [name, program] : log_programs()) {
     put("log/corpus/recovery", name + "_scan", 0, program);
     put("log/corpus/recovery", name + "_footers", 1, program);
     put("inspect/corpus/walk", name, 0, program);
-    put("inspect/corpus/walk", name + "_node", 1, sized(meta::encode_facts(facts)) + program);
+    put("inspect/corpus/walk", name + "_node", 1, sized(state_dir::encode_facts(facts)) + program);
   }
 }
 
@@ -182,11 +182,11 @@ void wire_seeds() {
   reply.node = NodeId(1);
   reply.text = "no";
   frame("hello_reply", wire::FrameKind::kHelloReply, wire::encode(reply));
-  const wire::Life life{NodeId(2), {1, 2}, 6, 78, {101, 200}};
-  reply.code = StatusCode::kOlderState;
+  const wire::BootRecord life{NodeId(2), {1, 2}, 6, 78, {101, 200}};
+  reply.code = StatusCode::kStateRollback;
   reply.known = life;
   frame("hello_older", wire::FrameKind::kHelloReply, wire::encode(reply));
-  frame("lives", wire::FrameKind::kLives, wire::encode(std::vector<wire::Life>{life, life}));
+  frame("lives", wire::FrameKind::kLives, wire::encode(std::vector<wire::BootRecord>{life, life}));
   frame("received", wire::FrameKind::kReceived, wire::encode(wire::Received{100}));
   wire::SnapshotHeader header{
       GroupId(5), ReplicaId::make(NodeId(1), 2), ReplicaId::make(NodeId(2), 3), Term(4),
@@ -227,9 +227,10 @@ void host_seeds() {
 
   env::SimFileSystem files;
   const auto file = [&](const char* name, std::initializer_list<std::string_view> chunks) {
-    auto writer = host::SnapshotFileWriter::create(
-        files, name, {GroupId(4), ReplicaId::make(NodeId(2), 1),
-                     raft::Snapshot{LogIndex(9), Term(2), joint_conf()}});
+    auto writer =
+        host::SnapshotFileWriter::create(files, name,
+                                         {GroupId(4), ReplicaId::make(NodeId(2), 1),
+                                          raft::Snapshot{LogIndex(9), Term(2), joint_conf()}});
     MR_ASSERT(writer.is_ok());
     for (const std::string_view chunk : chunks) MR_ASSERT((*writer)->append(chunk).is_ok());
     MR_ASSERT((*writer)->finish().is_ok());
@@ -253,34 +254,34 @@ void transport_seeds() {
       "\x0f" + sized("again and again ") + std::string(1, '\0') + sized("once"));
 }
 
-std::vector<meta::RegistryCommand> commands() {
-  using namespace meta::testing;
+std::vector<registry::RegistryCommand> commands() {
+  using namespace cluster::testing;
   return {bootstrap(),
           join(2),
           join(3),
           create(9, {1, 2, 3}),
-          meta::AddMember{GroupId(1), NodeId(3), false},
-          meta::SetRole{GroupId(1), ReplicaId::make(NodeId(3), 9), true},
+          registry::AddMember{GroupId(1), NodeId(3), false},
+          registry::SetRole{GroupId(1), ReplicaId::make(NodeId(3), 9), true},
           remove(9, 2),
-          meta::ReplicaRemoved{GroupId(9), ReplicaId::make(NodeId(2), 7)},
-          meta::UpdateNode{NodeId(2), uuid_of(2), "a:1", "b:2"},
-          meta::RaiseClusterVersion{2},
-          meta::RestoreRegistry{NodeId(2), uuid_of(2), ReplicaId::make(NodeId(2), 7), "state"},
+          registry::ReplicaRemoved{GroupId(9), ReplicaId::make(NodeId(2), 7)},
+          registry::UpdateNode{NodeId(2), uuid_of(2), "a:1", "b:2"},
+          registry::RaiseClusterVersion{2},
+          registry::RestoreRegistry{NodeId(2), uuid_of(2), ReplicaId::make(NodeId(2), 7), "state"},
           join(2, 1, 2, uuid_of(2)),
-          meta::MarkNodeLeaving{NodeId(3)},
-          meta::SetRegistryVoters{{ReplicaId::make(NodeId(1), 1)}},
-          meta::MemberSettled{GroupId(1), ReplicaId::make(NodeId(2), 4), true}};
+          registry::MarkNodeLeaving{NodeId(3)},
+          registry::SetRegistryVoters{{ReplicaId::make(NodeId(1), 1)}},
+          registry::MemberSettled{GroupId(1), ReplicaId::make(NodeId(2), 4), true}};
 }
 
 void registry_seeds() {
-  meta::testing::Applied apply;
+  cluster::testing::Applied apply;
   std::string all;
-  for (const meta::RegistryCommand& command : commands()) {
-    all += sized(meta::encode_command(command).view());
+  for (const registry::RegistryCommand& command : commands()) {
+    all += sized(registry::encode_command(command).view());
     apply(command);
   }
   put("meta/corpus/registry", "commands", sized("") + all);
-  meta::RegistryWriter writer(apply.registry.share());
+  registry::RegistryWriter writer(apply.registry.share());
   std::string snapshot;
   for (std::string piece;;) {
     writer.next(100, piece);
@@ -289,52 +290,54 @@ void registry_seeds() {
   }
   put("meta/corpus/registry", "snapshot", sized(snapshot));
   put("meta/corpus/registry", "both",
-      sized(snapshot) + sized(meta::encode_command(meta::testing::create(12, {1, 2})).view()));
+      sized(snapshot) +
+          sized(registry::encode_command(cluster::testing::create(12, {1, 2})).view()));
 }
 
 void meta_seeds() {
   registry_seeds();
-  meta::NodeFacts facts;
+  state_dir::NodeFacts facts;
   facts.cluster = ClusterId(9);
   facts.node = NodeId(3);
   facts.uuid = {1, 2};
   facts.serial_floor = 4;
-  facts.phase = meta::NodePhase::kMember;
+  facts.phase = state_dir::NodePhase::kMember;
   facts.life = 5;
-  put("meta/corpus/files", "node", 0, meta::encode_facts(facts));
-  meta::AddressBook book;
+  put("meta/corpus/files", "node", 0, state_dir::encode_facts(facts));
+  state_dir::KnownNodes book;
   book.version = LogIndex(8);
   book.nodes = {{NodeId(1), "a:1"}, {NodeId(2), "b:2"}};
-  book.lives = {{NodeId(2), {1, 2}, 6, 78, {101, 200}}};
-  put("meta/corpus/files", "peers", 1, meta::encode_addresses(book));
-  put("meta/corpus/files", "plan", 4, meta::encode_plan({ReplicaId::make(NodeId(3), 9), "state"}));
+  book.boots = {{NodeId(2), {1, 2}, 6, 78, {101, 200}}};
+  put("meta/corpus/files", "peers", 1, state_dir::encode_known_nodes(book));
+  put("meta/corpus/files", "plan", 4,
+      cluster::encode_plan({ReplicaId::make(NodeId(3), 9), "state"}));
 
   constexpr std::string_view kCorpus = "meta/corpus/messages";
-  meta::JoinRequest request{ClusterId(9), NodeId(3), {1, 2}, "a:1", "b:2", GroupId(1)};
-  put(kCorpus, "join", 0, meta::encode(request).view());
-  meta::JoinAnswer answer;
-  answer.kind = meta::JoinAnswer::Kind::kAccepted;
+  cluster::JoinRequest request{ClusterId(9), NodeId(3), {1, 2}, "a:1", "b:2", GroupId(1)};
+  put(kCorpus, "join", 0, cluster::encode(request).view());
+  cluster::JoinAnswer answer;
+  answer.kind = cluster::JoinAnswer::Kind::kAccepted;
   answer.cluster = ClusterId(9);
   answer.registry_replica = ReplicaId::make(NodeId(3), 4);
   answer.serial_floor = 2;
   answer.nodes = book.nodes;
-  put(kCorpus, "joined", 1, meta::encode(answer).view());
-  const meta::AdminRequest questions[] = {meta::MembershipCheck{GroupId(1), ReplicaId(5)},
-                                          meta::RemovedNotice{GroupId(1), ReplicaId(5)},
-                                          meta::LeaderQuery{GroupId(1)},
-                                          meta::IdentityProbe{},
-                                          meta::MembersQuery{},
-                                          meta::RegistryQuery{}};
-  for (const meta::AdminRequest& question : questions) {
-    put(kCorpus, "admin_" + std::to_string(question.index()), 2, meta::encode(question).view());
+  put(kCorpus, "joined", 1, cluster::encode(answer).view());
+  const cluster::AdminRequest questions[] = {cluster::MembershipCheck{GroupId(1), ReplicaId(5)},
+                                             cluster::RemovedNotice{GroupId(1), ReplicaId(5)},
+                                             cluster::LeaderQuery{GroupId(1)},
+                                             cluster::IdentityProbe{},
+                                             cluster::MembersQuery{},
+                                             cluster::RegistryQuery{}};
+  for (const cluster::AdminRequest& question : questions) {
+    put(kCorpus, "admin_" + std::to_string(question.index()), 2, cluster::encode(question).view());
   }
-  put(kCorpus, "verdict", 3, meta::encode(meta::Verdict::kRemoved).view());
-  put(kCorpus, "uuid", 4, meta::encode(meta::NodeUuid{1, 2}).view());
-  put(kCorpus, "leader_known", 5, meta::encode_leader_known(true).view());
-  meta::RegistryOutcome outcome;
+  put(kCorpus, "verdict", 3, cluster::encode(cluster::Verdict::kRemoved).view());
+  put(kCorpus, "uuid", 4, cluster::encode(StateDirId{1, 2}).view());
+  put(kCorpus, "leader_known", 5, cluster::encode_leader_known(true).view());
+  registry::RegistryOutcome outcome;
   outcome.replica = ReplicaId::make(NodeId(3), 4);
   put(kCorpus, "outcome", 6,
-      std::string(1, '\0').append(meta::encode_outcome(outcome).data.view()));
+      std::string(1, '\0').append(registry::encode_outcome(outcome).data.view()));
 }
 
 void server_seeds() {

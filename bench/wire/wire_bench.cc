@@ -6,7 +6,7 @@
 
 #include "base/assert.h"
 #include "wire/batch.h"
-#include "wire/testing.h"
+#include "wire/testing/samples.h"
 
 namespace multiraft::wire {
 namespace {

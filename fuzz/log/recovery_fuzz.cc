@@ -15,7 +15,7 @@
 #include "fuzz/input.h"
 #include "fuzz/log/directory.h"
 #include "log/log.h"
-#include "log/test_support.h"
+#include "log/testing/simulated_log.h"
 
 using namespace multiraft;
 

@@ -9,7 +9,7 @@
 
 #include "base/assert.h"
 #include "fuzz/input.h"
-#include "transport/chunk_codec.h"
+#include "transport/snapshot/chunk_codec.h"
 
 using namespace multiraft;
 

@@ -73,7 +73,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       round_trip<wire::Received>(payload);
       break;
     case wire::FrameKind::kLives:
-      round_trip<std::vector<wire::Life>>(payload);
+      round_trip<std::vector<wire::BootRecord>>(payload);
       break;
     case wire::FrameKind::kSnapshotHeader:
       round_trip<wire::SnapshotHeader>(payload);

@@ -1,8 +1,10 @@
 #pragma once
-// What a user of libmultiraft implements: a deterministic state machine, one instance a group.
+// What a user of libmultiraft implements: a deterministic state machine, one instance per group.
 //
 // Determinism: apply() may depend on nothing but the state and the command. No clock, no random
 // number, no setting that differs between nodes (trap 44).
+
+#include <absl/functional/any_invocable.h>
 
 #include <cstdint>
 #include <memory>
@@ -11,10 +13,9 @@
 #include <string_view>
 #include <vector>
 
-#include "base/ids.h"
-#include "base/shared_bytes.h"
-#include "base/status.h"
-#include "base/task.h"
+#include "multiraft/bytes.h"
+#include "multiraft/status.h"
+#include "multiraft/types.h"
 
 namespace multiraft {
 
@@ -66,7 +67,7 @@ class StateMachine {
     (void)command;
     return Status::ok();
   }
-  /// Applies commands in log order and fills one result a command. `last` is the position reached
+  /// Applies commands in log order and fills one result per command. `last` is the position reached
   /// afterwards, which may be beyond the last command (entries without a command); it becomes the
   /// applied index atomically with the commands' effects. Effects may stay buffered until the
   /// engine's commit(). An error is a failing disk, never a bad command: those have result codes.
@@ -77,7 +78,7 @@ class StateMachine {
     /// For a thread that may wait; null where all of it is in memory. It runs while nothing is
     /// applied to this state machine, and may run or be destroyed after this one has gone, but not
     /// after the engine has.
-    Task reads;
+    absl::AnyInvocable<void()> reads;
     /// How many of the commands, from the first on, may be applied after that without waiting for
     /// the disk: one at least, and no more than can be looked up quickly.
     size_t commands = 0;

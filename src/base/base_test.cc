@@ -10,12 +10,13 @@
 #include <thread>
 #include <unordered_set>
 
+#include "base/assert.h"
 #include "base/coverage.h"
-#include "base/ids.h"
 #include "base/limits.h"
 #include "base/prng.h"
-#include "base/status.h"
 #include "base/task.h"
+#include "multiraft/status.h"
+#include "multiraft/types.h"
 
 namespace multiraft {
 namespace {
@@ -69,7 +70,7 @@ TEST(Status, SaysWhatItIs) {
 
 TEST(Status, EveryCodeHasItsName) {
   std::set<std::string_view> names;
-  constexpr int kLast = static_cast<int>(StatusCode::kOlderState);
+  constexpr int kLast = static_cast<int>(StatusCode::kStateRollback);
   for (int code = 0; code <= kLast; ++code) {
     names.insert(status_code_name(static_cast<StatusCode>(code)));
   }

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
-#include "base/shared_bytes.h"
+#include "multiraft/bytes.h"
 
 namespace multiraft {
 namespace {

@@ -34,7 +34,7 @@ inline constexpr size_t kCommittedBytesPerReadyMax = 16 * kMiB;
 inline constexpr size_t kApplyBytesPerCommit = 4 * kMiB;
 inline constexpr size_t kPendingReadsPerGroupMax = 4096;  ///< Read rounds without an answer yet.
 
-// What waits in a worker. Beyond a limit the client is told that this node is overloaded; the
+// What waits in a worker. Beyond a limit the client is answered that this node is overloaded; the
 // limits per group keep one group from using up the worker's.
 inline constexpr size_t kPendingWritesPerWorkerMax = 65'536;
 inline constexpr size_t kPendingWritesPerGroupMax = 16'384;

@@ -1,4 +1,4 @@
-#include "base/shared_bytes.h"
+#include "multiraft/bytes.h"
 
 #include <cstring>
 #include <new>

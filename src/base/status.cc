@@ -1,4 +1,6 @@
-#include "base/status.h"
+#include "multiraft/status.h"
+
+#include "base/assert.h"
 
 namespace multiraft {
 
@@ -34,12 +36,20 @@ std::string_view status_code_name(StatusCode code) {
       return "CANCELLED";
     case StatusCode::kInternal:
       return "INTERNAL";
-    case StatusCode::kOlderState:
-      return "OLDER_STATE";
+    case StatusCode::kStateRollback:
+      return "STATE_ROLLBACK";
     case StatusCode::kUnsupported:
       return "UNSUPPORTED";
+    case StatusCode::kNoSuchGroup:
+      return "NO_SUCH_GROUP";
+    case StatusCode::kWrongNode:
+      return "WRONG_NODE";
   }
   MR_UNREACHABLE("status code");
+}
+
+void internal::misused_result() {
+  MR_UNREACHABLE("a Result was asked for a value that it does not have");
 }
 
 std::string Status::to_string() const {

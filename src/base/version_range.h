@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string>
 
+#include "multiraft/types.h"
+
 namespace multiraft {
 
 /// Versions of the cluster that a program can work with, both included.
@@ -24,5 +26,8 @@ inline std::string to_string(const VersionRange& range) {
 /// What this program works with (docs/adr/0016-the-cluster-version.md). A new kind of command, or a
 /// new meaning of an old one, takes the next number as the new `max`.
 inline constexpr VersionRange kSupportedVersions{1, 1};
+
+/// What to do with a node whose program does not support the cluster's version; for people.
+std::string version_conflict(NodeId node, const VersionRange& versions, uint32_t cluster_version);
 
 }  // namespace multiraft

@@ -26,7 +26,7 @@ class Clock {
   /// As now(), but time during which the machine was suspended counts too (CLOCK_BOOTTIME). For
   /// leases: others' clocks went on.
   virtual MonotonicTime now_since_boot() const { return now(); }
-  /// Nanoseconds since 1970; for people's eyes (log lines, reports), never for decisions.
+  /// Nanoseconds since 1970; for log lines and reports, never for decisions.
   virtual int64_t wall_ns() const = 0;
 };
 

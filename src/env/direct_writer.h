@@ -6,9 +6,9 @@
 #include <memory>
 #include <span>
 
-#include "base/status.h"
 #include "base/task.h"
 #include "env/file_system.h"
+#include "multiraft/status.h"
 
 namespace multiraft::env {
 

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/status.h"
+#include "multiraft/status.h"
 
 namespace multiraft::env {
 

@@ -8,9 +8,9 @@
 #include <string>
 #include <string_view>
 
-#include "base/status.h"
 #include "base/task.h"
 #include "env/executor.h"
+#include "multiraft/status.h"
 
 namespace multiraft::env {
 

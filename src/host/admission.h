@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "base/limits.h"
-#include "base/status.h"
+#include "multiraft/status.h"
 #include "raft/raft.h"
 
 namespace multiraft::host {

@@ -5,9 +5,9 @@
 #include <utility>
 #include <vector>
 
-#include "base/ids.h"
 #include "base/task.h"
 #include "host/node_host.h"
+#include "multiraft/types.h"
 
 namespace multiraft::host {
 

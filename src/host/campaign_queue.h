@@ -8,8 +8,8 @@
 #include <deque>
 #include <optional>
 
-#include "base/ids.h"
 #include "env/clock.h"
+#include "multiraft/types.h"
 
 namespace multiraft::host {
 

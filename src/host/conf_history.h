@@ -5,15 +5,15 @@
 #include <utility>
 #include <vector>
 
-#include "base/ids.h"
-#include "base/status.h"
+#include "multiraft/status.h"
+#include "multiraft/types.h"
 #include "raft/conf_change.h"
 #include "raft/types.h"
 
 namespace multiraft::host {
 
 /// Of one replica, on its worker's thread. Not durable: the log's mark and its entries tell it
-/// anew.
+/// again.
 class ConfHistory {
  public:
   /// All that is known is that `state` holds at `index`.

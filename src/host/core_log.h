@@ -8,8 +8,8 @@
 #include <string_view>
 #include <utility>
 
-#include "base/ids.h"
 #include "env/clock.h"
+#include "multiraft/types.h"
 #include "raft/raft.h"
 
 namespace multiraft::host {

@@ -15,9 +15,9 @@
 #include <optional>
 #include <string>
 
-#include "base/ids.h"
-#include "base/status.h"
 #include "env/env.h"
+#include "multiraft/status.h"
+#include "multiraft/types.h"
 
 namespace multiraft::host {
 
@@ -60,7 +60,7 @@ class DiskGauge {
 class DiskGuard {
  public:
   struct Hooks {
-    /// The state changed; the text is for people. On the guard's thread.
+    /// The state changed; the text is for the log. On the guard's thread.
     std::function<void(DiskState, const std::string&)> changed;
     /// Called again and again, with pauses, while there is little room: to give back what is not
     /// needed. On a thread of its own; may take long.

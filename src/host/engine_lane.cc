@@ -5,7 +5,7 @@
 
 #include "base/coverage.h"
 #include "base/limits.h"
-#include "host/group.h"
+#include "host/replica.h"
 
 namespace multiraft::host {
 namespace {
@@ -25,27 +25,27 @@ EngineLane::EngineLane(StateMachineEngine& engine, const Options& options)
       retry_ns_(options.retry_min_ns),
       stall_(options.stall_ns) {}
 
-void EngineLane::add(Group& group) {
+void EngineLane::add(Replica& group) {
   if (group.waiting_to_apply || group.applying) return;
   group.waiting_to_apply = true;
   waiting_.push_back(&group);
 }
 
-void EngineLane::forget(const Group& group) {
-  for (std::vector<Group*>* list : {&waiting_, &applied_}) {
-    std::erase_if(*list, [&](const Group* listed) { return listed == &group; });
+void EngineLane::forget(const Replica& group) {
+  for (std::vector<Replica*>* list : {&waiting_, &applied_}) {
+    std::erase_if(*list, [&](const Replica* listed) { return listed == &group; });
   }
-  for (Group*& listed : finishing_) {
+  for (Replica*& listed : finishing_) {
     if (listed == &group) listed = nullptr;
   }
   read_ended(group);
 }
 
-void EngineLane::read_began(const Group& group, env::MonotonicTime now) {
+void EngineLane::read_began(const Replica& group, env::MonotonicTime now) {
   reads_.push_back({&group, now});
 }
 
-void EngineLane::read_ended(const Group& group) {
+void EngineLane::read_ended(const Replica& group) {
   std::erase_if(reads_, [&](const Reading& read) { return read.group == &group; });
 }
 
@@ -61,7 +61,7 @@ size_t EngineLane::apply_piece(size_t bytes_max) {
   size_t bytes_left = bytes_max;
   size_t taken = 0;
   for (; taken < waiting_.size() && bytes_left > 0; ++taken) {
-    Group* group = waiting_[taken];
+    Replica* group = waiting_[taken];
     group->waiting_to_apply = false;
     group->applying = true;
     applied_.push_back(group);
@@ -98,12 +98,12 @@ Status EngineLane::commit(env::MonotonicTime now) {
 
 void EngineLane::finish() {
   finishing_ = std::exchange(applied_, {});
-  for (Group* group : finishing_) group->applying = false;
+  for (Replica* group : finishing_) group->applying = false;
   // Answers may end replicas of this list.
   for (size_t i = 0; i < finishing_.size(); ++i) {  // NOLINT(modernize-loop-convert)
     if (finishing_[i] != nullptr) finishing_[i]->finish_apply();
   }
-  for (Group* group : finishing_) {
+  for (Replica* group : finishing_) {
     if (group != nullptr && group->begin_apply()) add(*group);
   }
   finishing_.clear();
@@ -111,7 +111,7 @@ void EngineLane::finish() {
 
 bool EngineLane::take_resumed() { return std::exchange(resumed_, false); }
 
-StallWatch::Change EngineLane::watch(env::MonotonicTime now) {
+DiskStallDetector::Change EngineLane::watch(env::MonotonicTime now) {
   return stall_.update(waiting_since(), now);
 }
 

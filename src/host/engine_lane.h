@@ -18,14 +18,14 @@
 #include <string>
 #include <vector>
 
-#include "base/status.h"
 #include "env/clock.h"
-#include "host/stall_watch.h"
+#include "host/disk_stall_detector.h"
 #include "multiraft/state_machine.h"
+#include "multiraft/status.h"
 
 namespace multiraft::host {
 
-class Group;
+class Replica;
 
 class EngineLane {
  public:
@@ -42,12 +42,12 @@ class EngineLane {
   const StateMachineEngine& engine() const { return engine_; }
 
   /// The replica has entries to apply. No effect where it is known already.
-  void add(Group& group);
-  void forget(const Group& group);
+  void add(Replica& group);
+  void forget(const Replica& group);
 
   /// The replica waits for the engine's disk before it can apply more, until read_ended().
-  void read_began(const Group& group, env::MonotonicTime now);
-  void read_ended(const Group& group);
+  void read_began(const Replica& group, env::MonotonicTime now);
+  void read_ended(const Replica& group);
 
   /// Commits what was refused, if it is time to, or applies one piece of what waits and commits it.
   /// Takes what it applied from `bytes_left`, and applies nothing where nothing is left.
@@ -64,17 +64,17 @@ class EngineLane {
   bool take_resumed();
 
   /// To be called once per tick, and when the answer matters.
-  StallWatch::Change watch(env::MonotonicTime now);
+  DiskStallDetector::Change watch(env::MonotonicTime now);
   bool stalled() const { return stall_.stalled(); }
   /// It has lasted so long that nobody is kept waiting for its end.
   bool stall_lasts() const;
-  const StallWatch& stall() const { return stall_; }
+  const DiskStallDetector& stall() const { return stall_; }
   /// Why it refuses: kNoSpace or kOverloaded. Ok where it does not.
   const Status& refusal() const { return refusal_; }
 
  private:
   struct Reading {
-    const Group* group;
+    const Replica* group;
     env::MonotonicTime since;
   };
   std::optional<env::MonotonicTime> waiting_since() const;
@@ -85,17 +85,17 @@ class EngineLane {
 
   StateMachineEngine& engine_;
   const Options options_;
-  std::vector<Group*> waiting_;    ///< In the order in which they came.
-  std::vector<Group*> applied_;    ///< Their effects are in the engine's batch.
-  std::vector<Group*> finishing_;  ///< Null where the replica went away meanwhile.
-  std::vector<Reading> reads_;     ///< In the order in which they began.
+  std::vector<Replica*> waiting_;    ///< In the order in which they came.
+  std::vector<Replica*> applied_;    ///< Their effects are in the engine's batch.
+  std::vector<Replica*> finishing_;  ///< Null where the replica went away meanwhile.
+  std::vector<Reading> reads_;       ///< In the order in which they began.
   bool uncommitted_ = false;  ///< The batch holds something, perhaps of replicas that are gone.
   bool resumed_ = false;
   std::optional<env::MonotonicTime> refused_since_;
   env::MonotonicTime retry_at_;
   int64_t retry_ns_ = 0;
   Status refusal_;
-  StallWatch stall_;
+  DiskStallDetector stall_;
 };
 
 }  // namespace multiraft::host

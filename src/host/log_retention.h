@@ -1,14 +1,14 @@
 #pragma once
 // How much log the groups of one worker keep together, for members that lag: entries cost memory
-// (their index) and segments. What one group may keep is log_cut.h's; ten thousand groups that were
-// busy once would keep ten thousand times that.
+// (their index) and segments. What one group may keep is compaction.h's; ten thousand groups that
+// were busy once would keep ten thousand times that.
 
 #include <cstdint>
 #include <vector>
 
-#include "base/ids.h"
 #include "base/limits.h"
 #include "env/clock.h"
+#include "multiraft/types.h"
 
 namespace multiraft::host {
 

@@ -99,7 +99,7 @@ uint64_t mix(uint64_t x) {
   return x ^ (x >> 33);
 }
 
-class NodeHostImpl final : public NodeHost, public WorkerPeers {
+class NodeHostImpl final : public NodeHost, public SiblingWorkers {
  public:
   NodeHostImpl(HostOptions options, env::Environment& env, HostObserver& observer)
       : options_(std::move(options)), env_(env), observer_(observer) {}
@@ -139,7 +139,7 @@ class NodeHostImpl final : public NodeHost, public WorkerPeers {
   void drain(int64_t timeout_ns, env::Executor& reply_on, Callback<void()> done) override;
   void stop() override;
 
-  // -- WorkerPeers
+  // -- SiblingWorkers
   Worker& worker(uint32_t index) override { return *workers_[index]; }
   std::optional<int64_t> disk_stalled_ns() const override;
   std::optional<int64_t> engine_stalled_ns() const override;
@@ -261,7 +261,7 @@ void NodeHostImpl::disk_changed(DiskState state, const std::string& text) {
   // Others may have room: once, and whoever takes over does the same if it has none either.
   for (auto& worker : workers_) {
     worker->executor().post([&worker = *worker] {
-      worker.for_each_group([](Group& group) { (void)group.hand_over(); });
+      worker.for_each_group([](Replica& group) { (void)group.hand_over(); });
     });
   }
 }
@@ -318,9 +318,9 @@ Status NodeHostImpl::start_transport() {
     options.receivers.push_back(worker.get());
     options.recovered.push_back(worker->durable_sequence());  // Its thread does nothing yet.
   }
-  options.lives = options_.lives;
-  options.on_lives_changed = options_.on_lives_changed;
-  options.on_older_state = options_.on_older_state;
+  options.boots = options_.boots;
+  options.on_boots_changed = options_.on_boots_changed;
+  options.on_state_rollback = options_.on_state_rollback;
   options.raft_address = options_.raft_address;
   options.on_address = options_.on_address;
   options.on_unknown_caller = options_.on_unknown_caller;
@@ -407,7 +407,7 @@ void NodeHostImpl::write(GroupId group, SharedBytes command, env::Executor& repl
       raft::payload_checksum(raft::group_checksum_seed(group), command.view());
   auto submit = [this, &worker, group, checksum](SharedBytes bytes,
                                                  Callback<void(WriteResult)> answer) {
-    Group* replica = worker.group(group);
+    Replica* replica = worker.group(group);
     if (!replica) {
       WriteResult result;
       result.status = Status(StatusCode::kNotFound, "this node has no replica of the group");
@@ -438,7 +438,7 @@ void NodeHostImpl::write(GroupId group, SharedBytes command, env::Executor& repl
 
 void NodeHostImpl::read(GroupId group, ReadMode mode, Callback<void(ReadPermit)> done) {
   on_owner(group, [this, group, mode, done = std::move(done)](Worker& worker) mutable {
-    Group* replica = worker.group(group);
+    Replica* replica = worker.group(group);
     if (!replica) {
       ReadPermit permit;
       permit.status = Status(StatusCode::kNotFound, "this node has no replica of the group");
@@ -488,7 +488,7 @@ void NodeHostImpl::change_membership(GroupId group, Term term, raft::ConfChange 
     auto answer = [&reply_on, done = std::move(done)](Status status) mutable {
       reply(reply_on, std::move(done), std::move(status));
     };
-    if (Group* replica = worker.group(group)) {
+    if (Replica* replica = worker.group(group)) {
       replica->change_membership(term, std::move(change), std::move(answer));
     } else {
       answer(Status(StatusCode::kNotLeader, "this node has no replica of the group"));
@@ -505,7 +505,7 @@ void NodeHostImpl::barrier(GroupId group, env::Executor& reply_on, Callback<void
     write.done = [&reply_on, done = std::move(done)](WriteResult result) mutable {
       reply(reply_on, std::move(done), std::move(result.status));
     };
-    if (Group* replica = worker.group(group)) {
+    if (Replica* replica = worker.group(group)) {
       replica->write(std::move(write));
     } else {
       write.done(WriteResult{Status(StatusCode::kNotLeader, "no replica here"), {}, {}, {}, {}});
@@ -515,14 +515,14 @@ void NodeHostImpl::barrier(GroupId group, env::Executor& reply_on, Callback<void
 
 void NodeHostImpl::transfer_leadership(GroupId group, ReplicaId to) {
   on_owner(group, [group, to](Worker& worker) {
-    if (Group* replica = worker.group(group)) replica->transfer_leadership(to);
+    if (Replica* replica = worker.group(group)) replica->transfer_leadership(to);
   });
 }
 
 void NodeHostImpl::status(GroupId group, env::Executor& reply_on,
                           Callback<void(Result<ReplicaStatus>)> done) {
   on_owner(group, [group, &reply_on, done = std::move(done)](Worker& worker) mutable {
-    Group* replica = worker.group(group);
+    Replica* replica = worker.group(group);
     Result<ReplicaStatus> result =
         replica ? Result<ReplicaStatus>(replica->status())
                 : Result<ReplicaStatus>(
@@ -534,7 +534,7 @@ void NodeHostImpl::status(GroupId group, env::Executor& reply_on,
 void NodeHostImpl::unapplied_entries(GroupId group, env::Executor& reply_on,
                                      Callback<void(Result<std::vector<raft::Entry>>)> done) {
   on_owner(group, [group, &reply_on, done = std::move(done)](Worker& worker) mutable {
-    const Group* replica = worker.group(group);
+    const Replica* replica = worker.group(group);
     Result<std::vector<raft::Entry>> result =
         replica ? replica->unapplied_entries()
                 : Result<std::vector<raft::Entry>>(
@@ -547,7 +547,7 @@ void NodeHostImpl::list(env::Executor& reply_on, Callback<void(std::vector<Repli
   gather<std::vector<ReplicaStatus>>(
       reply_on,
       [](Worker& worker, std::vector<ReplicaStatus>& all) {
-        worker.for_each_group([&](Group& group) { all.push_back(group.status()); });
+        worker.for_each_group([&](Replica& group) { all.push_back(group.status()); });
       },
       [done = std::move(done)](std::vector<ReplicaStatus> all) mutable {
         std::sort(all.begin(), all.end(),
@@ -620,7 +620,7 @@ void NodeHostImpl::check_drained(env::MonotonicTime deadline,
   for (auto& worker : workers_) {
     worker->executor().post([this, &worker = *worker, busy, missing, deadline, done] {
       size_t mine = 0;
-      worker.for_each_group([&](Group& group) { mine += group.hand_over() ? 0 : 1; });
+      worker.for_each_group([&](Replica& group) { mine += group.hand_over() ? 0 : 1; });
       busy->fetch_add(mine);
       if (missing->fetch_sub(1) > 1) return;
       if (busy->load() == 0 || env_.clock().now() >= deadline) {

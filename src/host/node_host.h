@@ -23,18 +23,18 @@
 #include <string_view>
 #include <vector>
 
-#include "base/ids.h"
 #include "base/limits.h"
-#include "base/shared_bytes.h"
-#include "base/status.h"
 #include "base/task.h"
 #include "env/blocking_pool.h"
 #include "env/env.h"
+#include "host/compaction.h"
 #include "host/disk_guard.h"
-#include "host/log_cut.h"
 #include "host/log_retention.h"
 #include "log/log.h"
+#include "multiraft/bytes.h"
 #include "multiraft/state_machine.h"
+#include "multiraft/status.h"
+#include "multiraft/types.h"
 #include "raft/raft.h"
 #include "transport/transport.h"
 
@@ -44,10 +44,10 @@ struct HostOptions {
   std::string state_dir;
   transport::Identity identity;
   /// What an earlier process of this node knew of others (Transport::lives()).
-  std::vector<wire::Life> lives;
+  std::vector<wire::BootRecord> boots;
   /// Any thread. May be null: that there is more to know, and that this node's state is too old.
-  std::function<void()> on_lives_changed;
-  std::function<void(const transport::OlderState&)> on_older_state;
+  std::function<void()> on_boots_changed;
+  std::function<void(const transport::StateRollback&)> on_state_rollback;
   std::string raft_address;  ///< Where others reach this node.
   std::function<void(NodeId, const env::Address&)> on_address;
   std::function<void(const transport::UnknownCaller&)> on_unknown_caller;
@@ -66,7 +66,7 @@ struct HostOptions {
   uint64_t log_segment_bytes = limits::kLogSegmentBytes;
   uint32_t log_segments_kept = 3;
   uint32_t log_spares_max = 2;
-  LogCutLimits log_cut;              ///< Of each group.
+  LogCutLimits compaction;           ///< Of each group.
   LogRetentionLimits log_retention;  ///< Of each worker.
   /// A snapshot that a member takes holds back the cutting of the log until the member has caught
   /// up with what was written meanwhile, unless it makes no progress for so long.
@@ -83,13 +83,13 @@ struct HostOptions {
   /// Gives back room on the disk. Called again and again while it is low, on a thread of its own;
   /// may take long. May be null.
   std::function<void()> reclaim;
-  /// The state of the disk changed; the text is for people. Any thread.
+  /// The state of the disk changed; the text is for the log. Any thread.
   std::function<void(DiskState, const std::string&)> on_disk_state;
   /// What the cores of the groups log: elections, changes of leadership, refusals. Limited to a few
   /// lines per second and worker. Any thread. May be null.
   std::function<void(raft::LogLevel, const std::string&)> on_core_log;
-  /// What people should know although all goes on: a torn tail was cut, io_uring does not work, a
-  /// node was refused. Any thread. May be null.
+  /// What an operator should know although all goes on: a torn tail was cut, io_uring does not
+  /// work, a node was refused. Any thread. May be null.
   std::function<void(const std::string&)> on_warning;
 };
 

@@ -2,9 +2,9 @@
 // The answer to a forwarded write (wire::RequestKind::kPropose). The request's payload is the
 // command itself (docs/formats/wire.md).
 
-#include "base/shared_bytes.h"
-#include "base/status.h"
 #include "host/node_host.h"
+#include "multiraft/bytes.h"
+#include "multiraft/status.h"
 
 namespace multiraft::host {
 

@@ -93,8 +93,8 @@ class RemovalTest : public ::testing::Test {
     options.listen = {"node", 8080};
     options.log_writer = log::WriterKind::kPwrite;
     options.log_segment_bytes = limits::kLogSegmentBytesMin;
-    options.log_cut.entries = 50;
-    options.log_cut.tail_entries = 5;
+    options.compaction.entries = 50;
+    options.compaction.tail_entries = 5;
     options.engines = {engine_.get()};
     options.engine = [this](GroupId) -> StateMachineEngine& { return *engine_; };
     auto host = NodeHost::start(options, *env_, observer_);

@@ -3,12 +3,12 @@
 
 #include <vector>
 
-#include "base/ids.h"
-#include "base/shared_bytes.h"
 #include "base/task.h"
 #include "env/clock.h"
 #include "host/admission.h"
 #include "host/node_host.h"
+#include "multiraft/bytes.h"
+#include "multiraft/types.h"
 
 namespace multiraft::host {
 

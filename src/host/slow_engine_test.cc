@@ -175,9 +175,9 @@ TEST_F(SlowEngineTest, Installation_ThatHangs_HoldsUpNoOtherGroup) {
   gates_.install.wait_until_someone_waits();
   expect_the_other_group_serves("meanwhile");
   // The group itself goes on with its majority.
-  ASSERT_TRUE(put(other_, "last", "younger").status.is_ok());
+  ASSERT_TRUE(put(other_, "last", "newer").status.is_ok());
   gates_.install.open();
-  EXPECT_EQ(get(lagging_, "last"), "younger");
+  EXPECT_EQ(get(lagging_, "last"), "newer");
 }
 
 TEST_F(SlowEngineTest, Reading_ThatHangs_HoldsUpNobodyAtTheLeader) {
@@ -186,9 +186,9 @@ TEST_F(SlowEngineTest, Reading_ThatHangs_HoldsUpNobodyAtTheLeader) {
   start(lagging_);
   gates_.read.wait_until_someone_waits();
   expect_the_other_group_serves("meanwhile");
-  ASSERT_TRUE(put(other_, "last", "younger").status.is_ok());
+  ASSERT_TRUE(put(other_, "last", "newer").status.is_ok());
   gates_.read.open();
-  EXPECT_EQ(get(lagging_, "last"), "younger");
+  EXPECT_EQ(get(lagging_, "last"), "newer");
 }
 
 }  // namespace

@@ -10,9 +10,9 @@
 #include <memory>
 #include <string>
 
-#include "base/ids.h"
-#include "base/status.h"
 #include "env/file_system.h"
+#include "multiraft/status.h"
+#include "multiraft/types.h"
 #include "raft/types.h"
 
 namespace multiraft::host {

@@ -22,10 +22,10 @@
 #include <utility>
 #include <vector>
 
-#include "base/ids.h"
 #include "env/env.h"
 #include "host/snapshot_file.h"
 #include "multiraft/state_machine.h"
+#include "multiraft/types.h"
 #include "transport/transport.h"
 
 namespace multiraft::host {

@@ -160,13 +160,13 @@ TEST_F(SnapshotStoreTest, Unwanted_IsRefusedBeforeAnythingIsWritten) {
 TEST_F(SnapshotStoreTest, Newer_TakesThePlaceOfWhatStillArrives) {
   auto old = begin(header(10, 1, 1));
   ASSERT_TRUE((*old)->append("old").is_ok());
-  auto younger = begin(header(20, 1, 2));
-  ASSERT_TRUE(younger.is_ok());
+  auto newer = begin(header(20, 1, 2));
+  ASSERT_TRUE(newer.is_ok());
   EXPECT_EQ(files().size(), 1u);
   EXPECT_EQ((*old)->append("old").code(), StatusCode::kCancelled);
   EXPECT_EQ(finish(std::move(*old)).code(), StatusCode::kCancelled);
-  ASSERT_TRUE((*younger)->append("new").is_ok());
-  EXPECT_TRUE(finish(std::move(*younger)).is_ok());
+  ASSERT_TRUE((*newer)->append("new").is_ok());
+  EXPECT_TRUE(finish(std::move(*newer)).is_ok());
   EXPECT_EQ(taken_.bytes, "new");
   EXPECT_TRUE(install(false).is_ok());
   EXPECT_TRUE(files().empty());

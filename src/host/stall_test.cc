@@ -1,6 +1,6 @@
 // Three whole node hosts on simulated machines, one of whose disks hangs (trap 37).
 
-#include "host/stall_watch.h"
+#include "host/disk_stall_detector.h"
 
 #include <gtest/gtest.h>
 
@@ -15,9 +15,9 @@ namespace {
 using testing::kElectionNs;
 using testing::kHeartbeatNs;
 
-TEST(StallWatch, Write_UnderWayForTheLimit_BeginsAStallThatItsCompletionEnds) {
-  StallWatch watch(10);
-  using Change = StallWatch::Change;
+TEST(DiskStallDetector, Write_UnderWayForTheLimit_BeginsAStallThatItsCompletionEnds) {
+  DiskStallDetector watch(10);
+  using Change = DiskStallDetector::Change;
   EXPECT_EQ(watch.update(std::nullopt, {100}), Change::kNone);
   EXPECT_EQ(watch.update(env::MonotonicTime{100}, {110}), Change::kNone);
   EXPECT_FALSE(watch.since());
@@ -48,7 +48,7 @@ TEST_F(StalledDiskTest, Leader_WithAStalledDisk_HandsOverAndFollowsWhenItHeals) 
   EXPECT_TRUE(warned(0, "does not answer: a write to /state/log/0"));
   // Another leads long before an election timeout has passed on the others.
   EXPECT_TRUE(until([&] { return role(0, kGroup) != raft::Role::kLeader; }, 3 * kHeartbeatNs));
-  // What was proposed may have happened, and its client is told before its patience ends.
+  // What was proposed may have happened, and its client is answered before its patience ends.
   ASSERT_TRUE(until([&] { return stuck->has_value(); }, 2 * kElectionNs + 3 * kHeartbeatNs));
   EXPECT_EQ((*stuck)->code(), StatusCode::kUnknownOutcome);
   EXPECT_NE((*stuck)->message().find("disk of node 1 does not answer"), std::string::npos);

@@ -4,12 +4,12 @@
 #include <map>
 #include <vector>
 
-#include "base/ids.h"
 #include "base/mutex.h"
-#include "base/status.h"
 #include "base/task.h"
 #include "env/blocking_pool.h"
 #include "multiraft/state_machine.h"
+#include "multiraft/status.h"
+#include "multiraft/types.h"
 
 namespace multiraft::host {
 

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <span>
 
-#include "base/ids.h"
+#include "multiraft/types.h"
 
 namespace multiraft::host {
 

@@ -47,7 +47,7 @@ class CountingReader final : public SnapshotReader {
 }  // namespace
 
 Worker::Worker(uint32_t index, const HostOptions& options, env::Environment& env,
-               env::Executor& executor, WorkerPeers& peers, HostObserver& observer)
+               env::Executor& executor, SiblingWorkers& peers, HostObserver& observer)
     : index_(index),
       options_(options),
       env_(env),
@@ -60,7 +60,7 @@ Worker::Worker(uint32_t index, const HostOptions& options, env::Environment& env
       arrival_([this](const std::string& text) { warn(text); }),
       forwarding_(index, random_.next(),
                   [this](GroupId group, PendingWrite write) {
-                    if (Group* owner = this->group(group)) {
+                    if (Replica* owner = this->group(group)) {
                       owner->write_again(std::move(write));
                     } else {
                       WriteResult result;
@@ -87,7 +87,7 @@ Status Worker::open() {
   if (!opened) return opened.status();
   log_ = std::move(*opened);
   log_->notify_when_read([this](GroupId id) {
-    if (Group* found = group(id)) found->retry_reads();
+    if (Replica* found = group(id)) found->retry_reads();
   });
   warn_of(log_->stats());
   for (GroupId group : log_->groups()) MR_RETURN_IF_ERROR(open_group(group));
@@ -111,7 +111,7 @@ void Worker::warn_of(const log::LogStats& stats) const {
 }
 
 void Worker::warn_of_snapshot(const wire::SnapshotHeader& header, const Status& why) {
-  // It is tried again, and fails again as often; people hear of it once.
+  // It is tried again, and fails again as often; it is reported once.
   std::string text = "snapshot of group " + to_string(header.group) + " to node " +
                      to_string(header.to.node()) + " failed: " + why.message();
   if (!options_.on_warning || text == last_snapshot_warning_) return;
@@ -129,7 +129,7 @@ Status Worker::open_group(GroupId id) {
   // What a state in memory was read from is saved.
   const LogIndex saved =
       (*state_machine)->in_memory() ? (*state_machine)->applied_index() : LogIndex{};
-  auto group = Group::start(*this, *log_->group(id), std::move(*state_machine), saved);
+  auto group = Replica::start(*this, *log_->group(id), std::move(*state_machine), saved);
   if (!group) return group.status();
   remember(std::move(*group));
   return Status::ok();
@@ -144,7 +144,7 @@ void Worker::start() {
   // not do it at once (trap 48).
   const int64_t spread_ns =
       3 * options_.heartbeat_ns + static_cast<int64_t>(groups_.size()) * env::kMillisecond / 4;
-  for (Group* group : in_order_) {
+  for (Replica* group : in_order_) {
     group->campaign_later(static_cast<int64_t>(random_.below(static_cast<uint64_t>(spread_ns))));
   }
   if (!active_.empty()) schedule_turn();
@@ -157,7 +157,7 @@ void Worker::close() {
   for (auto& [id, leaving] : std::exchange(leaving_, {})) {
     for (auto& done : leaving.done) done(stopping);
   }
-  for (Group* group : in_order_) group->fail_all(stopping);
+  for (Replica* group : in_order_) group->fail_all(stopping);
   forwarding_.fail_all();
   if (log_) log_->close();
   in_order_.clear();
@@ -168,21 +168,21 @@ void Worker::close() {
 
 std::vector<std::pair<GroupId, ReplicaId>> Worker::replicas() const {
   std::vector<std::pair<GroupId, ReplicaId>> out;
-  for (const Group* group : in_order_) out.emplace_back(group->id(), group->replica());
+  for (const Replica* group : in_order_) out.emplace_back(group->id(), group->replica());
   return out;
 }
 
-Group* Worker::group(GroupId id) {
+Replica* Worker::group(GroupId id) {
   auto found = groups_.find(id.value);
   return found == groups_.end() ? nullptr : found->second.get();
 }
 
-void Worker::for_each_group(const std::function<void(Group&)>& visit) {
-  for (Group* group : in_order_) visit(*group);
+void Worker::for_each_group(const std::function<void(Replica&)>& visit) {
+  for (Replica* group : in_order_) visit(*group);
 }
 
-Group* Worker::find(GroupId id, ReplicaId replica) {
-  Group* found = group(id);
+Replica* Worker::find(GroupId id, ReplicaId replica) {
+  Replica* found = group(id);
   return found && found->replica() == replica ? found : nullptr;
 }
 
@@ -202,7 +202,7 @@ void Worker::schedule_turn() {
   });
 }
 
-void Worker::activate(Group& group) {
+void Worker::activate(Replica& group) {
   if (!group.active) {
     group.active = true;
     active_.push_back(&group);
@@ -218,7 +218,7 @@ void Worker::turn() {
   if (stall_.stalled()) watch_disk();  // Nobody is refused over a stall that has ended.
   turn_budget_.begin_turn();
   visiting_.swap(active_);
-  for (Group* group : visiting_) {
+  for (Replica* group : visiting_) {
     group->active = false;
     ++counters_.groups_visited;
     group->begin_turn();
@@ -249,7 +249,7 @@ void Worker::answer(Answers::Read read) {
 
 void Worker::run_answers() {
   answers_.run([this](GroupId id, ReplicaId replica) -> StateMachine* {
-    Group* self = find(id, replica);
+    Replica* self = find(id, replica);
     return self ? &self->state_machine() : nullptr;
   });
   // Those that a callback gave rise to, by a read of what is here, say.
@@ -278,7 +278,7 @@ void Worker::apply_phase() {
 void Worker::lane_resumed(const EngineLane& lane) {
   // Nobody is refused over a stall that has ended, and what was held back can be applied.
   watch_engines();
-  for (Group* group : in_order_) {
+  for (Replica* group : in_order_) {
     if (group->lane == &lane) activate(*group);
   }
 }
@@ -324,13 +324,13 @@ void Worker::tick() {
   if (now() - next_tick_ > options_.heartbeat_ns) {
     // This thread, or the whole machine, stood still. Leases go by the clock and would notice, but
     // they need not be the ones to find out that a clock stood still with it.
-    for (Group* group : in_order_) group->drop_lease();
+    for (Replica* group : in_order_) group->drop_lease();
   }
   watch_engines();
   // A few groups all tick at once: waking up more often would cost more than it spreads.
   const size_t slices = next_slice_ == 0 && groups_.size() < kGroupsToSpread ? kTickSlices : 1;
   for (size_t i = 0; i < slices; ++i) {
-    for (Group* group : tick_slices_[next_slice_]) group->tick();
+    for (Replica* group : tick_slices_[next_slice_]) group->tick();
     next_slice_ = (next_slice_ + 1) % kTickSlices;
   }
   if (!campaigns_.empty()) start_campaigns();
@@ -339,7 +339,7 @@ void Worker::tick() {
                 static_cast<int64_t>(slices));
 }
 
-// -- GroupServices.
+// -- ReplicaContext.
 
 void Worker::send(GroupId group, raft::Message message) {
   if (stall_.stalled() && is_held_back(message)) return;
@@ -348,15 +348,15 @@ void Worker::send(GroupId group, raft::Message message) {
 }
 
 void Worker::run_later(GroupId group, ReplicaId replica, int64_t delay_ns,
-                       Callback<void(Group&)> task) {
+                       Callback<void(Replica&)> task) {
   executor_.run_at(now() + delay_ns,
                    [this, alive = alive_, group, replica, task = std::move(task)]() mutable {
                      if (!*alive || closed_) return;
-                     if (Group* self = find(group, replica)) task(*self);
+                     if (Replica* self = find(group, replica)) task(*self);
                    });
 }
 
-void Worker::run_blocking(Group& group, Task work, Callback<void(Group&)> done) {
+void Worker::run_blocking(Replica& group, Task work, Callback<void(Replica&)> done) {
   group.lane->read_began(group, now());
   peers_.pool().post(env::BlockingPool::Lane::kUrgent,
                      [this, alive = alive_, id = group.id(), replica = group.replica(),
@@ -364,7 +364,7 @@ void Worker::run_blocking(Group& group, Task work, Callback<void(Group&)> done) 
                        work();
                        executor_.post([this, alive, id, replica, done = std::move(done)]() mutable {
                          if (!*alive || closed_) return;
-                         Group* self = find(id, replica);
+                         Replica* self = find(id, replica);
                          if (!self) return;
                          self->lane->read_ended(*self);
                          done(*self);
@@ -407,7 +407,7 @@ void Worker::ask(NodeId node, wire::RequestKind kind, SharedBytes payload, int64
 
 // -- Leaders.
 
-void Worker::leadership_changed(Group& group, ReplicaId leader_before) {
+void Worker::leadership_changed(Replica& group, ReplicaId leader_before) {
   const ReplicaId leader = group.known_leader();
   if (leader != leader_before) {
     if (leader_before != raft::kNoReplica) led_by_[leader_before.node().value].erase(group.id());
@@ -419,25 +419,25 @@ void Worker::leadership_changed(Group& group, ReplicaId leader_before) {
   }
 }
 
-std::vector<Group*> Worker::led_by(NodeId node) {
-  std::vector<Group*> groups;
+std::vector<Replica*> Worker::led_by(NodeId node) {
+  std::vector<Replica*> groups;
   auto led = led_by_.find(node.value);
   if (led == led_by_.end()) return groups;
   for (GroupId id : led->second) groups.push_back(group(id));
   // In an order that a simulation can repeat.
   std::sort(groups.begin(), groups.end(),
-            [](const Group* a, const Group* b) { return a->id() < b->id(); });
+            [](const Replica* a, const Replica* b) { return a->id() < b->id(); });
   return groups;
 }
 
-void Worker::campaign(Group& group) {
+void Worker::campaign(Replica& group) {
   campaigns_.add({group.id(), group.replica()}, group.busy());
   start_campaigns();
 }
 
 void Worker::start_campaigns() {
   while (auto next = campaigns_.next(now())) {
-    Group* group = find(next->group, next->replica);
+    Replica* group = find(next->group, next->replica);
     if (!group || !group->campaign()) campaigns_.ended(next->group);
   }
 }
@@ -446,8 +446,8 @@ void Worker::leaders_down(NodeId node) {
   // Each group has one heir that campaigns at once. Those after it do only if nothing has come of
   // that in the time that so many elections may take.
   std::map<size_t, std::vector<CampaignQueue::Entry>> heirs;
-  const std::vector<Group*> orphans = led_by(node);
-  for (Group* group : orphans) {
+  const std::vector<Replica*> orphans = led_by(node);
+  for (Replica* group : orphans) {
     if (auto rank = group->leader_down(node)) {
       heirs[*rank].push_back({group->id(), group->replica()});
     }
@@ -460,7 +460,7 @@ void Worker::leaders_down(NodeId node) {
     executor_.run_at(now() + delay_ns, [this, alive = alive_, entries = std::move(entries)] {
       if (!*alive || closed_) return;
       for (const CampaignQueue::Entry& entry : entries) {
-        Group* group = find(entry.group, entry.replica);
+        Replica* group = find(entry.group, entry.replica);
         if (group && group->core().leader() == raft::kNoReplica) {
           campaigns_.add(entry, group->busy());
         }
@@ -480,7 +480,7 @@ void Worker::request_flush(StateMachineEngine& engine) {
   if (peers_.flushes().take(engine, now(), disk_low())) engine.request_flush();
 }
 
-void Worker::send_snapshot(Group& group, const raft::Message& message, uint64_t stream,
+void Worker::send_snapshot(Replica& group, const raft::Message& message, uint64_t stream,
                            std::unique_ptr<SnapshotReader> reader) {
   ++peers_.snapshots_sending();
   const wire::SnapshotHeader header{group.id(),   message.from, message.to,
@@ -494,13 +494,13 @@ void Worker::send_snapshot(Group& group, const raft::Message& message, uint64_t 
         const bool taken = status || status.code() == StatusCode::kAlreadyExists;
         if (status) ++counters_.snapshots_sent;
         if (!taken) warn_of_snapshot(header, status);
-        if (Group* self = find(header.group, header.from)) {
+        if (Replica* self = find(header.group, header.from)) {
           self->snapshot_sent(header.to, header.stream, taken ? Status::ok() : status);
         }
       });
 }
 
-void Worker::save_state(Group& group, const raft::Snapshot& position,
+void Worker::save_state(Replica& group, const raft::Snapshot& position,
                         std::unique_ptr<SnapshotReader> reader) {
   auto bytes = std::make_shared<std::atomic<uint64_t>>(0);
   peers_.snapshots().save_state(
@@ -512,15 +512,15 @@ void Worker::save_state(Group& group, const raft::Snapshot& position,
           if (!*alive || closed_) return;
           if (!status && status.code() != StatusCode::kNoSpace) {
             fatal(status);
-          } else if (Group* self = find(id, replica)) {
+          } else if (Replica* self = find(id, replica)) {
             self->state_saved(index, status.is_ok(), *bytes);
           }
         });
       });
 }
 
-void Worker::install_received(Group& group, std::unique_ptr<SnapshotWriter> writer,
-                              Callback<void(Group&, const Status&)> done) {
+void Worker::install_received(Replica& group, std::unique_ptr<SnapshotWriter> writer,
+                              Callback<void(Replica&, const Status&)> done) {
   peers_.snapshots().install_received(
       group.id(), group.replica(), group.state_machine().in_memory(), std::move(writer),
       [this, alive = alive_, id = group.id(), replica = group.replica(),
@@ -528,45 +528,45 @@ void Worker::install_received(Group& group, std::unique_ptr<SnapshotWriter> writ
         executor_.post([this, alive, id, replica, done = std::move(done),
                         status = std::move(status)]() mutable {
           if (!*alive || closed_) return;
-          if (Group* self = find(id, replica)) done(*self, status);
+          if (Replica* self = find(id, replica)) done(*self, status);
         });
       });
 }
 
-void Worker::start_over(Group& group) {
+void Worker::start_over(Replica& group) {
   executor_.post([this, alive = alive_, id = group.id(), replica = group.replica()] {
     if (!*alive || closed_ || !find(id, replica)) return;
     auto found = groups_.find(id.value);
     forget(*found->second);
-    std::unique_ptr<Group> old = std::move(found->second);
+    std::unique_ptr<Replica> old = std::move(found->second);
     groups_.erase(found);
-    auto anew = Group::start_over(std::move(old));
-    if (!anew) return fatal(anew.status());
-    remember(std::move(*anew));
+    auto restarted = Replica::start_over(std::move(old));
+    if (!restarted) return fatal(restarted.status());
+    remember(std::move(*restarted));
     schedule_turn();
   });
 }
 
-void Worker::remember(std::unique_ptr<Group> group) {
+void Worker::remember(std::unique_ptr<Replica> group) {
   const GroupId id = group->id();
   group->lane = &lane_of(id);
-  const auto after = [](GroupId wanted, const Group* g) { return wanted < g->id(); };
-  for (std::vector<Group*>* list : {&in_order_, &tick_slice(id)}) {
+  const auto after = [](GroupId wanted, const Replica* g) { return wanted < g->id(); };
+  for (std::vector<Replica*>* list : {&in_order_, &tick_slice(id)}) {
     list->insert(std::upper_bound(list->begin(), list->end(), id, after), group.get());
   }
   if (group->unfilled()) unfilled_.insert(id);
   groups_[id.value] = std::move(group);
 }
 
-void Worker::forget(const Group& group) {
+void Worker::forget(const Replica& group) {
   if (auto led = led_by_.find(group.known_leader().node().value); led != led_by_.end()) {
     led->second.erase(group.id());
   }
   campaigns_.ended(group.id());
   unfilled_.erase(group.id());
   stopped_.erase(group.id());
-  for (std::vector<Group*>* list : {&active_, &visiting_, &in_order_, &tick_slice(group.id())}) {
-    std::erase_if(*list, [&](const Group* listed) { return listed == &group; });
+  for (std::vector<Replica*>* list : {&active_, &visiting_, &in_order_, &tick_slice(group.id())}) {
+    std::erase_if(*list, [&](const Replica* listed) { return listed == &group; });
   }
   group.lane->forget(group);
 }
@@ -622,9 +622,9 @@ HostStats Worker::stats() {
 }
 
 Status Worker::judge_snapshot(const wire::SnapshotHeader& header) {
-  Group* wanted = closed_ ? nullptr : find(header.group, header.to);
+  Replica* wanted = closed_ ? nullptr : find(header.group, header.to);
   if (!wanted) return {StatusCode::kNotFound, "this node has no such replica"};
-  if (stall_.stalled()) return {StatusCode::kUnavailable, disk_stall_text()};
+  if (stall_.stalled()) return {StatusCode::kUnavailable, disk_stall_message()};
   return wanted->judge_snapshot(header.term, header.snapshot);
 }
 
@@ -638,7 +638,7 @@ std::unique_ptr<SnapshotWriter> Worker::writer_for(const wire::SnapshotHeader& h
 
 Status Worker::snapshot_arrived(const wire::SnapshotHeader& header,
                                 std::unique_ptr<SnapshotWriter> writer) {
-  Group* wanted = closed_ ? nullptr : find(header.group, header.to);
+  Replica* wanted = closed_ ? nullptr : find(header.group, header.to);
   if (!wanted) return {StatusCode::kNotFound, "this node has no such replica"};
   raft::Message message;
   message.type = raft::MessageType::kSnap;

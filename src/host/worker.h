@@ -23,14 +23,14 @@
 #include "host/arrival_check.h"
 #include "host/campaign_queue.h"
 #include "host/core_log.h"
+#include "host/disk_stall_detector.h"
 #include "host/engine_lane.h"
 #include "host/flush_pacer.h"
-#include "host/forwarding.h"
-#include "host/group.h"
-#include "host/group_services.h"
 #include "host/node_host.h"
+#include "host/replica.h"
+#include "host/replica_context.h"
+#include "host/request_table.h"
 #include "host/snapshot_store.h"
-#include "host/stall_watch.h"
 #include "host/state_remover.h"
 #include "host/succession.h"
 #include "log/log.h"
@@ -41,9 +41,9 @@ namespace multiraft::host {
 class Worker;
 
 /// The other workers and the node, as a worker sees them. Any thread.
-class WorkerPeers {
+class SiblingWorkers {
  public:
-  virtual ~WorkerPeers() = default;
+  virtual ~SiblingWorkers() = default;
   virtual uint32_t worker_of(GroupId group) const = 0;
   virtual Worker& worker(uint32_t index) = 0;
   virtual transport::Transport& transport() = 0;
@@ -56,10 +56,10 @@ class WorkerPeers {
   virtual std::atomic<uint32_t>& snapshots_sending() = 0;
 };
 
-class Worker final : public GroupServices, public transport::Receiver {
+class Worker final : public ReplicaContext, public transport::Receiver {
  public:
   Worker(uint32_t index, const HostOptions& options, env::Environment& env, env::Executor& executor,
-         WorkerPeers& peers, HostObserver& observer);
+         SiblingWorkers& peers, HostObserver& observer);
   ~Worker() override;
 
   /// Recovers the log and the state machines of its groups. Blocks.
@@ -73,8 +73,8 @@ class Worker final : public GroupServices, public transport::Receiver {
   uint32_t index() const { return index_; }
   std::vector<std::pair<GroupId, ReplicaId>> replicas() const;
   /// Null where there is none.
-  Group* group(GroupId id);
-  void for_each_group(const std::function<void(Group&)>& visit);
+  Replica* group(GroupId id);
+  void for_each_group(const std::function<void(Replica&)>& visit);
 
   /// `done` comes when it is durable, or with the reason why there is no replica.
   void create_replica(GroupId group, ReplicaId replica, const raft::Snapshot& mark,
@@ -101,7 +101,7 @@ class Worker final : public GroupServices, public transport::Receiver {
   std::unique_ptr<SnapshotWriter> writer_for(const wire::SnapshotHeader& header);
   /// This worker's share, but for the transport's.
   HostStats stats();
-  /// When the write of the log that hangs was submitted; see StallWatch. Any thread.
+  /// When the write of the log that hangs was submitted; see DiskStallDetector. Any thread.
   std::optional<env::MonotonicTime> stalled_since() const { return stall_.since(); }
   /// The same for the engine that has been refusing batches for longest.
   std::optional<env::MonotonicTime> engine_stalled_since() const;
@@ -115,11 +115,11 @@ class Worker final : public GroupServices, public transport::Receiver {
   void answer(Answers::Write write);
   void answer(Answers::Read read);
 
-  // -- GroupServices
+  // -- ReplicaContext
   bool disk_low() const override { return peers_.disk().low(); }
   bool disk_stalled() const override { return stall_.stalled(); }
-  bool disk_stall_lasts() const override;
-  std::string disk_stall_text() const override;
+  bool disk_stall_is_long() const override;
+  std::string disk_stall_message() const override;
   std::string engine_stall_text(const EngineLane& lane) const override;
   const HostOptions& options() const override { return options_; }
   HostObserver& observer() override { return observer_; }
@@ -129,25 +129,25 @@ class Worker final : public GroupServices, public transport::Receiver {
   env::MonotonicTime now() const override { return env_.clock().now(); }
   env::MonotonicTime now_since_boot() const override { return env_.clock().now_since_boot(); }
   uint64_t random_u64() override { return random_.next(); }
-  Group* find(GroupId group, ReplicaId replica) override;
-  void activate(Group& group) override;
+  Replica* find(GroupId group, ReplicaId replica) override;
+  void activate(Replica& group) override;
   void send(GroupId group, raft::Message message) override;
   void forward(GroupId group, NodeId leader, PendingWrite write) override;
   void run_later(GroupId group, ReplicaId replica, int64_t delay_ns,
-                 Callback<void(Group&)> task) override;
-  void campaign(Group& group) override;
-  void leadership_changed(Group& group, ReplicaId leader_before) override;
-  void run_blocking(Group& group, Task work, Callback<void(Group&)> done) override;
-  void send_snapshot(Group& group, const raft::Message& message, uint64_t stream,
+                 Callback<void(Replica&)> task) override;
+  void campaign(Replica& group) override;
+  void leadership_changed(Replica& group, ReplicaId leader_before) override;
+  void run_blocking(Replica& group, Task work, Callback<void(Replica&)> done) override;
+  void send_snapshot(Replica& group, const raft::Message& message, uint64_t stream,
                      std::unique_ptr<SnapshotReader> reader) override;
   bool may_send_snapshot() const override;
   void request_flush(StateMachineEngine& engine) override;
-  void save_state(Group& group, const raft::Snapshot& position,
+  void save_state(Replica& group, const raft::Snapshot& position,
                   std::unique_ptr<SnapshotReader> reader) override;
-  void install_received(Group& group, std::unique_ptr<SnapshotWriter> writer,
-                        Callback<void(Group&, const Status&)> done) override;
-  void start_over(Group& group) override;
-  void note_stopped(const Group& group) override { stopped_.insert(group.id()); }
+  void install_received(Replica& group, std::unique_ptr<SnapshotWriter> writer,
+                        Callback<void(Replica&, const Status&)> done) override;
+  void start_over(Replica& group) override;
+  void note_stopped(const Replica& group) override { stopped_.insert(group.id()); }
   void warn(const std::string& text) override;
   bool takes_line(raft::LogLevel level) override;
   void log_line(raft::LogLevel level, const std::string& line) override;
@@ -178,8 +178,8 @@ class Worker final : public GroupServices, public transport::Receiver {
   void remove_from_log(GroupId group, ReplicaId replica);
   Callback<void(Status)> when_dropped(GroupId group);
   void state_dropped(GroupId group, const Status& status);
-  void remember(std::unique_ptr<Group> group);
-  void forget(const Group& group);
+  void remember(std::unique_ptr<Replica> group);
+  void forget(const Replica& group);
   void deliver(NodeId from, wire::GroupMessage message);
   void propose_for(const transport::Process& from, wire::Request request);
   void respond(const transport::Process& to, uint64_t request_id, StatusCode code,
@@ -187,10 +187,10 @@ class Worker final : public GroupServices, public transport::Receiver {
   void run_answers();
   void schedule_turn();
   void start_campaigns();
-  std::vector<Group*>& tick_slice(GroupId id) {
+  std::vector<Replica*>& tick_slice(GroupId id) {
     return tick_slices_[succession_score(id, NodeId()) % kTickSlices];
   }
-  std::vector<Group*> led_by(NodeId node);
+  std::vector<Replica*> led_by(NodeId node);
   void leaders_down(NodeId node);
   void turn();
   void apply_phase();
@@ -210,7 +210,7 @@ class Worker final : public GroupServices, public transport::Receiver {
   const HostOptions& options_;
   env::Environment& env_;
   env::Executor& executor_;
-  WorkerPeers& peers_;
+  SiblingWorkers& peers_;
   HostObserver& observer_;
   Prng random_;
 
@@ -218,13 +218,13 @@ class Worker final : public GroupServices, public transport::Receiver {
   TurnBudget turn_budget_;
   std::unique_ptr<log::Log> log_;
   transport::WorkerTransport* transport_ = nullptr;
-  absl::flat_hash_map<uint64_t, std::unique_ptr<Group>> groups_;
+  absl::flat_hash_map<uint64_t, std::unique_ptr<Replica>> groups_;
   /// The same by number: whoever visits all does it in an order that a simulation can repeat.
-  std::vector<Group*> in_order_;
+  std::vector<Replica*> in_order_;
   /// Groups tick in slices, spread over the interval, so that many of them do not all do it in one
   /// turn. In the order of numbers each.
   static constexpr size_t kTickSlices = 16;
-  std::array<std::vector<Group*>, kTickSlices> tick_slices_;
+  std::array<std::vector<Replica*>, kTickSlices> tick_slices_;
   size_t next_slice_ = 0;
   /// The groups that a node leads, as far as this one knows.
   absl::flat_hash_map<uint64_t, absl::flat_hash_set<GroupId>> led_by_;
@@ -245,8 +245,8 @@ class Worker final : public GroupServices, public transport::Receiver {
   bool failed_ = false;
 
   bool turn_scheduled_ = false;
-  std::vector<Group*> active_;
-  std::vector<Group*> visiting_;
+  std::vector<Replica*> active_;
+  std::vector<Replica*> visiting_;
   /// One per engine that holds a replica's state here; they stay for good.
   std::vector<std::unique_ptr<EngineLane>> lanes_;
   size_t first_lane_ = 0;
@@ -255,9 +255,9 @@ class Worker final : public GroupServices, public transport::Receiver {
 
   ArrivalCheck arrival_;
   Answers answers_;
-  Forwarding forwarding_;
-  StallWatch stall_;
-  std::string stalled_access_ = "a write to ";  ///< Which began the present or last stall.
+  RequestTable forwarding_;
+  DiskStallDetector stall_;
+  std::string stalled_access_ = "a write to ";       ///< Which began the present or last stall.
   std::atomic<int64_t> engine_stalled_since_ns_{0};  ///< 0: no engine is stalled.
   std::atomic<int64_t> to_upgrade_{0};
   std::string last_snapshot_warning_;

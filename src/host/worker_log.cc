@@ -30,7 +30,7 @@ void Worker::watch_log() {
   MR_COVERAGE("worker keeps too much log");
   std::vector<LogTail> tails;
   tails.reserve(in_order_.size());
-  for (const Group* group : in_order_) tails.push_back(group->log_tail());
+  for (const Replica* group : in_order_) tails.push_back(group->log_tail());
   for (GroupId id : groups_to_cut(limits, std::move(tails))) group(id)->cut_for_room();
 }
 

@@ -12,7 +12,7 @@ namespace multiraft::host {
 
 Status Worker::check_create(GroupId id) {
   if (closed_) return {StatusCode::kCancelled, "this node stops"};
-  if (stall_.stalled()) return {StatusCode::kUnavailable, disk_stall_text()};
+  if (stall_.stalled()) return {StatusCode::kUnavailable, disk_stall_message()};
   if (const EngineLane& lane = lane_of(id); lane.refusing()) {
     return {StatusCode::kUnavailable, engine_stall_text(lane)};
   }
@@ -76,7 +76,7 @@ void Worker::destroy_replica(GroupId id, ReplicaId replica, Callback<void(Status
     });
     return;
   }
-  Group* doomed = find(id, replica);
+  Replica* doomed = find(id, replica);
   if (!doomed) return done(Status::ok());
   doomed->fail_all(Status(StatusCode::kNotFound, "the replica was removed from this node"));
   forget(*doomed);

@@ -53,11 +53,11 @@ bool vouches(raft::MessageType type) {
 
 }  // namespace
 
-bool Worker::disk_stall_lasts() const {
+bool Worker::disk_stall_is_long() const {
   return stall_.stalled() && stall_.lasted_ns() > kPatience * options_.election_ns;
 }
 
-std::string Worker::disk_stall_text() const {
+std::string Worker::disk_stall_message() const {
   const auto since = stall_.since();
   std::string text = "the disk of node " + to_string(options_.identity.node) +
                      " does not answer: " + stalled_access_ + options_.state_dir + "/log/" +
@@ -73,12 +73,12 @@ void Worker::watch_disk() {
   const auto write = log_->oldest_pending_write();
   const auto read = log_->oldest_pending_read();
   const bool reads = read && (!write || *read < *write);
-  const StallWatch::Change change = stall_.update(reads ? read : write, now());
-  if (change == StallWatch::Change::kBegan)
+  const DiskStallDetector::Change change = stall_.update(reads ? read : write, now());
+  if (change == DiskStallDetector::Change::kBegan)
     stalled_access_ = reads ? "a read from " : "a write to ";
-  if (change == StallWatch::Change::kNone || !options_.on_warning) return;
-  if (change == StallWatch::Change::kBegan) {
-    options_.on_warning(disk_stall_text() +
+  if (change == DiskStallDetector::Change::kNone || !options_.on_warning) return;
+  if (change == DiskStallDetector::Change::kBegan) {
+    options_.on_warning(disk_stall_message() +
                         ". It gives up its leaderships and does not count as a member until then");
   } else {
     options_.on_warning("the disk of node " + to_string(options_.identity.node) +
@@ -106,9 +106,9 @@ void Worker::watch_engines() {
 }
 
 void Worker::watch(EngineLane& lane) {
-  const StallWatch::Change change = lane.watch(now());
-  if (change == StallWatch::Change::kNone || !options_.on_warning) return;
-  if (change == StallWatch::Change::kBegan) {
+  const DiskStallDetector::Change change = lane.watch(now());
+  if (change == DiskStallDetector::Change::kNone || !options_.on_warning) return;
+  if (change == DiskStallDetector::Change::kBegan) {
     options_.on_warning(engine_stall_text(lane) + ". Worker " + std::to_string(index_) +
                         " gives up the leaderships of its groups until then");
   } else {

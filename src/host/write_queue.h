@@ -1,15 +1,15 @@
 #pragma once
-// The writes of one replica's clients, from arrival to the answer. Knows which of them can be told
-// "applied", "certainly not applied" or only "unknown" (api.md section 3).
+// The writes of one replica's clients, from arrival to the answer. Knows which of them can be
+// answered "applied", "certainly not applied" or only "unknown" (api.md section 3).
 
 #include <deque>
 #include <string_view>
 #include <utility>
 #include <vector>
 
-#include "base/ids.h"
 #include "env/clock.h"
 #include "host/requests.h"
+#include "multiraft/types.h"
 #include "raft/types.h"
 
 namespace multiraft::host {
@@ -29,7 +29,7 @@ class WriteQueue {
   void proposed(std::deque<PendingWrite> writes, LogIndex index, Term term);
 
   /// The entry at (index, term) has been applied. Returns the write that it is, if it is one of
-  /// ours. Writes that this entry proves lost (another term at their index, or a younger term
+  /// ours. Writes that this entry proves lost (another term at their index, or a newer term
   /// before it: terms never fall along a log) were certainly not applied: they go back to waiting,
   /// or are refused where they came from another node.
   bool applied(LogIndex index, Term term, PendingWrite& out);

@@ -7,7 +7,7 @@
 
 #include "inspect/read_only_files.h"
 #include "inspect/report.h"
-#include "log/test_support.h"
+#include "log/testing/simulated_log.h"
 
 namespace multiraft::inspect {
 namespace {

@@ -11,7 +11,7 @@
 #include "env/posix/posix_env.h"
 #include "inspect/read_only_files.h"
 #include "inspect/report.h"
-#include "meta/repair.h"
+#include "state_dir/repair.h"
 
 namespace multiraft::inspect {
 namespace {
@@ -30,7 +30,7 @@ PATH may be a state directory, a directory of segments, or one file (a segment, 
 a node file). The node must not run, unless -live is given: then what changes meanwhile
 may look damaged. Nothing but repair writes anything.
 
-  -o text|json   for people (default) or programs; dump: one JSON object a line
+  -o text|json   text (default) or JSON; dump: one JSON object per line
   -group=N -segment=N -from=INDEX -to=INDEX    dump: only these
   -yes           repair: do it; without it the plan is shown
   -live          look although a node runs
@@ -173,7 +173,7 @@ int run_dump(env::Environment& env, const Arguments& arguments) {
   return static_cast<int>(*damages > 0 ? Exit::kDamage : Exit::kOk);
 }
 
-void show(const meta::RepairPlan& plan, bool done) {
+void show(const state_dir::RepairPlan& plan, bool done) {
   std::printf("node %s of %s\n", to_string(plan.before.node).c_str(), plan.state_dir.c_str());
   for (const std::string& name : plan.moved) {
     std::printf("  %s %s -> %s\n", done ? "moved" : "would move", name.c_str(), plan.aside.c_str());
@@ -194,11 +194,11 @@ int repair(env::Environment& env, const Arguments& arguments) {
                  "other members\n");
     return static_cast<int>(Exit::kUsage);
   }
-  auto plan = meta::plan_repair(env.file_system(), arguments.path);
+  auto plan = state_dir::plan_repair(env.file_system(), arguments.path);
   if (!plan) return fail(plan.status());
   const bool yes = arguments.has("yes");
   if (yes) {
-    if (Status done = meta::apply_repair(env, *plan); !done) return fail(done);
+    if (Status done = state_dir::apply_repair(env, *plan); !done) return fail(done);
   }
   show(*plan, yes);
   return static_cast<int>(Exit::kOk);

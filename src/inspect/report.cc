@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "host/snapshot_file.h"
-#include "inspect/values.h"
+#include "inspect/to_json.h"
 #include "kv/rocks_verify.h"
 #include "kv/snapshot_format.h"
 #include "log/recovery.h"
@@ -71,7 +71,7 @@ class Reporter {
 Status Reporter::node_file(const std::string& path) {
   auto bytes = files_.read_file(path);
   if (!bytes) return damaged_or(bytes.status(), path, damages_);
-  auto facts = meta::decode_facts(*bytes);
+  auto facts = state_dir::decode_facts(*bytes);
   if (!facts) return damaged_or(facts.status(), path, damages_);
   out_["node"] = to_json(*facts);
   return Status::ok();
@@ -83,7 +83,7 @@ Status Reporter::peers_file(const std::string& path) {
   if (!*exists) return Status::ok();
   auto bytes = files_.read_file(path);
   if (!bytes) return bytes.status();
-  auto book = meta::decode_addresses(*bytes);
+  auto book = state_dir::decode_known_nodes(*bytes);
   if (!book) return damaged_or(book.status(), path, damages_);
   out_["peers"] = to_json(*book);
   return Status::ok();

@@ -1,5 +1,5 @@
 #pragma once
-// What `multiraft-log` says, as JSON values; text for people is made of the same values.
+// What `multiraft-log` says, as JSON values, from which its text is made as well.
 
 #include <boost/json/value.hpp>
 
@@ -9,10 +9,10 @@
 #include <optional>
 #include <string>
 
-#include "base/ids.h"
-#include "base/status.h"
 #include "env/file_system.h"
-#include "inspect/log_walk.h"
+#include "inspect/log_walker.h"
+#include "multiraft/status.h"
+#include "multiraft/types.h"
 
 namespace multiraft::inspect {
 
@@ -23,7 +23,7 @@ struct Report {
 
 enum class Depth : uint8_t {
   kSummary,  ///< inspect: what is there.
-  kVerify,   ///< verify: every byte is checked, and only what is wrong is told at length.
+  kVerify,   ///< verify: every byte is checked, and only what is wrong is reported at length.
 };
 
 /// `path`: a state directory, a directory of segments, or one file of any format of docs/formats.

@@ -11,8 +11,8 @@
 #include <string_view>
 
 #include "base/limits.h"
-#include "base/shared_bytes.h"
-#include "base/status.h"
+#include "multiraft/bytes.h"
+#include "multiraft/status.h"
 
 namespace multiraft::kv {
 

@@ -16,8 +16,8 @@
 #include <string_view>
 #include <vector>
 
-#include "base/ids.h"
-#include "base/shared_bytes.h"
+#include "multiraft/bytes.h"
+#include "multiraft/types.h"
 
 namespace multiraft::kv {
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "base/ids.h"
+#include "multiraft/types.h"
 
 namespace multiraft::kv {
 

@@ -12,11 +12,11 @@
 #include <string_view>
 #include <vector>
 
-#include "base/ids.h"
 #include "base/limits.h"
-#include "base/shared_bytes.h"
-#include "base/status.h"
+#include "multiraft/bytes.h"
 #include "multiraft/state_machine.h"
+#include "multiraft/status.h"
+#include "multiraft/types.h"
 
 namespace rocksdb {
 class Env;

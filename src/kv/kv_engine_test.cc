@@ -7,7 +7,7 @@
 
 #include <optional>
 
-#include "kv/testing.h"
+#include "kv/testing/snapshots.h"
 
 namespace multiraft::kv {
 namespace {

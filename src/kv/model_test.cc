@@ -6,8 +6,8 @@
 
 #include <tuple>
 
-#include "kv/faulty_disk.h"
-#include "kv/testing.h"
+#include "kv/testing/faulty_disk.h"
+#include "kv/testing/snapshots.h"
 
 namespace multiraft::kv {
 namespace {

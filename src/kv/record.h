@@ -3,8 +3,8 @@
 
 #include <string_view>
 
-#include "base/ids.h"
-#include "base/status.h"
+#include "multiraft/status.h"
+#include "multiraft/types.h"
 
 namespace multiraft::kv {
 

@@ -325,7 +325,7 @@ bool RocksEngine::worth_compacting() {
 
 void RocksEngine::reclaim() {
   // What is flushed lets the log go, and what was deleted leaves the disk when the tables under the
-  // deletions are written anew. A failure is not worse than before: the next commit says so.
+  // deletions are written again. A failure is not worse than before: the next commit says so.
   if (!flush() || !worth_compacting()) return;
   rocksdb::CompactRangeOptions options;
   options.exclusive_manual_compaction = false;

@@ -14,8 +14,8 @@
 
 #include "base/coverage.h"
 #include "base/prng.h"
-#include "kv/faulty_disk.h"
-#include "kv/testing.h"
+#include "kv/testing/faulty_disk.h"
+#include "kv/testing/snapshots.h"
 
 namespace multiraft::kv {
 namespace {
@@ -226,7 +226,7 @@ TEST_F(RocksTest, Reclaim_WhatWasDeleted_LeavesTheDisk) {
   const uint64_t full = engine_->stats().disk_bytes;
   ASSERT_GT(full, 300'000u);
   EXPECT_EQ(machine_->durable_index(), machine_->applied_index());
-  // Without deletions tables are not written anew: that would take room and give none back.
+  // Without deletions tables are not written again: that would take room and give none back.
   engine_->reclaim();
   EXPECT_EQ(engine_->stats().disk_bytes, full);
 

@@ -15,8 +15,8 @@
 #include <string_view>
 
 #include "base/bytes.h"
-#include "base/ids.h"
 #include "base/limits.h"
+#include "multiraft/types.h"
 
 namespace multiraft::kv {
 

@@ -1,5 +1,5 @@
 #pragma once
-// What the database tells about its background work; only rocks_*.cc include this.
+// What the database reports about its background work; only rocks_*.cc include this.
 
 #include <absl/container/flat_hash_map.h>
 #include <rocksdb/db.h>
@@ -7,9 +7,9 @@
 
 #include <mutex>
 
-#include "base/ids.h"
 #include "kv/flush_tracker.h"
 #include "kv/write_pressure.h"
+#include "multiraft/types.h"
 
 namespace multiraft::kv {
 

@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/coverage.h"
+#include "base/task.h"
 #include "kv/command.h"
 #include "kv/scan_page.h"
 #include "kv/snapshot_stream.h"

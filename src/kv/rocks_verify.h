@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "base/ids.h"
-#include "base/status.h"
+#include "multiraft/status.h"
+#include "multiraft/types.h"
 
 namespace multiraft::kv {
 

@@ -8,9 +8,9 @@
 #include <string_view>
 
 #include "base/bytes.h"
-#include "base/ids.h"
-#include "base/status.h"
 #include "kv/record.h"
+#include "multiraft/status.h"
+#include "multiraft/types.h"
 
 namespace multiraft::kv {
 

@@ -9,9 +9,9 @@
 #include <string_view>
 #include <vector>
 
-#include "base/shared_bytes.h"
 #include "base/task.h"
 #include "log/format.h"
+#include "multiraft/bytes.h"
 
 namespace multiraft::log {
 

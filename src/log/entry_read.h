@@ -7,9 +7,9 @@
 #include <string_view>
 #include <vector>
 
-#include "base/status.h"
 #include "log/format.h"
 #include "log/segment_table.h"
+#include "multiraft/status.h"
 #include "raft/types.h"
 
 namespace multiraft::log {

@@ -12,8 +12,8 @@
 #include <string_view>
 #include <vector>
 
-#include "base/ids.h"
 #include "log/format.h"
+#include "multiraft/types.h"
 #include "raft/types.h"
 
 namespace multiraft::log {

@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/ids.h"
+#include "multiraft/types.h"
 #include "raft/types.h"
 
 namespace multiraft::log {
@@ -34,9 +34,9 @@ constexpr uint64_t round_up_to_block(uint64_t bytes) {
   return (bytes + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
 }
 
-/// Names a segment's life. The salt is drawn anew each time a file is used, so that what an earlier
-/// life left behind in the file never checks (trap 33), nor does an entry's payload that imitates a
-/// batch.
+/// Names a segment's life. The salt is drawn again each time a file is used, so that what an
+/// earlier life left behind in the file never checks (trap 33), nor does an entry's payload that
+/// imitates a batch.
 struct SegmentHeader {
   uint64_t id = 0;      ///< 1, 2, ... without holes.
   uint64_t log_id = 0;  ///< Of the whole log: a segment copied from elsewhere is refused.
@@ -79,7 +79,8 @@ struct BatchHeader {
 void encode(BatchHeader& header, uint32_t seed, char* out);
 /// False where the bytes are not a batch header of the segment with this seed.
 bool decode(std::string_view in, uint32_t seed, BatchHeader& header);
-/// A header that was written here but does not check: tells a torn write from old content.
+/// A header that was written here whose checksum is wrong: distinguishes a torn write from old
+/// content.
 bool looks_like_batch(std::string_view in, uint64_t sequence);
 
 enum class RecordType : uint8_t {

@@ -18,11 +18,11 @@
 #include <string>
 #include <vector>
 
-#include "base/ids.h"
 #include "base/limits.h"
-#include "base/status.h"
 #include "base/task.h"
 #include "env/env.h"
+#include "multiraft/status.h"
+#include "multiraft/types.h"
 #include "raft/storage.h"
 #include "raft/types.h"
 

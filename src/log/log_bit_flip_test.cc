@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "log/test_support.h"
+#include "log/testing/simulated_log.h"
 
 namespace multiraft::log {
 namespace {

@@ -74,7 +74,7 @@ bool LogImpl::worth_rewriting(uint64_t id) {
   const uint64_t count = active_segment_ - id + 1;
   if (count <= options_.segments_kept) return false;
   const Segment& segment = context_.segments.at(id);
-  // Rewrites fill segments too. At most as much is written again as is written anew: that bounds
+  // Rewrites fill segments too. At most as much is rewritten as is newly written: that bounds
   // what they cost, and keeps them from feeding on themselves where little fits a segment.
   if (rewrite_credit_ < segment.live_bytes + segment.pins * kStateBytes) return false;
   const uint64_t bytes = options_.segment_bytes;

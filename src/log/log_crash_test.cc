@@ -9,7 +9,7 @@
 
 #include "base/coverage.h"
 #include "base/prng.h"
-#include "log/test_support.h"
+#include "log/testing/simulated_log.h"
 
 namespace multiraft::log {
 namespace {

@@ -118,7 +118,8 @@ class LogImpl final : public Log {
   void on_rewritten();
   void evict();
 
-  /// What the preparing thread hands over. Shared, because close() collects it in person.
+  /// What the preparing thread hands over. Shared: close() takes over a result that is still in
+  /// flight.
   struct Prepared {
     uint64_t id = 0;
     std::optional<Result<std::shared_ptr<SegmentFile>>> result;

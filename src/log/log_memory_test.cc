@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 #include <malloc.h>
 
-#include "log/test_support.h"
+#include "log/testing/simulated_log.h"
 
 namespace multiraft::log {
 namespace {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/prng.h"
-#include "log/test_support.h"
+#include "log/testing/simulated_log.h"
 
 namespace multiraft::log {
 namespace {

@@ -9,7 +9,7 @@
 
 #include "env/posix/posix_env.h"
 #include "log/log.h"
-#include "log/test_support.h"
+#include "log/testing/simulated_log.h"
 
 namespace multiraft::log {
 namespace {

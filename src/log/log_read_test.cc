@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "log/test_support.h"
+#include "log/testing/simulated_log.h"
 
 namespace multiraft::log {
 namespace {

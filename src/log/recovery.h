@@ -11,11 +11,11 @@
 
 #include <absl/container/flat_hash_map.h>
 
-#include "base/status.h"
 #include "env/file_system.h"
 #include "log/group_state.h"
 #include "log/segment_scanner.h"
 #include "log/writer.h"
+#include "multiraft/status.h"
 
 namespace multiraft::log {
 

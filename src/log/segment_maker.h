@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "base/status.h"
 #include "env/env.h"
 #include "log/segment_table.h"
+#include "multiraft/status.h"
 
 namespace multiraft::log {
 

@@ -5,9 +5,9 @@
 #include <string>
 #include <string_view>
 
-#include "base/status.h"
 #include "env/file_system.h"
 #include "log/format.h"
+#include "multiraft/status.h"
 
 namespace multiraft::log {
 

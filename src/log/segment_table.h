@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "base/assert.h"
-#include "base/ids.h"
 #include "env/file_system.h"
 #include "log/format.h"
+#include "multiraft/types.h"
 
 namespace multiraft::log {
 

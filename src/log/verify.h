@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <string>
 
-#include "base/status.h"
 #include "log/segment_scanner.h"
 #include "log/segment_table.h"
+#include "multiraft/status.h"
 
 namespace multiraft::log {
 

@@ -7,12 +7,12 @@
 #include <span>
 #include <vector>
 
-#include "base/status.h"
 #include "base/task.h"
 #include "env/clock.h"
 #include "env/direct_writer.h"
 #include "log/batch.h"
 #include "log/segment_table.h"
+#include "multiraft/status.h"
 
 namespace multiraft::log {
 
@@ -94,7 +94,7 @@ class DirectBatchWriter {
   /// `done` comes when the outcome is filled. Jobs may be done in any order; all their batches lie
   /// in one segment.
   void start(const std::shared_ptr<WriteJob>& job, Callback<void()> done);
-  /// To be told when all jobs up to this sequence number are done.
+  /// Notified when all jobs up to this sequence number are done.
   void set_synced(uint64_t sequence) { chain_.set_synced(sequence); }
   /// Waits for what is under way; each `done` runs within.
   void drain() { disk_->drain(); }

@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "base/status.h"
+#include "multiraft/status.h"
 #include "raft/conf_change.h"
 #include "raft/types.h"
 

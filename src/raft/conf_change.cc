@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "base/assert.h"
 #include "base/bytes.h"
 
 namespace multiraft::raft {

@@ -5,8 +5,8 @@
 #include <string_view>
 #include <vector>
 
-#include "base/shared_bytes.h"
-#include "base/status.h"
+#include "multiraft/bytes.h"
+#include "multiraft/status.h"
 #include "raft/types.h"
 
 namespace multiraft::raft {

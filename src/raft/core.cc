@@ -66,7 +66,7 @@ Status check_snapshot(const Message& message) {
 }  // namespace
 
 Status Raft::check_start(const Config& config, const Storage& storage) {
-  if (config.id == kNoReplica || config.id >= kApplyThread) return invalid("id");
+  if (config.id == kNoReplica || config.id >= kLocalApply) return invalid("id");
   if (config.heartbeat_ticks == 0 || config.election_ticks <= config.heartbeat_ticks) {
     return invalid("the election timeout is not longer than the heartbeat interval");
   }
@@ -88,7 +88,7 @@ Status Raft::check_start(const Config& config, const Storage& storage) {
   if (storage.last_index() >= storage.first_index()) {
     // A term is saved with its first entry at the latest; without it the replica could vote once
     // more in a term that it has taken part in. (A log of no entries may start at a snapshot of a
-    // younger term.)
+    // newer term.)
     const Result<Term> last = storage.term(storage.last_index());
     if (last && *last > initial.hard_state.term) {
       return Status(StatusCode::kCorruption,
@@ -145,12 +145,12 @@ bool Core::committed_in_term() const {
 Status Core::check(const Message& message) const {
   switch (message.type) {
     case MessageType::kStorageAppendResp:
-      if (message.from == kAppendThread && message.to == id() && message.term <= term_) {
+      if (message.from == kLocalAppend && message.to == id() && message.term <= term_) {
         return Status::ok();
       }
       return invalid("raft: cannot step raft local message");
     case MessageType::kStorageApplyResp:
-      if (message.from == kApplyThread && message.to == id()) return Status::ok();
+      if (message.from == kLocalApply && message.to == id()) return Status::ok();
       return invalid("raft: cannot step raft local message");
     case MessageType::kAppResp:
     case MessageType::kVoteResp:
@@ -172,7 +172,7 @@ Status Core::check(const Message& message) const {
       return invalid("raft: cannot step raft local message");
   }
   if (message.to != id()) return invalid("a message to somebody else");
-  if (message.from == kNoReplica || message.from >= kApplyThread) return invalid("no sender");
+  if (message.from == kNoReplica || message.from >= kLocalApply) return invalid("no sender");
   const bool durable_own = message.type == MessageType::kAppResp ||
                            message.type == MessageType::kVoteResp ||
                            message.type == MessageType::kPreVoteResp;

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "base/prng.h"
-#include "base/status.h"
+#include "multiraft/status.h"
 #include "raft/conf_algebra.h"
 #include "raft/log_line.h"
 #include "raft/log_view.h"

@@ -203,7 +203,7 @@ void Core::learn_commit(const Message& rejection) {
            " is committed");
   log_.commit_to(rejection.commit);
   // A campaign counts votes of a configuration that may just have been found to be outdated. It
-  // begins anew when what is committed is applied (trap 8).
+  // begins again when what is committed is applied (trap 8).
   if (following() == nullptr) become_follower(term_, kNoReplica);
 }
 

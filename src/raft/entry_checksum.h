@@ -15,7 +15,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "base/ids.h"
+#include "multiraft/types.h"
 #include "raft/types.h"
 
 namespace multiraft::raft {

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "base/ids.h"
+#include "multiraft/types.h"
 
 namespace multiraft::raft {
 

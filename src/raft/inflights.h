@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "base/ids.h"
+#include "multiraft/types.h"
 #include "raft/raft.h"
 
 namespace multiraft::raft {

@@ -145,7 +145,7 @@ std::string GroupInvariants::check_leader(const Raft& raft) {
   if (known->second != core.id()) {
     return broken(core, "leads term ", core.term(), " as ", known->second, " does");
   }
-  // Leader completeness. By log matching the youngest committed entry stands for all before it.
+  // Leader completeness. By log matching the newest committed entry stands for all before it.
   if (first && !commits_.empty()) {
     const auto& [index, term] = *commits_.rbegin();
     const bool compacted = index < core.log().first_index();

@@ -17,7 +17,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "base/ids.h"
+#include "multiraft/types.h"
 
 namespace multiraft::raft {
 
@@ -33,7 +33,7 @@ class LeaseTimes {
  public:
   explicit LeaseTimes(int64_t lease_ns) : lease_ns_(lease_ns) {}
 
-  /// `round` is the youngest that the leader of `term` has made. Call it before messages are taken
+  /// `round` is the newest that the leader of `term` has made. Call it before messages are taken
   /// out of the core, each time: none of a round that is new here has left before `now_ns`.
   void sent(Term term, uint64_t round, int64_t now_ns);
   /// Whether the promises of a quorum that has answered `round` are in force at `now_ns`.
@@ -48,7 +48,7 @@ class LeaseTimes {
   };
   int64_t lease_ns_;
   Term term_;
-  uint64_t seen_ = 0;       ///< The youngest round of the term.
+  uint64_t seen_ = 0;       ///< The newest round of the term.
   std::vector<Sent> sent_;  ///< Oldest first.
 };
 

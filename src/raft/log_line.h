@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "base/ids.h"
+#include "multiraft/types.h"
 #include "raft/raft.h"
 
 namespace multiraft::raft {

@@ -7,7 +7,7 @@
 #include <optional>
 #include <vector>
 
-#include "base/status.h"
+#include "multiraft/status.h"
 #include "raft/storage.h"
 #include "raft/types.h"
 #include "raft/unstable.h"

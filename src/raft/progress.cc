@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/assert.h"
 #include "base/coverage.h"
 
 namespace multiraft::raft {

@@ -5,7 +5,7 @@
 #include <optional>
 #include <vector>
 
-#include "base/ids.h"
+#include "multiraft/types.h"
 #include "raft/inflights.h"
 #include "raft/raft.h"
 #include "raft/types.h"
@@ -59,9 +59,9 @@ class Progress {
   bool learner = false;
   /// Heard from since check-quorum last looked.
   bool recent_active = false;
-  /// The youngest round of heartbeats that the member has answered (read_index.h).
+  /// The newest round of heartbeats that the member has answered (read_index.h).
   uint64_t acked_round = 0;
-  /// The youngest that it has answered with a promise as long as this leader's own would be.
+  /// The newest that it has answered with a promise as long as this leader's own would be.
   uint64_t promised_round = 0;
   Inflights inflights;
 

@@ -24,9 +24,9 @@
 #include <string_view>
 #include <vector>
 
-#include "base/ids.h"
 #include "base/limits.h"
-#include "base/status.h"
+#include "multiraft/status.h"
+#include "multiraft/types.h"
 #include "raft/conf_change.h"
 #include "raft/storage.h"
 #include "raft/types.h"
@@ -173,7 +173,7 @@ struct MemberProgress {
   bool inflight_full = false;
 };
 
-/// A view of one replica for people and for the host's decisions.
+/// A view of one replica, for status reports and for the host's decisions.
 struct RaftStatus {
   ReplicaId id;
   SoftState soft_state;
@@ -260,7 +260,7 @@ class Raft {
   LogIndex last_index() const;
   /// True once an entry of the current term is committed here: reads may be served (trap 13).
   bool committed_in_term() const;
-  /// The youngest round of heartbeats that this leader has made; 0 for others. Those that the last
+  /// The newest round of heartbeats that this leader has made; 0 for others. Those that the last
   /// ready() did not bring have not left yet.
   uint64_t heartbeat_round() const;
   /// As committed_in_term(), and no other leader can have been helped past the members' promise to

@@ -8,8 +8,8 @@
 //
 //   read 7 asked ---- round 12 sent ---- a quorum has answered rounds >= 12 ---- read 7 answered
 //
-// An answer to an older round proves nothing about a younger read (trap 15). Rounds are never
-// repeated: after a loss the next heartbeat is a new, younger round, which confirms older reads
+// An answer to an older round proves nothing about a newer read (trap 15). Rounds are never
+// repeated: after a loss the next heartbeat is a new, newer round, which confirms older reads
 // too.
 #include <algorithm>
 #include <utility>

@@ -151,11 +151,11 @@ TEST(ReadIndex64, HeartbeatAnswer_ToAnOlderRound_DoesNotConfirmAYoungerRead) {
     (void)group[1].receive(heartbeat_answer(heartbeat));
   }
   EXPECT_TRUE(group[1].reads.empty());
-  // The next beat confirms, too: it is younger than the question.
+  // The next beat confirms, too: it is newer than the question.
   group[1].take_sent();
   group[1].tick();
-  const auto younger = group[1].take_sent(MessageType::kHeartbeat);
-  (void)group[1].receive(heartbeat_answer(younger[0]));
+  const auto newer = group[1].take_sent(MessageType::kHeartbeat);
+  (void)group[1].receive(heartbeat_answer(newer[0]));
   EXPECT_EQ(group[1].reads.size(), 1u);
 }
 

@@ -29,7 +29,7 @@ Ready Core::ready() {
       if (message.to != id()) rd.messages.push_back(std::move(message));
     }
   }
-  // These heartbeats leave now; who asks to read later needs younger ones.
+  // These heartbeats leave now; who asks to read later needs newer ones.
   if (LeaderRole* leader = leading()) leader->reads.open = false;
   return rd;
 }
@@ -79,7 +79,7 @@ Message Core::append_response(const std::shared_ptr<const Snapshot>& snapshot) c
   // in between does not leave the tail unconfirmed for ever.
   Message response;
   response.type = MessageType::kStorageAppendResp;
-  response.from = kAppendThread;
+  response.from = kLocalAppend;
   response.to = id();
   response.term = term_;
   if (!log_.unstable().empty()) {
@@ -94,7 +94,7 @@ Message Core::append_response(const std::shared_ptr<const Snapshot>& snapshot) c
 Message Core::apply_response(const std::vector<Entry>& entries) const {
   Message response;
   response.type = MessageType::kStorageApplyResp;
-  response.from = kApplyThread;
+  response.from = kLocalApply;
   response.to = id();
   response.index = entries.back().index;
   return response;

@@ -204,7 +204,7 @@ void Core::handle_append_response(const Message& message) {
 }
 
 void Core::handle_rejection(Progress& member, const Message& message) {
-  // The member names the end of its log, and its term there. Entries of this log with a younger
+  // The member names the end of its log, and its term there. Entries of this log with a newer
   // term cannot be in the member's log at or below that place, so a whole term is skipped at a time
   // (thesis 3.5, "if desired").
   LogIndex hint = message.reject_hint;

@@ -51,7 +51,7 @@ struct ReadRounds {
   /// Asked before the first commit of the term: what is committed is not known yet (trap 13).
   std::vector<PendingRead> held;
   std::vector<PendingRead> waiting;  ///< Oldest round first.
-  /// The youngest round of heartbeats.
+  /// The newest round of heartbeats.
   uint64_t last_round = 0;
   /// The heartbeats of the last round have not left yet: a read may still join it.
   bool open = false;

@@ -5,8 +5,8 @@
 #include <memory>
 #include <vector>
 
-#include "base/ids.h"
-#include "base/status.h"
+#include "multiraft/status.h"
+#include "multiraft/types.h"
 #include "raft/types.h"
 
 namespace multiraft::raft {

@@ -174,7 +174,7 @@ TEST(StorageWrites, AppendResponse_OfAnEarlierTerm_DoesNotConfirmTheRestoredTail
 TEST(StorageWrites, AppendResponse_ForAReplacedEntryInTheSameTerm_IsReported) {
   Group group(3);
   Message response = message_of(MessageType::kStorageAppendResp, 0, 2, 1);
-  response.from = kAppendThread;
+  response.from = kLocalAppend;
   (void)group[2].receive(append_of(1, 2, 1, kStart, {1}));
   response.index = LogIndex(1);
   response.log_term = Term(1);

@@ -7,15 +7,15 @@
 #include <string_view>
 #include <vector>
 
-#include "base/ids.h"
-#include "base/shared_bytes.h"
+#include "multiraft/bytes.h"
+#include "multiraft/types.h"
 
 namespace multiraft::raft {
 
 /// Addresses of the two local threads in asynchronous storage writes; never nodes.
 inline constexpr ReplicaId kNoReplica{0};
-inline constexpr ReplicaId kAppendThread{~uint64_t{0}};
-inline constexpr ReplicaId kApplyThread{~uint64_t{0} - 1};
+inline constexpr ReplicaId kLocalAppend{~uint64_t{0}};
+inline constexpr ReplicaId kLocalApply{~uint64_t{0} - 1};
 
 enum class EntryType : uint8_t {
   kNormal = 0,
@@ -108,7 +108,7 @@ enum class MessageType : uint8_t {
 std::string_view message_type_name(MessageType type);
 
 /// Names one attempt of a read (or one round of heartbeats that confirms reads). Never reused, so a
-/// late answer cannot be taken for the answer to a younger question.
+/// late answer cannot be taken for the answer to a newer question.
 using ReadId = StrongId<struct ReadIdTag>;
 
 /// How the leader makes sure that it still leads before it answers a read.

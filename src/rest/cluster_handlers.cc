@@ -18,78 +18,78 @@ constexpr size_t kListingsMax = 4;
 
 }  // namespace
 
-void RestHandler::new_group(ExchangePtr exchange, std::string_view body) {
-  NewGroupBody request;
-  std::string wrong = parse_new_group_body(body, request);
+void RestHandler::new_group(http::ExchangePtr exchange, std::string_view body) {
+  api::NewGroupBody request;
+  std::string wrong = api::parse_new_group_body(body, request);
   if (wrong.empty()) {
-    exchange->group = request.group;
-    exchange->has_group = true;
+    state_of(*exchange).group = request.group;
     exchange->response.add_header("Multiraft-Group", request.group.value);
     // What it says does not depend on the reply, and is replaced where the reply is an error.
     exchange->response.text = new_group_text(request.group, request.nodes);
-    return backend_.create_group(request.group, std::move(request.nodes),
-                                 answer<&RestHandler::on_done, Done>(std::move(exchange)));
+    return service_.create_group(request.group, std::move(request.nodes),
+                                 answer<&RestHandler::on_done, service::Done>(std::move(exchange)));
   }
-  fill_problem(*exchange, bad_request(std::move(wrong)));
+  fill_problem(*exchange, api::bad_request(std::move(wrong)));
   exchange->finish();
 }
 
-void RestHandler::add_member(ExchangePtr exchange, const Route& route, std::string_view body) {
-  MemberBody request;
-  if (std::string wrong = parse_member_body(body, request); !wrong.empty()) {
-    fill_problem(*exchange, bad_request(std::move(wrong)));
+void RestHandler::add_member(http::ExchangePtr exchange, const api::Route& route,
+                             std::string_view body) {
+  api::MemberBody request;
+  if (std::string wrong = api::parse_member_body(body, request); !wrong.empty()) {
+    fill_problem(*exchange, api::bad_request(std::move(wrong)));
     return exchange->finish();
   }
-  backend_.add_member(route.group, request.node, request.voter,
-                      answer<&RestHandler::on_v1_members, GroupInfo>(std::move(exchange)));
+  service_.add_member(route.group, request.node, request.voter,
+                      answer<&RestHandler::on_v1_members, service::GroupInfo>(std::move(exchange)));
 }
 
-void RestHandler::remove_member(ExchangePtr exchange, const Route& route) {
+void RestHandler::remove_member(http::ExchangePtr exchange, const api::Route& route) {
   uint64_t id = 0;
-  if (!parse_number(route.name, id) || id == 0 || id > limits::kNodeIdMax) {
+  if (!api::parse_number(route.name, id) || id == 0 || id > limits::kNodeIdMax) {
     fill_problem(*exchange,
-                 backend_problem({ErrorKind::kNoSuchMember, "a node id is a number from 1", {}},
-                                 NodeId(), false));
+                 api::status_problem({StatusCode::kNotFound, "a node id is a number from 1", {}},
+                                     NodeId(), false));
     return exchange->finish();
   }
   exchange->response.text = removed_member_text(route.group, NodeId(id));
-  backend_.remove_member(route.group, NodeId(id),
-                         answer<&RestHandler::on_done, Done>(std::move(exchange)));
+  service_.remove_member(route.group, NodeId(id),
+                         answer<&RestHandler::on_done, service::Done>(std::move(exchange)));
 }
 
-void RestHandler::on_done(Exchange& exchange, const Done&) {
+void RestHandler::on_done(http::Exchange& exchange, const service::Done&) {
   exchange.response.status = 200;
   exchange.response.content_type = kJsonType;
 }
 
-void RestHandler::on_members(Exchange& exchange, const GroupInfo& group) {
+void RestHandler::on_members(http::Exchange& exchange, const service::GroupInfo& group) {
   fill_text(exchange, kJsonType, members_text(group.members));
 }
 
-void RestHandler::on_v1_members(Exchange& exchange, const GroupInfo& group) {
+void RestHandler::on_v1_members(http::Exchange& exchange, const service::GroupInfo& group) {
   fill_text(exchange, kJsonType, v1_members_text(group.members));
 }
 
-void RestHandler::on_group(Exchange& exchange, const GroupInfo& group) {
+void RestHandler::on_group(http::Exchange& exchange, const service::GroupInfo& group) {
   fill_text(exchange, kJsonType, group_text(group));
 }
 
-void RestHandler::on_cluster(Exchange& exchange, const ClusterInfo& cluster) {
+void RestHandler::on_cluster(http::Exchange& exchange, const service::ClusterInfo& cluster) {
   fill_text(exchange, kJsonType, cluster_text(cluster));
 }
 
-bool RestHandler::take_list_query(Exchange& exchange, std::string_view query, size_t& limit,
+bool RestHandler::take_list_query(http::Exchange& exchange, std::string_view query, size_t& limit,
                                   uint64_t& after) {
   const auto refuse_with = [&](std::string detail) {
-    fill_problem(exchange, bad_request(std::move(detail)));
+    fill_problem(exchange, api::bad_request(std::move(detail)));
     return false;
   };
   limit = kPageDefault;
   after = 0;
-  QueryParameter parameter;
-  while (next_parameter(query, parameter)) {
+  http::QueryParameter parameter;
+  while (http::next_parameter(query, parameter)) {
     uint64_t number = 0;
-    const bool is_number = parse_number(parameter.value, number);
+    const bool is_number = api::parse_number(parameter.value, number);
     if (parameter.name == "limit") {
       if (!is_number || number == 0 || number > kPageMax) {
         return refuse_with("\"limit\" is a number from 1 to " + std::to_string(kPageMax));
@@ -104,14 +104,14 @@ bool RestHandler::take_list_query(Exchange& exchange, std::string_view query, si
   }
   if (listings_ >= kListingsMax) {
     MR_COVERAGE("list refused: others are under way");
-    fill_problem(exchange, overloaded("other lists are under way"));
+    fill_problem(exchange, api::overloaded("other lists are under way"));
     return false;
   }
   return true;
 }
 
 /// A token is the id at which the next page begins: it works on every node, at any time.
-void RestHandler::list_groups(ExchangePtr exchange, const Route& route) {
+void RestHandler::list_groups(http::ExchangePtr exchange, const api::Route& route) {
   auto listing = std::make_unique<Listing>();
   uint64_t from = 0;
   if (!take_list_query(*exchange, route.query, listing->left, from)) return exchange->finish();
@@ -123,14 +123,16 @@ void RestHandler::list_groups(ExchangePtr exchange, const Route& route) {
 
 void RestHandler::next_groups(std::unique_ptr<Listing> listing, GroupId from) {
   const size_t slice = std::min(listing->left, kSliceItems);
-  backend_.list_groups(from, slice,
-                       [this, listing = std::move(listing)](Reply<GroupPage> reply) mutable {
-                         on_groups(std::move(listing), std::move(reply));
-                       });
+  service_.list_groups(
+      from, slice,
+      [this, listing = std::move(listing)](service::Reply<service::GroupPage> reply) mutable {
+        on_groups(std::move(listing), std::move(reply));
+      });
 }
 
-void RestHandler::on_groups(std::unique_ptr<Listing> listing, Reply<GroupPage> reply) {
-  Exchange& exchange = *listing->exchange;
+void RestHandler::on_groups(std::unique_ptr<Listing> listing,
+                            service::Reply<service::GroupPage> reply) {
+  http::Exchange& exchange = *listing->exchange;
   if (exchange.is_abandoned() || !reply.is_ok()) {
     --listings_;
     if (exchange.is_abandoned()) return;
@@ -138,8 +140,8 @@ void RestHandler::on_groups(std::unique_ptr<Listing> listing, Reply<GroupPage> r
     fail(exchange, reply.error(), reply.position.leader);
     return exchange.finish();
   }
-  const GroupPage& page = reply.value();
-  for (const GroupInfo& group : page.groups) {
+  const service::GroupPage& page = reply.value();
+  for (const service::GroupInfo& group : page.groups) {
     if (std::exchange(listing->any, true)) listing->text += ',';
     listing->text += group_text(group);
     listing->text.pop_back();  // Its newline.
@@ -155,12 +157,12 @@ void RestHandler::on_groups(std::unique_ptr<Listing> listing, Reply<GroupPage> r
   exchange.finish();
 }
 
-void RestHandler::list_nodes(ExchangePtr exchange, const Route& route) {
+void RestHandler::list_nodes(http::ExchangePtr exchange, const api::Route& route) {
   size_t limit = 0;
   uint64_t from = 0;
   if (!take_list_query(*exchange, route.query, limit, from)) return exchange->finish();
-  backend_.list_nodes([this, limit, from,
-                       exchange = std::move(exchange)](Reply<std::vector<NodeInfo>> reply) mutable {
+  service_.list_nodes([this, limit, from, exchange = std::move(exchange)](
+                          service::Reply<std::vector<service::NodeInfo>> reply) mutable {
     if (exchange->is_abandoned()) return;
     if (!reply.is_ok()) {
       fail(*exchange, reply.error(), reply.position.leader);
@@ -169,7 +171,7 @@ void RestHandler::list_nodes(ExchangePtr exchange, const Route& route) {
     std::string text = "{\"nodes\":[";
     size_t taken = 0;
     std::string next;
-    for (const NodeInfo& node : reply.value()) {
+    for (const service::NodeInfo& node : reply.value()) {
       if (node.id.value < from) continue;
       if (taken == limit) {
         next = to_string(node.id);
@@ -187,18 +189,18 @@ void RestHandler::list_nodes(ExchangePtr exchange, const Route& route) {
   });
 }
 
-/// "?verbose" has a line a check, whatever the result.
-void RestHandler::ready(Exchange& exchange, std::string_view query) {
-  std::vector<ReadinessCheck> checks = backend_.readiness();
+/// "?verbose" has a line per check, whatever the result.
+void RestHandler::ready(http::Exchange& exchange, std::string_view query) {
+  std::vector<service::ReadinessCheck> checks = service_.readiness();
   if (draining_) checks.push_back({"draining", false, "the node is about to stop"});
   bool verbose = false;
-  QueryParameter parameter;
-  while (next_parameter(query, parameter)) verbose |= parameter.name == "verbose";
+  http::QueryParameter parameter;
+  while (http::next_parameter(query, parameter)) verbose |= parameter.name == "verbose";
 
   bool all_ok = true;
   std::string lines;
   std::string failed;
-  for (const ReadinessCheck& check : checks) {
+  for (const service::ReadinessCheck& check : checks) {
     lines += (check.ok ? "[+]" : "[-]") + check.name + (check.ok ? " ok" : " failed");
     if (!check.detail.empty()) lines += ": " + check.detail;
     lines += "\n";
@@ -212,15 +214,15 @@ void RestHandler::ready(Exchange& exchange, std::string_view query) {
   } else if (all_ok) {
     fill_text(exchange, kTextType, "ok\n");
   } else {
-    fill_problem(exchange,
-                 backend_problem({ErrorKind::kUnavailable, std::move(failed), {}}, NodeId(), true));
+    fill_problem(exchange, api::status_problem({StatusCode::kUnavailable, std::move(failed), {}},
+                                               NodeId(), true));
   }
 }
 
-void RestHandler::metrics(ExchangePtr exchange) {
-  backend_.metrics([this, exchange = std::move(exchange)](std::string text) {
+void RestHandler::metrics(http::ExchangePtr exchange) {
+  service_.metrics([this, exchange = std::move(exchange)](std::string text) {
     if (exchange->is_abandoned()) return;
-    text += AccessStats::render(config_.all_stats);
+    text += http::AccessStats::render(config_.all_stats);
     fill_text(*exchange, "text/plain; version=0.0.4; charset=utf-8", std::move(text));
     exchange->finish();
   });

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/limits.h"
-#include "rest/test_support.h"
+#include "rest/testing/fake_service.h"
 
 namespace multiraft::rest {
 namespace {
@@ -509,10 +509,10 @@ TEST(HttpServer_PortInUse_IsSaid, AtTheStart) {
   env::Environment& env = s.env();
   auto executor = env.start_executor("other");
   FakeCluster cluster;
-  FakeBackend backend(cluster, *executor, true);
+  FakeService service(cluster, *executor, true);
   RestOptions options;
   options.listen = {"127.0.0.1", s.server().port()};
-  const auto second = RestServer::start(options, env, {executor.get()}, {&backend});
+  const auto second = RestServer::start(options, env, {executor.get()}, {&service});
   ASSERT_FALSE(second);
   EXPECT_EQ(second.status().code(), StatusCode::kUnavailable);
   EXPECT_THAT(second.status().message(), HasSubstr("in use"));

@@ -42,13 +42,13 @@ std::string joined(const std::vector<std::string_view>& lines) {
 }
 
 /// Result codes that a client sees as an error. Nothing was applied.
-bool code_problem(uint64_t code, Problem& problem) {
+bool code_problem(uint64_t code, api::Problem& problem) {
   switch (static_cast<kv::ResultCode>(code)) {
     case kv::ResultCode::kApplied:
     case kv::ResultCode::kNotFound:
       return false;
     case kv::ResultCode::kTooLarge:
-      problem = value_too_large();
+      problem = api::value_too_large();
       return true;
     case kv::ResultCode::kBadCommand:
     case kv::ResultCode::kUnknownCommand:
@@ -65,30 +65,31 @@ bool code_problem(uint64_t code, Problem& problem) {
 }  // namespace
 
 /// The command waits in its group, perhaps for a leader, and is charged until it is answered.
-void RestHandler::write(ExchangePtr exchange, GroupId group, SharedBytes command) {
+void RestHandler::write(http::ExchangePtr exchange, GroupId group, SharedBytes command) {
   if (!exchange->hold(command.size())) {
     MR_COVERAGE("write refused for the bytes that wait");
-    fill_problem(*exchange, overloaded("too many bytes of writes and answers are held"));
+    fill_problem(*exchange, api::overloaded("too many bytes of writes and answers are held"));
     return exchange->finish();
   }
-  backend_.write(group, std::move(command),
-                 answer<&RestHandler::on_written, WriteAnswer>(std::move(exchange)));
+  service_.write(group, std::move(command),
+                 answer<&RestHandler::on_written, service::WriteAnswer>(std::move(exchange)));
 }
 
-void RestHandler::put_json(ExchangePtr exchange, const Route& route, std::string_view body) {
-  std::string wrong = parse_put_body(body, put_);
-  const auto refuse_with = [&](const Problem& problem) {
+void RestHandler::put_json(http::ExchangePtr exchange, const api::Route& route,
+                           std::string_view body) {
+  std::string wrong = api::parse_put_body(body, put_);
+  const auto refuse_with = [&](const api::Problem& problem) {
     fill_problem(*exchange, problem);
     exchange->finish();
   };
   if (!wrong.empty()) {
-    refuse_with(bad_request(std::move(wrong)));
+    refuse_with(api::bad_request(std::move(wrong)));
   } else if (put_.key.empty()) {
-    refuse_with(empty_key());
+    refuse_with(api::empty_key());
   } else if (!kv::valid_key(put_.key)) {
-    refuse_with(key_too_large());
+    refuse_with(api::key_too_large());
   } else if (!kv::valid_value(put_.value)) {
-    refuse_with(value_too_large());
+    refuse_with(api::value_too_large());
   } else {
     write(std::move(exchange), route.group, kv::encode_put(put_.key, put_.value));
   }
@@ -96,100 +97,104 @@ void RestHandler::put_json(ExchangePtr exchange, const Route& route, std::string
   trim(put_.value);
 }
 
-bool RestHandler::take_key(Exchange& exchange, std::string_view encoded, std::string& key) {
+bool RestHandler::take_key(http::Exchange& exchange, std::string_view encoded, std::string& key) {
   key.clear();
-  if (!percent_decode(encoded, key)) {
-    fill_problem(exchange, bad_request("a % in the path is not followed by two hex digits; the "
-                                       "byte itself is %25"));
+  if (!http::percent_decode(encoded, key)) {
+    fill_problem(exchange,
+                 api::bad_request("a % in the path is not followed by two hex digits; the "
+                                  "byte itself is %25"));
     return false;
   }
   if (key.empty()) {
-    fill_problem(exchange, empty_key());
+    fill_problem(exchange, api::empty_key());
     return false;
   }
   if (!kv::valid_key(key)) {
-    fill_problem(exchange, key_too_large());
+    fill_problem(exchange, api::key_too_large());
     return false;
   }
   return true;
 }
 
-void RestHandler::key(ExchangePtr exchange, const Route& route, const RequestHead& head) {
+void RestHandler::key(http::ExchangePtr exchange, const api::Route& route,
+                      const http::RequestHead& head) {
   if (!take_key(*exchange, route.name, key_)) return exchange->finish();
-  if (head.method == Method::kDelete) {
+  if (head.method == http::Method::kDelete) {
     return write(std::move(exchange), route.group, kv::encode_delete(key_));
   }
-  backend_.read(route.group, key_, config_.reads,
-                answer<&RestHandler::on_read, ReadAnswer>(std::move(exchange)));
+  service_.read(route.group, key_, config_.reads,
+                answer<&RestHandler::on_read, service::ReadAnswer>(std::move(exchange)));
 }
 
-void RestHandler::v1_key(ExchangePtr exchange, const Route& route, const RequestHead& head,
-                         std::string_view body) {
-  const auto refuse_with = [&](const Problem& problem) {
+void RestHandler::v1_key(http::ExchangePtr exchange, const api::Route& route,
+                         const http::RequestHead& head, std::string_view body) {
+  const auto refuse_with = [&](const api::Problem& problem) {
     fill_problem(*exchange, problem);
     exchange->finish();
   };
   if (!take_key(*exchange, route.name, key_)) return exchange->finish();
-  Consistency consistency = config_.reads;
+  service::Consistency consistency = config_.reads;
   if (!take_read_query(*exchange, route.query, consistency)) return exchange->finish();
   if (is_safe(head.method)) {
     // Its answer decides by them; the request's head is gone then.
-    exchange->if_match = joined(head.if_match);
-    exchange->if_none_match = joined(head.if_none_match);
-    return backend_.read(route.group, key_, consistency,
-                         answer<&RestHandler::on_read_v1, ReadAnswer>(std::move(exchange)));
+    state_of(*exchange).if_match = joined(head.if_match);
+    state_of(*exchange).if_none_match = joined(head.if_none_match);
+    return service_.read(
+        route.group, key_, consistency,
+        answer<&RestHandler::on_read_v1, service::ReadAnswer>(std::move(exchange)));
   }
   // To ignore what guards a write would be worse than to refuse it.
   if (!head.if_match.empty() || !head.if_none_match.empty() || head.has_idempotency_key) {
     return refuse_with(
-        bad_request("If-Match, If-None-Match and Idempotency-Key are not supported on writes; "
-                    "nothing changed"));
+        api::bad_request("If-Match, If-None-Match and Idempotency-Key are not supported on writes; "
+                         "nothing changed"));
   }
-  if (head.method == Method::kDelete) {
+  if (head.method == http::Method::kDelete) {
     return write(std::move(exchange), route.group, kv::encode_delete(key_));
   }
-  if (!kv::valid_value(body)) return refuse_with(value_too_large());
-  exchange->wants_etag = true;
+  if (!kv::valid_value(body)) return refuse_with(api::value_too_large());
+  state_of(*exchange).wants_etag = true;
   write(std::move(exchange), route.group, kv::encode_put(key_, body));
 }
 
 /// Strict: an unknown word would otherwise silently weaken or strengthen what was asked for.
-bool RestHandler::take_read_query(Exchange& exchange, std::string_view query,
-                                  Consistency& consistency) {
+bool RestHandler::take_read_query(http::Exchange& exchange, std::string_view query,
+                                  service::Consistency& consistency) {
   const bool reads = is_safe(exchange.method);
-  QueryParameter parameter;
-  while (next_parameter(query, parameter)) {
+  http::QueryParameter parameter;
+  while (http::next_parameter(query, parameter)) {
     if (reads && parameter.name == "consistency") {
       if (parameter.value == "linearizable") {
-        consistency = Consistency::kLinearizable;
+        consistency = service::Consistency::kLinearizable;
       } else if (parameter.value == "lease") {
-        consistency = Consistency::kLease;
+        consistency = service::Consistency::kLease;
       } else if (parameter.value == "local") {
-        consistency = Consistency::kLocal;
+        consistency = service::Consistency::kLocal;
       } else {
         fill_problem(exchange,
-                     bad_request("\"consistency\" is none of linearizable, lease, local"));
+                     api::bad_request("\"consistency\" is none of linearizable, lease, local"));
         return false;
       }
       continue;
     }
-    fill_problem(exchange, bad_request(reads ? "the only query parameter here is \"consistency\""
-                                             : "there are no query parameters here"));
+    fill_problem(exchange,
+                 api::bad_request(reads ? "the only query parameter here is \"consistency\""
+                                        : "there are no query parameters here"));
     return false;
   }
   return true;
 }
 
-void RestHandler::on_written(Exchange& exchange, const WriteAnswer& answer) {
-  Problem problem;
+void RestHandler::on_written(http::Exchange& exchange, const service::WriteAnswer& answer) {
+  api::Problem problem;
   if (code_problem(answer.code, problem)) return fill_problem(exchange, problem);
   exchange.response.status = 204;
-  if (exchange.wants_etag) exchange.response.add_header("ETag", etag_of(answer.index));
+  if (state_of(exchange).wants_etag) exchange.response.add_header("ETag", etag_of(answer.index));
 }
 
-void RestHandler::on_read(Exchange& exchange, const ReadAnswer& answer) {
-  if (!answer.value) return fill_problem(exchange, no_such_key());
-  Response& response = exchange.response;
+void RestHandler::on_read(http::Exchange& exchange, const service::ReadAnswer& answer) {
+  if (!answer.value) return fill_problem(exchange, api::no_such_key());
+  http::Response& response = exchange.response;
   response.status = 200;
   response.content_type = kTextType;
   // A value that looks like a page must not become one.
@@ -199,22 +204,23 @@ void RestHandler::on_read(Exchange& exchange, const ReadAnswer& answer) {
   response.tail = "\n";
 }
 
-void RestHandler::on_read_v1(Exchange& exchange, const ReadAnswer& answer) {
+void RestHandler::on_read_v1(http::Exchange& exchange, const service::ReadAnswer& answer) {
   const std::string etag = answer.value ? etag_of(answer.modified_index) : std::string();
-  if (!exchange.if_match.empty() &&
-      (!answer.value || !lists_etag(exchange.if_match, etag, false))) {
-    Problem problem;
+  if (!state_of(exchange).if_match.empty() &&
+      (!answer.value || !lists_etag(state_of(exchange).if_match, etag, false))) {
+    api::Problem problem;
     problem.status = 412;
     problem.code = "precondition_failed";
     problem.title = "The precondition does not hold";
     problem.detail = answer.value ? "the key was last modified at " + etag : "there is no such key";
     return fill_problem(exchange, problem);
   }
-  if (!answer.value) return fill_problem(exchange, no_such_key());
-  Response& response = exchange.response;
+  if (!answer.value) return fill_problem(exchange, api::no_such_key());
+  http::Response& response = exchange.response;
   response.add_header("ETag", etag);
   response.headers.append("Cache-Control: no-cache\r\n");
-  if (!exchange.if_none_match.empty() && lists_etag(exchange.if_none_match, etag, true)) {
+  if (!state_of(exchange).if_none_match.empty() &&
+      lists_etag(state_of(exchange).if_none_match, etag, true)) {
     response.status = 304;
     return;
   }

@@ -11,9 +11,11 @@ namespace json = boost::json;
 
 std::string text_of(const json::value& value) { return json::serialize(value) + "\n"; }
 
-const char* type_of(const MemberInfo& member) { return member.voter ? "voter" : "learner"; }
+const char* type_of(const service::MemberInfo& member) {
+  return member.voter ? "voter" : "learner";
+}
 
-void add_progress(const MemberInfo& member, json::object& out) {
+void add_progress(const service::MemberInfo& member, json::object& out) {
   if (member.match) out["match"] = *member.match;
   if (member.next) out["next"] = *member.next;
   if (member.lag) out["lag"] = *member.lag;
@@ -21,7 +23,7 @@ void add_progress(const MemberInfo& member, json::object& out) {
   if (!member.progress.empty()) out["progress"] = member.progress;
 }
 
-json::object member_json(const MemberInfo& member) {
+json::object member_json(const service::MemberInfo& member) {
   json::object out;
   out["id"] = member.id.value;
   // A replica id has 64 bits, of which JavaScript would lose some: as text.
@@ -35,7 +37,7 @@ json::object member_json(const MemberInfo& member) {
   return out;
 }
 
-json::object group_json(const GroupInfo& group) {
+json::object group_json(const service::GroupInfo& group) {
   json::object out;
   out["id"] = group.id.value;
   out["hosted"] = group.hosted;
@@ -54,16 +56,16 @@ json::object group_json(const GroupInfo& group) {
     if (!group.stopped.empty()) out["stopped"] = group.stopped;
   }
   json::array members;
-  for (const MemberInfo& member : group.members) members.push_back(member_json(member));
+  for (const service::MemberInfo& member : group.members) members.push_back(member_json(member));
   out["members"] = std::move(members);
   return out;
 }
 
 }  // namespace
 
-std::string members_text(const std::vector<MemberInfo>& members) {
+std::string members_text(const std::vector<service::MemberInfo>& members) {
   json::array list;
-  for (const MemberInfo& member : members) {
+  for (const service::MemberInfo& member : members) {
     json::object out;
     out["id"] = member.id.value;
     out["addr"] = member.raft_address;
@@ -77,9 +79,9 @@ std::string members_text(const std::vector<MemberInfo>& members) {
   return text_of(list);
 }
 
-std::string v1_members_text(const std::vector<MemberInfo>& members) {
+std::string v1_members_text(const std::vector<service::MemberInfo>& members) {
   json::array list;
-  for (const MemberInfo& member : members) list.push_back(member_json(member));
+  for (const service::MemberInfo& member : members) list.push_back(member_json(member));
   return text_of(json::object{{"members", std::move(list)}});
 }
 
@@ -93,7 +95,7 @@ std::string removed_member_text(GroupId group, NodeId node) {
   return text_of(json::object{{"GroupID", group.value}, {"ID", node.value}});
 }
 
-std::string cluster_text(const ClusterInfo& cluster) {
+std::string cluster_text(const service::ClusterInfo& cluster) {
   json::object out;
   out["id"] = to_string(cluster.id);
   out["node"] = cluster.node.value;
@@ -110,9 +112,9 @@ std::string cluster_text(const ClusterInfo& cluster) {
   return text_of(out);
 }
 
-std::string group_text(const GroupInfo& group) { return text_of(group_json(group)); }
+std::string group_text(const service::GroupInfo& group) { return text_of(group_json(group)); }
 
-std::string node_text(const NodeInfo& node) {
+std::string node_text(const service::NodeInfo& node) {
   json::array groups;
   for (const GroupId group : node.groups) groups.push_back(group.value);
   return text_of(json::object{{"id", node.id.value},

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "rest/backend.h"
+#include "service/service.h"
 
 namespace multiraft::rest {
 
@@ -13,7 +13,8 @@ namespace multiraft::rest {
 /// An address without a host, or with one that means "all interfaces", is on the host by which the
 /// client came: `request_host` (its Host field), else `local_address` (of the connection). Path and
 /// query of `target` stay as they are.
-std::string redirect_location(const std::vector<MemberAddress>& members, std::string_view target,
-                              std::string_view request_host, std::string_view local_address);
+std::string redirect_location(const std::vector<service::MemberAddress>& members,
+                              std::string_view target, std::string_view request_host,
+                              std::string_view local_address);
 
 }  // namespace multiraft::rest

@@ -3,7 +3,7 @@
 #include <cstdio>
 
 #include "base/assert.h"
-#include "rest/http_server.h"
+#include "http/server.h"
 #include "rest/rest_handler.h"
 
 namespace multiraft::rest {
@@ -12,19 +12,19 @@ namespace {
 class RestServerImpl final : public RestServer {
  public:
   RestServerImpl(const RestOptions& options, const std::vector<env::Executor*>& workers,
-                 const std::vector<Backend*>& backends)
+                 const std::vector<service::Service*>& services)
       : grace_ns_(options.stop_grace_ns), executors_(workers) {
     RestHandler::Config config;
     config.redirect = options.redirect;
     config.reads = options.reads;
     for (size_t i = 0; i < workers.size(); ++i) {
-      stats_.push_back(std::make_unique<AccessStats>());
+      stats_.push_back(std::make_unique<http::AccessStats>(api::kRouteClassNames));
       config.all_stats.push_back(stats_.back().get());
     }
-    for (Backend* backend : backends) {
+    for (service::Service* service : services) {
       budgets_.push_back(std::make_shared<MemoryBudget>(options.limits.held_bytes_per_worker_max));
-      backend->set_budget(budgets_.back());
-      handlers_.push_back(std::make_unique<RestHandler>(config, *backend));
+      service->set_budget(budgets_.back());
+      handlers_.push_back(std::make_unique<RestHandler>(config, *service));
     }
   }
 
@@ -32,16 +32,16 @@ class RestServerImpl final : public RestServer {
 
   Status listen(const RestOptions& options, env::Environment& env, NodeId node) {
     const uint64_t run = env.random_u64();
-    std::vector<HttpServer::WorkerParts> parts;
+    std::vector<http::Server::WorkerParts> parts;
     for (size_t i = 0; i < executors_.size(); ++i) {
-      HttpWorker::Config config;
+      http::Worker::Config config;
       config.limits = options.limits;
       config.budget = budgets_[i];
       config.request_id_prefix = request_id_prefix(node, run, i);
       config.common_headers = "Multiraft-Served-By: " + to_string(node) + "\r\n";
       parts.push_back({executors_[i], handlers_[i].get(), stats_[i].get(), std::move(config)});
     }
-    auto server = HttpServer::start(options.listen, env, std::move(parts));
+    auto server = http::Server::start(options.listen, env, std::move(parts));
     if (!server) return server.status();
     server_ = std::move(*server);
     return Status::ok();
@@ -72,20 +72,20 @@ class RestServerImpl final : public RestServer {
 
   const int64_t grace_ns_;
   const std::vector<env::Executor*> executors_;
-  std::vector<std::unique_ptr<AccessStats>> stats_;
+  std::vector<std::unique_ptr<http::AccessStats>> stats_;
   std::vector<std::shared_ptr<MemoryBudget>> budgets_;
   std::vector<std::unique_ptr<RestHandler>> handlers_;
-  std::unique_ptr<HttpServer> server_;  ///< Last: stops before what it uses is gone.
+  std::unique_ptr<http::Server> server_;  ///< Last: stops before what it uses is gone.
 };
 
 }  // namespace
 
 Result<std::unique_ptr<RestServer>> RestServer::start(RestOptions options, env::Environment& env,
                                                       std::vector<env::Executor*> workers,
-                                                      std::vector<Backend*> backends) {
-  MR_ASSERT(!workers.empty() && workers.size() == backends.size());
-  auto server = std::make_unique<RestServerImpl>(options, workers, backends);
-  MR_RETURN_IF_ERROR(server->listen(options, env, backends.front()->node()));
+                                                      std::vector<service::Service*> services) {
+  MR_ASSERT(!workers.empty() && workers.size() == services.size());
+  auto server = std::make_unique<RestServerImpl>(options, workers, services);
+  MR_RETURN_IF_ERROR(server->listen(options, env, services.front()->node()));
   return std::unique_ptr<RestServer>(std::move(server));
 }
 

@@ -5,18 +5,19 @@
 #include <memory>
 #include <vector>
 
-#include "base/status.h"
 #include "env/env.h"
-#include "rest/backend.h"
-#include "rest/http_worker.h"
+#include "http/worker.h"
+#include "multiraft/status.h"
+#include "service/service.h"
 
 namespace multiraft::rest {
 
 struct RestOptions {
   env::Address listen;
   bool redirect = true;  ///< 307 to a member of a group that is not here; else 421.
-  Consistency reads = Consistency::kLinearizable;  ///< Where the request does not say.
-  HttpLimits limits;
+  service::Consistency reads =
+      service::Consistency::kLinearizable;  ///< Where the request does not say.
+  http::Limits limits;
   int64_t stop_grace_ns = 5 * env::kSecond;  ///< For requests under way when stop() is called.
 };
 
@@ -26,7 +27,7 @@ class RestServer {
   /// workers[i]'s thread. Executors and backends outlive the server.
   static Result<std::unique_ptr<RestServer>> start(RestOptions options, env::Environment& env,
                                                    std::vector<env::Executor*> workers,
-                                                   std::vector<Backend*> backends);
+                                                   std::vector<service::Service*> services);
   virtual ~RestServer() = default;
 
   /// The port really bound.

@@ -9,7 +9,7 @@
 
 #include "base/limits.h"
 #include "kv/command.h"
-#include "rest/test_support.h"
+#include "rest/testing/fake_service.h"
 
 namespace multiraft::rest {
 namespace {
@@ -220,28 +220,28 @@ TEST_P(RestServerTest, Methods_NotTaken_Are405WithAllow) {
 
 TEST_P(RestServerTest, BackendErrors_HaveTheirStatusAndOutcome) {
   struct Case {
-    ErrorKind kind;
+    StatusCode error;
     int status;
     const char* code;
     const char* outcome;
     bool retryable;
   };
   constexpr Case kCases[] = {
-      {ErrorKind::kBadRequest, 400, "bad_request", "not_applied", false},
-      {ErrorKind::kNoSuchGroup, 404, "no_such_group", "not_applied", false},
-      {ErrorKind::kNoSuchMember, 404, "no_such_member", "not_applied", false},
-      {ErrorKind::kConflict, 409, "conflict", "not_applied", false},
-      {ErrorKind::kNotHere, 421, "wrong_node", "not_applied", false},
-      {ErrorKind::kTooLarge, 413, "too_large", "not_applied", false},
-      {ErrorKind::kOverloaded, 429, "overloaded", "not_applied", true},
-      {ErrorKind::kUnavailable, 503, "unavailable", "not_applied", true},
-      {ErrorKind::kUpgradeNeeded, 503, "upgrade_needed", "not_applied", true},
-      {ErrorKind::kUnknownOutcome, 504, "outcome_unknown", "unknown", false},
-      {ErrorKind::kNoSpace, 507, "no_space", "not_applied", true},
-      {ErrorKind::kInternal, 500, "internal", "unknown", false},
+      {StatusCode::kInvalidArgument, 400, "bad_request", "not_applied", false},
+      {StatusCode::kNoSuchGroup, 404, "no_such_group", "not_applied", false},
+      {StatusCode::kNotFound, 404, "no_such_member", "not_applied", false},
+      {StatusCode::kConflict, 409, "conflict", "not_applied", false},
+      {StatusCode::kWrongNode, 421, "wrong_node", "not_applied", false},
+      {StatusCode::kTooLarge, 413, "too_large", "not_applied", false},
+      {StatusCode::kOverloaded, 429, "overloaded", "not_applied", true},
+      {StatusCode::kUnavailable, 503, "unavailable", "not_applied", true},
+      {StatusCode::kUnsupported, 503, "upgrade_needed", "not_applied", true},
+      {StatusCode::kUnknownOutcome, 504, "outcome_unknown", "unknown", false},
+      {StatusCode::kNoSpace, 507, "no_space", "not_applied", true},
+      {StatusCode::kInternal, 500, "internal", "unknown", false},
   };
   for (const Case& c : kCases) {
-    s_.cluster.fail_with(Error{c.kind, "because \"of\" this", {}});
+    s_.cluster.fail_with(service::Error{c.error, "because \"of\" this", {}});
     const Answer answer = s_.request("PUT", "/1", put_body("k", "v"));
     const auto body = problem_of(answer, c.status, c.code, c.outcome);
     EXPECT_EQ(body.at("retryable").as_bool(), c.retryable) << c.code;
@@ -255,9 +255,10 @@ TEST_P(RestServerTest, BackendErrors_HaveTheirStatusAndOutcome) {
                c.outcome);
     problem_of(s_.request("GET", "/v1/groups"), c.status, c.code);
   }
-  const auto read = problem_of(
-      (s_.cluster.fail_with(Error{ErrorKind::kUnknownOutcome, "", {}}), s_.request("GET", "/1/k")),
-      504, "outcome_unknown");
+  const auto read =
+      problem_of((s_.cluster.fail_with(service::Error{StatusCode::kUnknownOutcome, "", {}}),
+                  s_.request("GET", "/1/k")),
+                 504, "outcome_unknown");
   EXPECT_TRUE(read.at("retryable").as_bool());
 }
 
@@ -524,7 +525,7 @@ TEST_P(RestServerTest, V1Key_Consistency_IsAsAsked) {
 
 TEST(RestServer_DefaultConsistency, IsTheNodes) {
   RestOptions options;
-  options.reads = Consistency::kLease;
+  options.reads = service::Consistency::kLease;
   TestServer s(options);
   s.request("GET", "/1/k");
   s.request("GET", "/v1/groups/1/kv/k?consistency=linearizable");
@@ -532,7 +533,7 @@ TEST(RestServer_DefaultConsistency, IsTheNodes) {
 }
 
 TEST_P(RestServerTest, Probes_LiveWithoutQuorum_ReadyAsTheBackendSays) {
-  s_.cluster.fail_with(Error{ErrorKind::kUnavailable, "no quorum", {}});
+  s_.cluster.fail_with(service::Error{StatusCode::kUnavailable, "no quorum", {}});
   EXPECT_EQ(s_.request("GET", "/livez").body, "ok\n");
   EXPECT_EQ(s_.request("GET", "/readyz").body, "ok\n");
   EXPECT_EQ(s_.request("GET", "/readyz?verbose").body,

@@ -5,8 +5,8 @@
 #include <functional>
 #include <vector>
 
-#include "base/status.h"
 #include "env/env.h"
+#include "multiraft/status.h"
 
 namespace multiraft::server {
 

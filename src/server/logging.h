@@ -1,6 +1,6 @@
 #pragma once
-// The server's log lines: one event a line, with fields, as text for people or JSON for machines.
-// Thread-safe.
+// The server's log lines: one event per line, with fields, as text for operators or JSON for
+// programs. Thread-safe.
 
 #include <cstdint>
 #include <initializer_list>

@@ -97,10 +97,10 @@ class StartWatch {
 /// One server from start to stop. Nothing: its replicas are to be given up.
 std::optional<ExitStatus> serve_once(const ServerOptions& options, env::Environment& env,
                                      env::StopSignal& stop_signal) {
-  Ending ending([&stop_signal] { stop_signal.notify(); });
+  ShutdownRequest shutdown_request([&stop_signal] { stop_signal.notify(); });
   StartWatch watch(env, stop_signal);
-  auto server =
-      Server::start(options, env, ending, [&watch](int64_t ns) { return watch.pause(ns); });
+  auto server = Server::start(options, env, shutdown_request,
+                              [&watch](int64_t ns) { return watch.pause(ns); });
   std::string signal = watch.end();
   if (!server && !signal.empty()) {
     log_event(Severity::kInfo, "stopping", {{"signal", signal}});
@@ -110,13 +110,14 @@ std::optional<ExitStatus> serve_once(const ServerOptions& options, env::Environm
     log_event(Severity::kError, "not started", {{"reason", server.status().message()}});
     return status_of_failed_start(server.status().code());
   }
-  while (signal.empty() && !ending.requested()) signal = stop_signal.wait();
+  while (signal.empty() && !shutdown_request.requested()) signal = stop_signal.wait();
   if (!signal.empty()) log_event(Severity::kInfo, "stopping", {{"signal", signal}});
-  const bool rejoins = signal.empty() && ending.rejoins();
+  const bool rejoins = signal.empty() && shutdown_request.rejoins();
   if (!rejoins) env::notify_service_manager("STOPPING=1");
   (*server)->stop();
   if (rejoins) return std::nullopt;
-  return ending.requested() && !ending.rejoins() ? ending.status() : ExitStatus::kOk;
+  return shutdown_request.requested() && !shutdown_request.rejoins() ? shutdown_request.status()
+                                                                     : ExitStatus::kOk;
 }
 
 int serve(const CommandLine& line, env::Environment& env, env::StopSignal& stop_signal) {

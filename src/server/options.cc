@@ -38,7 +38,7 @@ ABSL_FLAG(uint64_t, initial_group_id, 1,
           "group to create in a new cluster, or to enter when joining");
 ABSL_FLAG(bool, redirect, true, "answer 307 for groups of other nodes; false: 421");
 ABSL_FLAG(uint32_t, workers, 0,
-          "worker threads; 0: one a core. Fixed once the state directory exists");
+          "worker threads; 0: one per core. Fixed once the state directory exists");
 ABSL_FLAG(std::string, engine, "rocksdb", "where values are kept: rocksdb or memory");
 ABSL_FLAG(uint32_t, engine_jobs, 0,
           "threads that flush and compact RocksDB's files, 2 to 64; 0: by the number of cores");
@@ -51,7 +51,7 @@ ABSL_FLAG(std::string, read, "linearizable",
           "reads confirmed by a quorum (linearizable) or by the leader's lease (lease)");
 ABSL_FLAG(std::string, log_writer, "auto", "how the log is written: auto, pwrite or uring");
 ABSL_FLAG(uint32_t, snapshot_mb_per_s, 64,
-          "MiB a second of all snapshots that leave this node; 0: no limit");
+          "MiB per second of all snapshots that leave this node; 0: no limit");
 ABSL_FLAG(uint32_t, cache_mb, 0,
           "MiB of values kept in memory by the engine; 0: an eighth of the memory, 64 at least");
 ABSL_FLAG(uint64_t, log_keep_entries, 1000,
@@ -234,7 +234,7 @@ Status one_of(const char* name, const std::string& value,
   return usage("-" + std::string(name) + ": \"" + value + "\" is none of " + list);
 }
 
-Status read_addresses(ServerOptions& o) {
+Status read_known_nodes(ServerOptions& o) {
   MR_RETURN_IF_ERROR(read_address("raft", absl::GetFlag(FLAGS_raft), o.raft));
   MR_RETURN_IF_ERROR(read_address("api", absl::GetFlag(FLAGS_api), o.api));
   o.advertise_raft = o.raft;
@@ -276,7 +276,7 @@ Status check(ServerOptions& o) {
                  ": a node needs a number from 1 to " + std::to_string(limits::kNodeIdMax));
   }
   o.id = NodeId(id);
-  MR_RETURN_IF_ERROR(read_addresses(o));
+  MR_RETURN_IF_ERROR(read_known_nodes(o));
   o.initial_group = GroupId(absl::GetFlag(FLAGS_initial_group_id));
   if (!o.initial_group) {
     return usage("-initial_group_id: group 0 is the cluster's own; user groups start at 1");

@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "base/ids.h"
-#include "base/status.h"
 #include "env/env.h"
+#include "multiraft/status.h"
+#include "multiraft/types.h"
 
 namespace multiraft::server {
 
@@ -27,7 +27,7 @@ struct ServerOptions {
   bool bootstrap = false;
   GroupId initial_group{1};
   bool redirect = true;
-  uint32_t workers = 0;      ///< 0: one a core.
+  uint32_t workers = 0;      ///< 0: one per core.
   uint32_t engine_jobs = 0;  ///< 0: by the number of cores.
   bool memory_engine = false;
   bool json_log = false;
@@ -52,7 +52,7 @@ struct CommandLine {
   std::vector<std::string> unknown_variables;
 };
 
-/// kInvalidArgument with a text for people; the process then ends with status 2.
+/// kInvalidArgument with a text for the operator; the process then ends with status 2.
 Result<CommandLine> parse_command_line(int argc, const char* const* argv, env::FileSystem& fs);
 std::string help_text();
 std::string version_text();

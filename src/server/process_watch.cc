@@ -4,48 +4,17 @@
 #include <utility>
 
 #include "env/posix/process.h"
-#include "meta/registry_types.h"
+#include "registry/types.h"
 #include "server/logging.h"
 
 namespace multiraft::server {
 namespace {
 
 constexpr int64_t kPollNs = env::kSecond;
-constexpr uint32_t kLooks = 2;
 constexpr uint64_t kAlarmPercent = 80;
 constexpr uint64_t kQuietPercent = 70;
 
 }  // namespace
-
-void LeaderGauge::update(bool registry_has_leader, const UserGroups& groups) {
-  user_groups_ = groups;
-  looks_without_registry_ = registry_has_leader ? 0 : looks_without_registry_ + 1;
-  const bool none = groups.all > 0 && groups.leaderless == groups.all;
-  looks_without_groups_ = none ? looks_without_groups_ + 1 : 0;
-}
-
-LeaderGauge::Verdict LeaderGauge::registry() const {
-  if (looks_without_registry_ < kLooks) return {};
-  return {false,
-          "group 0, the cluster's registry, has no leader: a majority of its voters is down"};
-}
-
-LeaderGauge::Verdict LeaderGauge::groups() const {
-  const auto count = [this](uint64_t part) {
-    return std::to_string(part) + " of " + std::to_string(user_groups_.all) +
-           " groups on this node ";
-  };
-  if (2 * user_groups_.unfilled > user_groups_.all) {
-    return {false, count(user_groups_.unfilled) + "wait for their state to arrive"};
-  }
-  const std::string leaderless = count(user_groups_.leaderless) + "know no leader";
-  if (looks_without_groups_ >= kLooks) return {false, leaderless};
-  if (user_groups_.leaderless > 0) return {true, leaderless};
-  if (user_groups_.unfilled > 0) {
-    return {true, count(user_groups_.unfilled) + "wait for their state to arrive"};
-  }
-  return {};
-}
 
 bool DescriptorAlarm::update(uint64_t used, uint64_t limit) {
   if (raised_) {
@@ -68,7 +37,7 @@ void ProcessWatch::stop() {
   thread_->stop();
 }
 
-LeaderGauge ProcessWatch::leaders() const {
+service::LeaderGauge ProcessWatch::leaders() const {
   MutexLock lock(mutex_);
   return leaders_;
 }
@@ -81,13 +50,13 @@ void ProcessWatch::poll() {
 }
 
 void ProcessWatch::look_at_leaders() {
-  host_.status(meta::kRegistryGroup, *thread_, [this](Result<host::ReplicaStatus> registry) {
+  host_.status(registry::kRegistryGroup, *thread_, [this](Result<host::ReplicaStatus> registry) {
     // A node without a replica of group 0 cannot tell; its own groups can.
     const bool hosted = registry.is_ok();
     const bool led = !hosted || registry->raft.soft_state.leader != raft::kNoReplica;
     host_.stats(*thread_, [this, hosted, led](const host::HostStats& stats) {
       asking_ = false;
-      LeaderGauge::UserGroups groups;
+      service::LeaderGauge::UserGroups groups;
       groups.all = stats.groups - std::min<uint64_t>(stats.groups, hosted ? 1 : 0);
       groups.leaderless =
           std::min(groups.all, stats.groups_without_leader -

@@ -9,7 +9,7 @@ namespace {
 using testing::HasSubstr;
 
 TEST(LeaderGauge, ElectionOfAMoment_IsNoReason) {
-  LeaderGauge gauge;
+  service::LeaderGauge gauge;
   gauge.update(false, {.all = 2, .leaderless = 2});
   EXPECT_TRUE(gauge.registry().ok);
   EXPECT_TRUE(gauge.groups().ok);
@@ -20,7 +20,7 @@ TEST(LeaderGauge, ElectionOfAMoment_IsNoReason) {
 }
 
 TEST(LeaderGauge, RegistryThatStaysWithoutLeader_MakesTheNodeUnready) {
-  LeaderGauge gauge;
+  service::LeaderGauge gauge;
   gauge.update(false, {.all = 0, .leaderless = 0});
   gauge.update(false, {.all = 0, .leaderless = 0});
   EXPECT_FALSE(gauge.registry().ok);
@@ -30,7 +30,7 @@ TEST(LeaderGauge, RegistryThatStaysWithoutLeader_MakesTheNodeUnready) {
 }
 
 TEST(LeaderGauge, AllGroupsWithoutLeader_MakeTheNodeUnready_SomeDoNot) {
-  LeaderGauge gauge;
+  service::LeaderGauge gauge;
   gauge.update(true, {.all = 3, .leaderless = 1});
   gauge.update(true, {.all = 3, .leaderless = 1});
   EXPECT_TRUE(gauge.groups().ok);
@@ -42,7 +42,7 @@ TEST(LeaderGauge, AllGroupsWithoutLeader_MakeTheNodeUnready_SomeDoNot) {
 }
 
 TEST(LeaderGauge, MostGroupsWithoutTheirState_MakeTheNodeUnready_AFewDoNot) {
-  LeaderGauge gauge;
+  service::LeaderGauge gauge;
   gauge.update(true, {.all = 10, .unfilled = 6});
   EXPECT_FALSE(gauge.groups().ok);
   EXPECT_THAT(gauge.groups().detail, HasSubstr("6 of 10"));

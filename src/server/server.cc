@@ -13,19 +13,17 @@
 #include "host/node_host.h"
 #include "kv/command.h"
 #include "kv/kv_engine.h"
-#include "meta/controller.h"
-#include "meta/node_files.h"
-#include "meta/node_identity.h"
-#include "meta/registry_machine.h"
-#include "meta/repair.h"
+#include "node/node.h"
 #include "rest/rest_server.h"
 #include "server/address_wait.h"
-#include "server/backend.h"
-#include "server/cold_reads.h"
 #include "server/descriptor_plan.h"
-#include "server/disk_plan.h"
+#include "server/disk_budget.h"
 #include "server/logging.h"
+#include "server/metrics.h"
 #include "server/process_watch.h"
+#include "service/cold_reads.h"
+#include "service/node_service.h"
+#include "state_dir/repair.h"
 
 namespace multiraft::server {
 namespace {
@@ -69,11 +67,15 @@ constexpr uint64_t kCacheBytesMin = 64 * limits::kMiB;
 /// As long as a request may take.
 constexpr int64_t kColdReadTimeoutNs = 5 * env::kSecond;
 
-class ServerImpl final : public Server {
+class ServerImpl final : public Server, node::NodeListener {
  public:
-  ServerImpl(const ServerOptions& options, env::Environment& env, Ending& ending,
+  ServerImpl(const ServerOptions& options, env::Environment& env, ShutdownRequest& shutdown_request,
              std::function<bool(int64_t)> pause)
-      : options_(options), env_(env), ending_(ending), pause_(std::move(pause)) {}
+      : options_(options),
+        env_(env),
+        shutdown_request_(shutdown_request),
+        pause_(std::move(pause)),
+        node_(env, *this) {}
   ~ServerImpl() override { stop(); }
 
   Status start();
@@ -84,29 +86,43 @@ class ServerImpl final : public Server {
   uint32_t worker_count() const;
   Status check_engine();
   Status wait_until_addresses_are_there();
-  Status start_host();
+  Status start_node();
   Status start_rest();
-  void start_controller();
-  void ready();
+  cluster::ControllerOptions controller_options() const;
+  host::HostOptions host_options();
   void drain();
-  void fail(const Status& status);
+  std::string metrics(const host::HostStats& stats) const;
+
+  // node::NodeListener
+  void on_ready() override;
+  void on_removed() override;
+  void on_replaced(const Status& status) override;
+  void on_other_cluster(const Status& status) override;
+  void on_unsupported(const Status& status) override;
+  void on_force_refused(const Status& status) override;
+  void on_refused(const Status& status) override;
+  void on_state_rollback(const Status&) override { shutdown_request_.request_rejoin(); }
+  void on_fatal(const Status& status) override;
+  void on_node_down(NodeId node) override;
+  void on_disk_state(host::DiskState state, const std::string& text) override;
+  void log(raft::LogLevel level, std::string_view text) override {
+    log_event(severity_of(level), text);
+  }
 
   const ServerOptions options_;
   env::Environment& env_;
-  Ending& ending_;
+  ShutdownRequest& shutdown_request_;
   const std::function<bool(int64_t)> pause_;
   const uint64_t descriptors_max_ = env::raise_open_files_limit();
-  DiskPlan disk_plan_ = plan_for_disk(UINT64_MAX);
-  std::unique_ptr<meta::NodeIdentity> identity_;
-  meta::RegistryEngine registry_;
+  DiskBudget disk_budget_ = disk_budget_for(UINT64_MAX);
   std::unique_ptr<kv::KvEngine> kv_;
-  std::unique_ptr<meta::Controller> controller_;
-  std::unique_ptr<host::NodeHost> host_;
-  BackendContext context_;
+  node::Node node_;  ///< After the engine, which it uses.
+  service::NodeServiceContext context_;
   std::unique_ptr<ProcessWatch> watch_;
-  std::unique_ptr<ColdReads> cold_reads_;
-  std::vector<std::unique_ptr<NodeBackend>> backends_;
+  std::unique_ptr<service::ColdReads> cold_reads_;
+  std::vector<std::unique_ptr<service::NodeService>> services_;
   std::unique_ptr<rest::RestServer> rest_;
+  size_t http_connections_max_ = 0;
   bool stopped_ = false;
 };
 
@@ -128,8 +144,7 @@ Status ServerImpl::start() {
   }
   MR_RETURN_IF_ERROR(open_state());
   MR_RETURN_IF_ERROR(wait_until_addresses_are_there());
-  start_controller();
-  MR_RETURN_IF_ERROR(start_host());
+  MR_RETURN_IF_ERROR(start_node());
   MR_RETURN_IF_ERROR(start_rest());
   return Status::ok();
 }
@@ -140,7 +155,7 @@ uint32_t engine_jobs_for(uint32_t processors) { return std::clamp(processors / 2
 
 uint32_t ServerImpl::worker_count() const {
   return options_.workers != 0 ? options_.workers
-                               : std::min(env::processor_count(), disk_plan_.workers_max);
+                               : std::min(env::processor_count(), disk_budget_.workers_max);
 }
 
 /// What one engine has stored the other does not find; with a log that was cut the state would be
@@ -172,12 +187,11 @@ Status ServerImpl::wait_until_addresses_are_there() {
 }
 
 Status ServerImpl::open_state() {
-  auto identity =
-      meta::NodeIdentity::open(env_, options_.state_dir, options_.id, options_.join.empty());
-  if (!identity) return Status(StatusCode::kConflict, identity.status().message());
-  identity_ = std::move(*identity);
-  if (identity_->facts().phase == meta::NodePhase::kRemoved) {
-    auto plan = meta::plan_repair(env_.file_system(), options_.state_dir);
+  if (Status status = node_.open(options_.id, options_.state_dir, options_.join.empty()); !status) {
+    return Status(StatusCode::kConflict, status.message());
+  }
+  if (node_.facts().phase == state_dir::NodePhase::kRemoved) {
+    auto plan = state_dir::plan_repair(env_.file_system(), options_.state_dir);
     const bool cut_off = plan && plan->resumes;
     return Status(
         StatusCode::kConflict,
@@ -188,7 +202,7 @@ Status ServerImpl::open_state() {
                      : " was removed from its cluster. Wipe the directory to join again"));
   }
   if (auto space = env_.file_system().space(options_.state_dir)) {
-    disk_plan_ = plan_for_disk(space->total_bytes);
+    disk_budget_ = disk_budget_for(space->total_bytes);
   }
   MR_RETURN_IF_ERROR(check_engine());
   if (options_.memory_engine) {
@@ -200,8 +214,8 @@ Status ServerImpl::open_state() {
   rocks.block_cache_bytes = options_.cache_bytes != 0
                                 ? options_.cache_bytes
                                 : std::max<uint64_t>(kCacheBytesMin, env::memory_bytes() / 8);
-  rocks.write_buffer_bytes = disk_plan_.write_buffer_bytes;
-  rocks.table_bytes_target = disk_plan_.table_bytes;
+  rocks.write_buffer_bytes = disk_budget_.write_buffer_bytes;
+  rocks.table_bytes_target = disk_budget_.table_bytes;
   rocks.open_files_max = plan_for_descriptors(descriptors_max_, worker_count()).engine_files_max;
   rocks.background_jobs_max = static_cast<int>(
       options_.engine_jobs != 0 ? options_.engine_jobs : engine_jobs_for(env::processor_count()));
@@ -214,7 +228,7 @@ Status ServerImpl::open_state() {
   return Status::ok();
 }
 
-void ServerImpl::fail(const Status& status) {
+void ServerImpl::on_fatal(const Status& status) {
   // A failed write is never retried and nothing more can be promised: the process ends at once,
   // without a word to anybody that it could not keep (trap 30).
   const ExitStatus exit = status_of_fatal(status.code());
@@ -226,8 +240,47 @@ void ServerImpl::fail(const Status& status) {
   std::_Exit(static_cast<int>(exit));
 }
 
-void ServerImpl::start_controller() {
-  meta::ControllerOptions options;
+void ServerImpl::on_removed() {
+  log_event(Severity::kInfo, "removed from the cluster");
+  shutdown_request_.request(ExitStatus::kOk);
+}
+
+void ServerImpl::on_replaced(const Status& status) {
+  log_event(Severity::kError, "replaced", {{"reason", status.message()}});
+  shutdown_request_.request(ExitStatus::kStateDirectory);
+}
+
+void ServerImpl::on_other_cluster(const Status& status) {
+  log_event(Severity::kError, "state directory of another cluster", {{"reason", status.message()}});
+  shutdown_request_.request(ExitStatus::kStateDirectory);
+}
+
+void ServerImpl::on_unsupported(const Status& status) {
+  log_event(Severity::kError, "version of the cluster", {{"reason", status.message()}});
+  shutdown_request_.request(ExitStatus::kStateDirectory);
+}
+
+void ServerImpl::on_force_refused(const Status& status) {
+  log_event(Severity::kError, "new registry refused", {{"reason", status.message()}});
+  shutdown_request_.request(ExitStatus::kStateDirectory);
+}
+
+void ServerImpl::on_refused(const Status& status) {
+  log_event(Severity::kError, "join refused", {{"reason", status.message()}});
+  shutdown_request_.request(ExitStatus::kJoinRefused);
+}
+
+void ServerImpl::on_node_down(NodeId node) {
+  log_event(Severity::kWarn, "node down", {{"node", to_string(node)}});
+}
+
+void ServerImpl::on_disk_state(host::DiskState state, const std::string& text) {
+  log_event(state == host::DiskState::kOk ? Severity::kInfo : Severity::kWarn, "disk",
+            {{"state", std::string(host::disk_state_name(state))}, {"detail", text}});
+}
+
+cluster::ControllerOptions ServerImpl::controller_options() const {
+  cluster::ControllerOptions options;
   options.raft_address = options_.advertise_raft.to_string();
   options.api_address = options_.advertise_api.to_string();
   options.join = options_.join;
@@ -237,143 +290,93 @@ void ServerImpl::start_controller() {
   options.initial_group = options_.initial_group;
   options.heartbeat_ns = options_.heartbeat_ns;
   options.election_ns = options_.election_ns;
-  meta::ControllerCallbacks callbacks;
-  callbacks.on_ready = [this] { ready(); };
-  callbacks.on_removed = [this] {
-    log_event(Severity::kInfo, "removed from the cluster");
-    ending_.request(ExitStatus::kOk);
-  };
-  callbacks.on_replaced = [this](const Status& status) {
-    log_event(Severity::kError, "replaced", {{"reason", status.message()}});
-    ending_.request(ExitStatus::kStateDirectory);
-  };
-  callbacks.on_other_cluster = [this](const Status& status) {
-    log_event(Severity::kError, "state directory of another cluster",
-              {{"reason", status.message()}});
-    ending_.request(ExitStatus::kStateDirectory);
-  };
-  callbacks.on_unsupported = [this](const Status& status) {
-    log_event(Severity::kError, "version of the cluster", {{"reason", status.message()}});
-    ending_.request(ExitStatus::kStateDirectory);
-  };
-  callbacks.on_force_refused = [this](const Status& status) {
-    log_event(Severity::kError, "new registry refused", {{"reason", status.message()}});
-    ending_.request(ExitStatus::kStateDirectory);
-  };
-  callbacks.on_refused = [this](const Status& status) {
-    log_event(Severity::kError, "join refused", {{"reason", status.message()}});
-    ending_.request(ExitStatus::kJoinRefused);
-  };
-  callbacks.on_older_state = [this](const Status&) { ending_.request_rejoin(); };
-  callbacks.on_fatal = [this](const Status& status) { fail(status); };
-  callbacks.on_node_down = [](NodeId node) {
-    log_event(Severity::kWarn, "node down", {{"node", to_string(node)}});
-  };
-  callbacks.log = [](raft::LogLevel level, std::string_view text) {
-    log_event(severity_of(level), text);
-  };
-  controller_ = std::make_unique<meta::Controller>(*identity_, registry_, env_, std::move(options),
-                                                   std::move(callbacks));
+  return options;
 }
 
-Status ServerImpl::start_host() {
+host::HostOptions ServerImpl::host_options() {
   host::HostOptions options;
-  options.state_dir = options_.state_dir;
-  const meta::NodeFacts& facts = identity_->facts();
-  options.identity = {
-      facts.cluster, options_.id, env_.random_u64(), {facts.uuid.high, facts.uuid.low}, facts.life};
-  if (auto book = meta::read_addresses(env_.file_system(), options_.state_dir)) {
-    options.lives = std::move(book->lives);
-  }
-  options.on_lives_changed = [this] { controller_->on_lives_changed(); };
-  options.on_older_state = [this](const transport::OlderState& told) {
-    controller_->on_older_state(told);
-  };
   options.raft_address = options_.advertise_raft.to_string();
-  options.on_address = [this](NodeId node, const env::Address& address) {
-    controller_->on_address(node, address);
-  };
-  options.on_unknown_caller = [this](const transport::UnknownCaller& caller) {
-    controller_->on_unknown_caller(caller);
-  };
   options.listen = options_.raft;
   options.workers = worker_count();
   options.log_segment_bytes =
-      options_.log_segment_bytes != 0 ? options_.log_segment_bytes : disk_plan_.segment_bytes;
-  options.log_segments_kept = disk_plan_.segments_kept;
+      options_.log_segment_bytes != 0 ? options_.log_segment_bytes : disk_budget_.segment_bytes;
+  options.log_segments_kept = disk_budget_.segments_kept;
   // As many again are this node's own to others.
   options.connections_max =
       plan_for_descriptors(descriptors_max_, worker_count()).raft_connections_max / 2;
-  options.log_spares_max = disk_plan_.spares_max;
-  options.log_cut.tail_entries = options_.log_keep_entries;
-  options.log_cut.tail_bytes =
-      options_.log_keep_bytes != 0 ? options_.log_keep_bytes : disk_plan_.log_keep_bytes;
-  options.log_cut.bytes = 2 * options.log_cut.tail_bytes;
-  options.grows = [](GroupId group, std::string_view command) {
-    return group != meta::kRegistryGroup && kv::grows(command);
-  };
-  options.on_disk_state = [](host::DiskState state, const std::string& text) {
-    log_event(state == host::DiskState::kOk ? Severity::kInfo : Severity::kWarn, "disk",
-              {{"state", std::string(host::disk_state_name(state))}, {"detail", text}});
-  };
+  options.log_spares_max = disk_budget_.spares_max;
+  options.compaction.tail_entries = options_.log_keep_entries;
+  options.compaction.tail_bytes =
+      options_.log_keep_bytes != 0 ? options_.log_keep_bytes : disk_budget_.log_keep_bytes;
+  options.compaction.bytes = 2 * options.compaction.tail_bytes;
+  options.grows = [](GroupId, std::string_view command) { return kv::grows(command); };
   options.reclaim = [this] { kv_->reclaim(); };
-  options.on_warning = [](const std::string& text) { log_event(Severity::kWarn, text); };
-  options.on_core_log = [](raft::LogLevel level, const std::string& line) {
-    log_event(severity_of(level), line);
-  };
   options.heartbeat_ns = options_.heartbeat_ns;
   options.election_ns = options_.election_ns;
   options.leases = options_.lease_reads;
   options.snapshot_bytes_per_second = options_.snapshot_bytes_per_second;
   options.log_writer = writer_kind(options_.log_writer);
-  options.engine = [this](GroupId group) -> StateMachineEngine& {
-    if (group == meta::kRegistryGroup) return registry_;
-    return *kv_;
-  };
-  options.engines = {&registry_, kv_.get()};
-  auto host = host::NodeHost::start(std::move(options), env_, *controller_);
-  if (!host) return host.status();
-  host_ = std::move(*host);
-  if (Status status = controller_->attach(*host_); !status) {
-    return Status(StatusCode::kConflict, status.message());
-  }
-  return Status::ok();
+  options.engine = [this](GroupId) -> StateMachineEngine& { return *kv_; };
+  options.engines = {kv_.get()};
+  return options;
+}
+
+Status ServerImpl::start_node() {
+  node::NodeOptions options;
+  options.id = options_.id;
+  options.state_dir = options_.state_dir;
+  options.cluster = controller_options();
+  options.host = host_options();
+  return node_.start(std::move(options));
 }
 
 Status ServerImpl::start_rest() {
   context_.node = options_.id;
-  context_.host = host_.get();
-  context_.controller = controller_.get();
-  context_.engine = kv_.get();
+  context_.host = &node_.host();
+  context_.controller = &node_.controller();
   context_.clock = &env_.clock();
-  cold_reads_ = std::make_unique<ColdReads>(host_->pool(), env_.clock(), host_->executor(0),
-                                            kColdReadTimeoutNs);
+  cold_reads_ = std::make_unique<service::ColdReads>(node_.host().pool(), env_.clock(),
+                                                     node_.host().executor(0), kColdReadTimeoutNs);
   context_.cold_reads = cold_reads_.get();
-  watch_ = std::make_unique<ProcessWatch>(env_, *host_);
-  context_.watch = watch_.get();
-  const DescriptorPlan plan = plan_for_descriptors(descriptors_max_, host_->workers());
-  context_.http_connections_max = plan.http_connections_max;
+  watch_ = std::make_unique<ProcessWatch>(env_, node_.host());
+  context_.program_version = MULTIRAFT_VERSION;
+  context_.leaders = [this] { return watch_->leaders(); };
+  context_.render_metrics = [this](const host::HostStats& stats) { return metrics(stats); };
+  const DescriptorPlan plan = plan_for_descriptors(descriptors_max_, node_.host().workers());
+  http_connections_max_ = plan.http_connections_max;
   std::vector<env::Executor*> executors;
-  std::vector<rest::Backend*> backends;
-  for (uint32_t i = 0; i < host_->workers(); ++i) {
-    executors.push_back(&host_->executor(i));
-    context_.read_slices.push_back(std::make_unique<ReadSlices>(host_->executor(i)));
-    backends_.push_back(std::make_unique<NodeBackend>(context_, host_->executor(i)));
-    backends.push_back(backends_.back().get());
+  std::vector<service::Service*> services;
+  for (uint32_t i = 0; i < node_.host().workers(); ++i) {
+    executors.push_back(&node_.host().executor(i));
+    context_.read_slices.push_back(std::make_unique<service::ReadSlices>(node_.host().executor(i)));
+    services_.push_back(std::make_unique<service::NodeService>(context_, node_.host().executor(i)));
+    services.push_back(services_.back().get());
   }
   rest::RestOptions options;
   options.listen = options_.api;
   options.redirect = options_.redirect;
   options.limits.connections_max = plan.http_connections_max;
   options.limits.probe_connections_max = plan.http_probes_max;
-  if (options_.lease_reads) options.reads = rest::Consistency::kLease;
-  auto rest = rest::RestServer::start(options, env_, std::move(executors), std::move(backends));
+  if (options_.lease_reads) options.reads = service::Consistency::kLease;
+  auto rest = rest::RestServer::start(options, env_, std::move(executors), std::move(services));
   if (!rest) return rest.status();
   rest_ = std::move(*rest);
   return Status::ok();
 }
 
-void ServerImpl::ready() {
+std::string ServerImpl::metrics(const host::HostStats& stats) const {
+  MetricsInput input;
+  input.node = options_.id;
+  input.host = stats;
+  input.engine = kv_->stats();
+  input.cold_reads = cold_reads_->count();
+  input.uptime_ns = env_.clock().now() - context_.started;
+  input.http_connections_max = http_connections_max_;
+  input.log_lines_lost = log_lines_lost();
+  return render_metrics(input);
+}
+
+void ServerImpl::on_ready() {
   context_.ready = true;
   const int64_t took_ms = (env_.clock().now() - context_.started) / env::kMillisecond;
   log_event(Severity::kInfo, "ready",
@@ -388,7 +391,7 @@ void ServerImpl::drain() {
     bool drained MR_GUARDED_BY(mutex) = false;
   };
   auto waiting = std::make_shared<Waiting>();
-  host_->drain(kDrainTimeoutNs, host_->executor(0), [waiting] {
+  node_.host().drain(kDrainTimeoutNs, node_.host().executor(0), [waiting] {
     MutexLock lock(waiting->mutex);
     waiting->drained = true;
     waiting->changed.notify_one();
@@ -401,7 +404,7 @@ void ServerImpl::stop() {
   if (stopped_) return;
   stopped_ = true;
   context_.draining = true;
-  if (host_) {
+  if (node_.started()) {
     // Leaderships go first, so that clients find the next leader while this node still answers.
     drain();
   }
@@ -409,38 +412,34 @@ void ServerImpl::stop() {
     rest_->begin_drain();
     rest_->stop();
   }
-  if (controller_) controller_->stop();
   if (watch_) watch_->stop();
-  if (host_) host_->stop();
   rest_.reset();
-  backends_.clear();
+  services_.clear();
   watch_.reset();
-  controller_.reset();
-  host_.reset();
   if (kv_) (void)kv_->flush();  // Only shortens the next start: the log has what is not flushed.
   kv_.reset();
 }
 
 }  // namespace
 
-void Ending::request_number(int status) {
+void ShutdownRequest::request_number(int status) {
   int none = kNone;
   if (status_.compare_exchange_strong(none, status)) wake_();
 }
 
 Status give_up_replicas(const ServerOptions& options, env::Environment& env) {
-  auto plan = meta::plan_repair(env.file_system(), options.state_dir);
+  auto plan = state_dir::plan_repair(env.file_system(), options.state_dir);
   if (!plan) return plan.status();
-  MR_RETURN_IF_ERROR(meta::apply_repair(env, *plan));
+  MR_RETURN_IF_ERROR(state_dir::apply_repair(env, *plan));
   log_event(Severity::kWarn, "replicas given up",
             {{"put_aside_in", plan->aside}, {"next", "joins as new replicas"}});
   return Status::ok();
 }
 
 Result<std::unique_ptr<Server>> Server::start(const ServerOptions& options, env::Environment& env,
-                                              Ending& ending,
+                                              ShutdownRequest& shutdown_request,
                                               std::function<bool(int64_t ns)> pause) {
-  auto server = std::make_unique<ServerImpl>(options, env, ending, std::move(pause));
+  auto server = std::make_unique<ServerImpl>(options, env, shutdown_request, std::move(pause));
   MR_RETURN_IF_ERROR(server->start());
   return std::unique_ptr<Server>(std::move(server));
 }

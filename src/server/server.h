@@ -7,8 +7,8 @@
 #include <memory>
 #include <string>
 
-#include "base/status.h"
 #include "env/env.h"
+#include "multiraft/status.h"
 #include "server/options.h"
 
 namespace multiraft::server {
@@ -25,9 +25,9 @@ enum class ExitStatus : uint8_t {
 
 /// Ends a server's life from within: the main thread is woken and asks for the reason.
 /// Thread-safe.
-class Ending {
+class ShutdownRequest {
  public:
-  explicit Ending(Task wake) : wake_(std::move(wake)) {}
+  explicit ShutdownRequest(Task wake) : wake_(std::move(wake)) {}
   /// The first reason counts.
   void request(ExitStatus status) { request_number(static_cast<int>(status)); }
   /// Not the process: the server is to be stopped, its replicas are to be given up, and it is to be
@@ -51,11 +51,11 @@ class Ending {
 class Server {
  public:
   virtual ~Server() = default;
-  /// `ending` is told when the node was removed, could not join or lost its disk.
+  /// `shutdown_request` is called when the node was removed, could not join or lost its disk.
   /// `pause` sleeps and returns true where the process is asked to stop meanwhile: the start ends
   /// with kCancelled then.
   static Result<std::unique_ptr<Server>> start(const ServerOptions& options, env::Environment& env,
-                                               Ending& ending,
+                                               ShutdownRequest& shutdown_request,
                                                std::function<bool(int64_t ns)> pause);
   /// Hands over leaderships, finishes what is in flight, and stops. At most about 10 s.
   virtual void stop() = 0;

@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "env/posix/posix_env.h"
-#include "transport/contact_table.h"
-#include "transport/test_support.h"
+#include "nodes/contact_table.h"
+#include "transport/testing/test_node.h"
 
 namespace multiraft::transport {
 namespace {
@@ -12,7 +12,7 @@ namespace {
 constexpr env::MonotonicTime at(int64_t seconds) { return {seconds * env::kSecond}; }
 
 TEST(ContactTable, NodeNeverSeen_IsNotAlive) {
-  ContactTable table;
+  nodes::ContactTable table;
   EXPECT_FALSE(table.contact(NodeId(1)).connected);
   EXPECT_FALSE(table.contact(NodeId(1)).alive(at(0), INT64_MAX));
   table.entry(NodeId(1))->failed(at(5));
@@ -21,8 +21,8 @@ TEST(ContactTable, NodeNeverSeen_IsNotAlive) {
 }
 
 TEST(ContactTable, Connection_CountsFromOpenToClose) {
-  ContactTable table;
-  CountedConnection out(table.entry(NodeId(1))), in(table.entry(NodeId(1)));
+  nodes::ContactTable table;
+  nodes::CountedConnection out(table.entry(NodeId(1))), in(table.entry(NodeId(1)));
   out.open(at(1), 77);
   in.open(at(2), 77);
   in.open(at(2), 77);
@@ -38,8 +38,8 @@ TEST(ContactTable, Connection_CountsFromOpenToClose) {
 }
 
 TEST(ContactTable, OpenConnection_ThatIsSilentForTooLong_IsNotAlive) {
-  ContactTable table;
-  CountedConnection connection(table.entry(NodeId(1)));
+  nodes::ContactTable table;
+  nodes::CountedConnection connection(table.entry(NodeId(1)));
   connection.open(at(1), 77);
   EXPECT_TRUE(table.contact(NodeId(1)).alive(at(3), 2 * env::kSecond));
   EXPECT_FALSE(table.contact(NodeId(1)).alive(at(4), 2 * env::kSecond));
@@ -77,7 +77,7 @@ TEST_F(ContactTest, NodesWithNothingToSay_HearOfEachOther_UntilOneEnds) {
   a->meet(*b);
   const auto heard_after = [](TestNode& node, NodeId other, env::MonotonicTime time) {
     return [&node, other, time] {
-      const Contact contact = node.transport->contact(other);
+      const nodes::Contact contact = node.transport->contact(other);
       return contact.connected && contact.last_heard > time;
     };
   };

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "env/env.h"
-#include "transport/contact_table.h"
-#include "transport/life_table.h"
+#include "nodes/boot_table.h"
+#include "nodes/contact_table.h"
 #include "transport/transport.h"
 #include "wire/handshake.h"
 
@@ -70,9 +70,9 @@ struct Context {
       : options(std::move(o)),
         env(e),
         worker_counters(options.workers.size()),
-        lives(options.identity.node),
+        boots(options.identity.node),
         cluster_(options.identity.cluster.value) {
-    for (const wire::Life& life : options.lives) lives.learn(life);
+    for (const wire::BootRecord& life : options.boots) boots.learn(life);
   }
 
   /// Of those who need not be members: one address never takes all places.
@@ -84,8 +84,8 @@ struct Context {
   env::Environment& env;
   std::vector<Counters> worker_counters;  ///< One for each worker's thread.
   Counters snapshot_counters;             ///< For the snapshot thread.
-  LifeTable lives;
-  ContactTable contacts;
+  nodes::BootTable boots;
+  nodes::ContactTable contacts;
 
   ClusterId cluster() const { return ClusterId(cluster_.load(std::memory_order_acquire)); }
   void set_cluster(ClusterId cluster) { cluster_.store(cluster.value, std::memory_order_release); }
@@ -109,7 +109,8 @@ struct Context {
     return hello;
   }
   /// The answer to a hello that names `theirs` as its cluster.
-  wire::HelloReply reply(const Status& verdict, ClusterId theirs, wire::Life known = {}) const {
+  wire::HelloReply reply(const Status& verdict, ClusterId theirs,
+                         wire::BootRecord known = {}) const {
     wire::HelloReply reply;
     reply.code = verdict.code();
     reply.cluster = theirs == cluster() ? theirs : ClusterId();
@@ -123,13 +124,13 @@ struct Context {
   /// not even with those who do not know it yet.
   void fall_silent() { silent_.store(true, std::memory_order_relaxed); }
   bool silent() const { return silent_.load(std::memory_order_relaxed); }
-  void lives_changed() const {
-    if (options.on_lives_changed) options.on_lives_changed();
+  void boots_changed() const {
+    if (options.on_boots_changed) options.on_boots_changed();
   }
-  void learn(NodeId teller, const std::vector<wire::Life>& told) {
+  void learn(NodeId teller, const std::vector<wire::BootRecord>& told) {
     bool changed = false;
-    for (const wire::Life& life : told) changed |= lives.learn_from(teller, life);
-    if (changed) lives_changed();
+    for (const wire::BootRecord& life : told) changed |= boots.learn_from(teller, life);
+    if (changed) boots_changed();
   }
   void problem(const Status& status) const {
     if (options.on_problem) options.on_problem(status);

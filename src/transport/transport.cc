@@ -7,12 +7,12 @@
 
 #include "base/assert.h"
 #include "base/mutex.h"
-#include "transport/call_client.h"
-#include "transport/call_desk.h"
+#include "transport/connection/acceptor.h"
 #include "transport/context.h"
-#include "transport/doorman.h"
-#include "transport/snapshot_desk.h"
-#include "transport/worker_transport.h"
+#include "transport/messages/worker_transport.h"
+#include "transport/rpc/rpc_client.h"
+#include "transport/rpc/rpc_server.h"
+#include "transport/snapshot/snapshot_streams.h"
 
 namespace multiraft::transport {
 namespace {
@@ -35,8 +35,8 @@ class TransportImpl final : public Transport {
                      Callback<void(Status)> done) override;
   void call(const Callee& callee, wire::Request request, int64_t timeout_ns,
             env::Executor& executor, Callback<void(Result<wire::Response>)> done) override;
-  std::vector<wire::Life> lives() const override { return context_->lives.all(); }
-  Contact contact(NodeId node) const override { return context_->contacts.contact(node); }
+  std::vector<wire::BootRecord> boots() const override { return context_->boots.all(); }
+  nodes::Contact contact(NodeId node) const override { return context_->contacts.contact(node); }
   TransportStats stats() const override;
   void stop() override;
 
@@ -47,14 +47,14 @@ class TransportImpl final : public Transport {
 
   const std::shared_ptr<Context> context_;
   std::vector<std::shared_ptr<WorkerTransportImpl>> workers_;
-  std::shared_ptr<Doorman> doorman_;
-  std::shared_ptr<CallDesk> call_desk_;
-  std::shared_ptr<SnapshotDesk> snapshots_;
+  std::shared_ptr<Acceptor> acceptor_;
+  std::shared_ptr<RpcServer> rpc_server_;
+  std::shared_ptr<SnapshotStreams> snapshots_;
   uint16_t port_ = 0;
 
   Mutex mutex_;
   absl::flat_hash_map<uint64_t, env::Address> addresses_ MR_GUARDED_BY(mutex_);
-  std::vector<std::weak_ptr<CallClient>> calls_ MR_GUARDED_BY(mutex_);
+  std::vector<std::weak_ptr<RpcClient>> calls_ MR_GUARDED_BY(mutex_);
   bool stopped_ MR_GUARDED_BY(mutex_) = false;
 };
 
@@ -65,20 +65,20 @@ Status TransportImpl::open() {
   MR_ASSERT(options.recovered.size() <= wire::kWorkersMax);
   MR_ASSERT(options.identity.node && options.identity.node.value <= limits::kNodeIdMax);
   MR_ASSERT(!options.snapshot_receiver || options.snapshot_executor);
-  call_desk_ = std::make_shared<CallDesk>(context_);
-  snapshots_ = std::make_shared<SnapshotDesk>(context_);
+  rpc_server_ = std::make_shared<RpcServer>(context_);
+  snapshots_ = std::make_shared<SnapshotStreams>(context_);
   for (uint32_t i = 0; i < context_->workers(); ++i) {
     workers_.push_back(std::make_shared<WorkerTransportImpl>(
         context_, i, [this, i](NodeId to, wire::Response response) {
           return answer_call(i, to, std::move(response));
         }));
   }
-  doorman_ = std::make_shared<Doorman>(
+  acceptor_ = std::make_shared<Acceptor>(
       context_, [this](const wire::Hello& hello, std::unique_ptr<env::Stream> stream) {
         admit(hello, std::move(stream));
       });
-  MR_RETURN_IF_ERROR(doorman_->listen());
-  port_ = doorman_->port();
+  MR_RETURN_IF_ERROR(acceptor_->listen());
+  port_ = acceptor_->port();
   return Status::ok();
 }
 
@@ -86,7 +86,7 @@ Status TransportImpl::open() {
 void TransportImpl::admit(const wire::Hello& hello, std::unique_ptr<env::Stream> stream) {
   switch (hello.kind) {
     case wire::ConnectionKind::kCall:
-      call_desk_->adopt(hello, std::move(stream), doorman_->book().knows(hello));
+      rpc_server_->adopt(hello, std::move(stream), acceptor_->book().knows(hello));
       return;
     case wire::ConnectionKind::kSnapshot:
       stream->move_to(*context_->options.snapshot_executor,
@@ -115,8 +115,8 @@ void TransportImpl::admit(const wire::Hello& hello, std::unique_ptr<env::Stream>
 }
 
 bool TransportImpl::answer_call(uint32_t worker, NodeId to, wire::Response response) {
-  if (worker == 0) return call_desk_->answer(to, std::move(response));
-  executor(0).post([desk = call_desk_, to, response = std::move(response)]() mutable {
+  if (worker == 0) return rpc_server_->answer(to, std::move(response));
+  executor(0).post([desk = rpc_server_, to, response = std::move(response)]() mutable {
     desk->answer(to, std::move(response));
   });
   return true;
@@ -128,12 +128,12 @@ void TransportImpl::set_node(NodeId node, const NodeLocation& location) {
   MutexLock lock(mutex_);  // So that all threads see changes in the same order.
   if (stopped_) return;
   addresses_[node.value] = location.addresses.front();
-  executor(0).post([doorman = doorman_, node, state = location.state] {
-    doorman->book().remember(node, state);
+  executor(0).post([acceptor = acceptor_, node, state = location.state] {
+    acceptor->book().remember(node, state);
   });
   for (uint32_t i = 0; i < context_->workers(); ++i) {
     // Who sends next on this very thread finds the node; a change of an address ends connections,
-    // of which the receiver must not be told from within its own call.
+    // of which the receiver must not be notified from within its own call.
     if (executor(i).in_executor() && !workers_[i]->knows(node)) {
       workers_[i]->set_addresses(node, location.addresses);
     }
@@ -147,9 +147,9 @@ void TransportImpl::forget(NodeId node) {
   MutexLock lock(mutex_);
   if (stopped_) return;
   addresses_.erase(node.value);
-  context_->lives.forget(node);
+  context_->boots.forget(node);
   context_->contacts.forget(node);
-  executor(0).post([doorman = doorman_, node] { doorman->book().forget(node); });
+  executor(0).post([acceptor = acceptor_, node] { acceptor->book().forget(node); });
   for (uint32_t i = 0; i < context_->workers(); ++i) {
     executor(i).post([worker = workers_[i], node] { worker->forget(node); });
   }
@@ -181,7 +181,7 @@ void TransportImpl::send_snapshot(NodeId to, const wire::SnapshotHeader& header,
 void TransportImpl::call(const Callee& callee, wire::Request request, int64_t timeout_ns,
                          env::Executor& executor, Callback<void(Result<wire::Response>)> done) {
   auto client =
-      std::make_shared<CallClient>(context_, executor, std::move(request), std::move(done));
+      std::make_shared<RpcClient>(context_, executor, std::move(request), std::move(done));
   executor.post([client, callee, timeout_ns] { client->start(callee, timeout_ns); });
   MutexLock lock(mutex_);
   std::erase_if(calls_, [](const auto& call) { return call.expired(); });
@@ -205,8 +205,8 @@ void TransportImpl::stop() {
     }
   }
   executor(0).run_and_wait([this] {
-    doorman_->close();
-    call_desk_->close();
+    acceptor_->close();
+    rpc_server_->close();
   });
   for (uint32_t i = 0; i < context_->workers(); ++i) {
     executor(i).run_and_wait([this, i] { workers_[i]->close(); });

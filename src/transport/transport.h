@@ -1,5 +1,5 @@
 #pragma once
-// Bytes between nodes: one connection a (worker, node) for batches of all groups' messages, and
+// Bytes between nodes: one connection per (worker, node) for batches of all groups' messages, and
 // connections of their own for snapshots.
 //
 // Delivery is at most once and in order per (sending worker, receiving node) while a connection
@@ -12,14 +12,14 @@
 #include <string>
 #include <vector>
 
-#include "base/ids.h"
 #include "base/limits.h"
-#include "base/shared_bytes.h"
-#include "base/status.h"
 #include "base/task.h"
 #include "env/env.h"
-#include "transport/contact_table.h"
-#include "wire/life.h"
+#include "multiraft/bytes.h"
+#include "multiraft/status.h"
+#include "multiraft/types.h"
+#include "nodes/contact_table.h"
+#include "wire/boot_record.h"
 #include "wire/messages.h"
 
 namespace multiraft::transport {
@@ -28,18 +28,18 @@ namespace multiraft::transport {
 struct Identity {
   ClusterId cluster;  ///< 0: not a member yet; only requests of kind kJoin pass.
   NodeId node;
-  uint64_t incarnation = 0;  ///< Drawn at every start; tells a restart from a pause.
-  wire::StateId state = {};  ///< Of the state directory. Empty: others need not watch its age.
+  uint64_t incarnation = 0;  ///< Drawn at every start; distinguishes a restart from a pause.
+  StateDirId state = {};     ///< Of the state directory. Empty: others need not watch its age.
   uint64_t life = 0;  ///< How often the state directory was started from, this time included.
 };
 
 /// Another node refuses this one, and rightly: this state directory is an older copy, or the disk
 /// has lost what was durable (docs/adr/0010-older-state.md).
-struct OlderState {
+struct StateRollback {
   NodeId teller;
-  env::Address address;  ///< Of the teller.
-  wire::Life known;      ///< What it knows of this node.
-  std::string text;      ///< For people.
+  env::Address address;    ///< Of the teller.
+  wire::BootRecord known;  ///< What it knows of this node.
+  std::string text;        ///< For the log.
 };
 
 /// One process of a node. A node that has started again is another one.
@@ -54,7 +54,7 @@ struct NodeLocation {
   /// Tried in turn, the best first; at least one.
   std::vector<env::Address> addresses;
   /// Of its state directory, as registered. Empty: not known, any will do.
-  wire::StateId state = {};
+  StateDirId state = {};
   friend bool operator==(const NodeLocation&, const NodeLocation&) = default;
 };
 
@@ -87,7 +87,7 @@ class Receiver {
   /// requests without a response have an unknown outcome. Also called for every failed attempt.
   virtual void on_disconnected(NodeId node, bool ever_connected) = 0;
   /// How far the worker's log is durable. Asked for each batch that leaves, so that nothing that
-  /// was promised is known elsewhere without it. 0: not to be told.
+  /// was promised is known elsewhere without it. 0: not to be announced.
   virtual uint64_t durable_sequence() { return 0; }
 };
 
@@ -125,7 +125,7 @@ class ChunkSink {
   virtual ~ChunkSink() = default;
   virtual Status append(std::string_view chunk) = 0;
   /// All chunks have come and checked. `done` is called on the snapshot thread, from within or
-  /// later, with what the sender is told. The sink is destroyed as soon as this returns.
+  /// later, with what is reported to the sender. The sink is destroyed as soon as this returns.
   virtual void finish(Callback<void(Status)> done) = 0;
 };
 class SnapshotReceiver {
@@ -140,7 +140,7 @@ class SnapshotReceiver {
 struct TransportOptions {
   Identity identity;
   env::Address listen;
-  std::string raft_address;             ///< Where others reach this node, told in every handshake.
+  std::string raft_address;             ///< Where others reach this node, sent in every handshake.
   std::vector<env::Executor*> workers;  ///< One WorkerTransport each.
   std::vector<Receiver*> receivers;     ///< In the order of workers.
   SnapshotReceiver* snapshot_receiver = nullptr;
@@ -158,7 +158,7 @@ struct TransportOptions {
   size_t send_queue_bytes_max = 128 * limits::kMiB;
   /// A forwarded write that would wait in the queue for longer is refused.
   int64_t request_wait_max_ns = 1 * env::kSecond;
-  /// A node that takes none of what is sent to it for so long is connected to anew. A network that
+  /// A node that takes none of what is sent to it for so long is connected to again. A network that
   /// comes back is noticed by a new connection within a second, but by an old one only when TCP
   /// tries again, which may be a minute later.
   int64_t peer_silence_max_ns = 3 * env::kSecond;
@@ -174,9 +174,9 @@ struct TransportOptions {
   /// Up to where the log of each worker was found at the start.
   std::vector<uint64_t> recovered;
   /// What this node knew of others when its last process wrote it down (Transport::lives()).
-  std::vector<wire::Life> lives;
+  std::vector<wire::BootRecord> boots;
   /// lives() has more to tell than how logs have grown. Any thread. May be empty.
-  std::function<void()> on_lives_changed;
+  std::function<void()> on_boots_changed;
   /// A known node has connected and says that it is reached here, which it has not said before. Any
   /// thread. May be empty.
   std::function<void(NodeId, const env::Address&)> on_address;
@@ -184,9 +184,9 @@ struct TransportOptions {
   /// empty.
   std::function<void(const UnknownCaller&)> on_unknown_caller;
   /// Told for every refusal. Any thread. May be empty.
-  std::function<void(const OlderState&)> on_older_state;
-  /// Told what people should know: who was refused, or refuses us, and why. Any thread. Not called
-  /// for every repetition. May be empty.
+  std::function<void(const StateRollback&)> on_state_rollback;
+  /// Reports refused handshakes, in either direction, for the operator's log. Any thread. Not
+  /// called for every repetition. May be empty.
   std::function<void(const Status&)> on_problem;
 };
 
@@ -236,10 +236,10 @@ class Transport {
   virtual void call(const Callee& callee, wire::Request request, int64_t timeout_ns,
                     env::Executor& executor, Callback<void(Result<wire::Response>)> done) = 0;
   /// What is known of other nodes' state directories. Any thread.
-  virtual std::vector<wire::Life> lives() const { return {}; }
+  virtual std::vector<wire::BootRecord> boots() const { return {}; }
   /// Whether the node is alive, as far as this process sees it. Any thread; cheap. Nodes that have
   /// an address are heard of at least every TransportOptions::keepalive_ns while they live.
-  virtual Contact contact(NodeId) const { return {}; }
+  virtual nodes::Contact contact(NodeId) const { return {}; }
   virtual TransportStats stats() const = 0;
   /// Closes everything. Not from a worker's thread; before the executors stop.
   virtual void stop() = 0;

@@ -9,7 +9,7 @@
 #include "base/coverage.h"
 #include "base/limits.h"
 #include "env/posix/posix_env.h"
-#include "transport/test_support.h"
+#include "transport/testing/test_node.h"
 
 namespace multiraft::transport {
 namespace {

@@ -9,8 +9,8 @@
 #include <string_view>
 #include <vector>
 
-#include "base/shared_bytes.h"
-#include "base/status.h"
+#include "multiraft/bytes.h"
+#include "multiraft/status.h"
 #include "wire/frame.h"
 #include "wire/messages.h"
 

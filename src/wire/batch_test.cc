@@ -5,7 +5,8 @@
 
 #include <variant>
 
-#include "wire/testing.h"
+#include "base/assert.h"
+#include "wire/testing/samples.h"
 
 namespace multiraft::wire {
 namespace {
@@ -378,7 +379,7 @@ TEST(Batch, Message_FromOrToNoNode_IsRefused) {
     std::string payload(payload_of(encode_all({an_append()}), FrameKind::kBatch));
     payload.replace(field + 4, 4, std::string_view("\0\0\0\0", 4));
     EXPECT_FALSE(decode_all(payload).is_ok());
-    payload.replace(field, 8, "\xff\xff\xff\xff\xff\xff\xff\xff");  // kAppendThread
+    payload.replace(field, 8, "\xff\xff\xff\xff\xff\xff\xff\xff");  // kLocalAppend
     EXPECT_FALSE(decode_all(payload).is_ok());
   }
 }

@@ -5,7 +5,7 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "base/crc32c.h"
-#include "wire/life.h"
+#include "wire/boot_record.h"
 
 namespace multiraft::wire {
 namespace {
@@ -83,7 +83,7 @@ size_t payload_bytes_max(FrameKind kind) {
     case FrameKind::kSnapshotHeader:
       return kSnapshotHeaderBytesMax;
     case FrameKind::kLives:
-      return kLivesBytesMax;
+      return kBootRecordsBytesMax;
     case FrameKind::kHello:
     case FrameKind::kHelloReply:
     case FrameKind::kReceived:

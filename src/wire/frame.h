@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "base/limits.h"
-#include "base/status.h"
+#include "multiraft/status.h"
 
 namespace multiraft::wire {
 

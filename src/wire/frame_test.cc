@@ -5,7 +5,7 @@
 #include "base/bytes.h"
 #include "base/crc32c.h"
 #include "wire/handshake.h"
-#include "wire/testing.h"
+#include "wire/testing/samples.h"
 
 namespace multiraft::wire {
 namespace {

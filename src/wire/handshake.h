@@ -7,10 +7,10 @@
 #include <string_view>
 #include <vector>
 
-#include "base/ids.h"
-#include "base/status.h"
+#include "multiraft/status.h"
+#include "multiraft/types.h"
+#include "wire/boot_record.h"
 #include "wire/frame.h"
-#include "wire/life.h"
 
 namespace multiraft::wire {
 
@@ -34,7 +34,7 @@ struct Hello {
   uint64_t incarnation = 0;
   NodeId to;  ///< Who is meant to answer; 0: whoever is there (calls).
   // How much of its past the node has (life.h).
-  StateId state;  ///< Of its state directory. 0: it has none that could be too old.
+  StateDirId state;  ///< Of its state directory. 0: it has none that could be too old.
   uint64_t life = 0;
   /// The sequence up to which the log of each worker was found when this process started.
   std::vector<uint64_t> recovered;
@@ -54,9 +54,9 @@ struct HelloReply {
   ClusterId cluster;
   NodeId node;
   uint64_t incarnation = 0;
-  std::string text;  ///< Of a refusal, for people. Cut at kTextBytesMax.
-  /// With kOlderState: what is known of the one who connects. Otherwise empty.
-  Life known = {};
+  std::string text;  ///< Reason of a refusal, for the log. Cut at kTextBytesMax.
+  /// With kStateRollback: what is known of the one who connects. Otherwise empty.
+  BootRecord known = {};
   friend bool operator==(const HelloReply&, const HelloReply&) = default;
 };
 

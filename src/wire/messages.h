@@ -4,15 +4,15 @@
 #include <cstdint>
 #include <string>
 
-#include "base/ids.h"
-#include "base/shared_bytes.h"
-#include "base/status.h"
+#include "multiraft/bytes.h"
+#include "multiraft/status.h"
+#include "multiraft/types.h"
 #include "raft/types.h"
 
 namespace multiraft::wire {
 
 /// A Raft message of one group. from/to inside it are replica ids, so a message of a removed
-/// replica is told from one of its successor on the same node.
+/// replica is distinguished from one of its successor on the same node.
 struct GroupMessage {
   GroupId group;
   raft::Message message;

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "base/status.h"
+#include "multiraft/status.h"
 #include "wire/frame.h"
 #include "wire/messages.h"
 

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "wire/testing.h"
+#include "wire/testing/samples.h"
 
 namespace multiraft::wire {
 namespace {

@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "base/bytes.h"
-#include "base/status.h"
+#include "multiraft/status.h"
 
 namespace multiraft::wire {
 
@@ -24,7 +24,7 @@ static_assert(static_cast<uint8_t>(StatusCode::kIoError) == 11);
 static_assert(static_cast<uint8_t>(StatusCode::kNoSpace) == 12);
 static_assert(static_cast<uint8_t>(StatusCode::kCancelled) == 13);
 static_assert(static_cast<uint8_t>(StatusCode::kInternal) == 14);
-static_assert(static_cast<uint8_t>(StatusCode::kOlderState) == 15);
+static_assert(static_cast<uint8_t>(StatusCode::kStateRollback) == 15);
 static_assert(static_cast<uint8_t>(StatusCode::kUnsupported) == 16);
 
 inline bool is_status_code(uint8_t number) {

@@ -114,7 +114,7 @@ def test_LastWrite_CutOff_NodeRejoinsAndLosesNothing(new_cluster, cut):
     eventually(lambda: all_have(cluster, values), "every node has every key")
     cluster.wait_voters(1, [1, 2, 3])
     if "older state directory" in victim.log_path.read_text():
-        eventually(lambda: "replicas given up" in victim.log_path.read_text(), "it starts anew")
+        eventually(lambda: "replicas given up" in victim.log_path.read_text(), "it starts again")
         eventually(lambda: all_have(cluster, values), "the new replica has every key")
 
 

@@ -1,4 +1,4 @@
-"""An older copy of a state directory under a known node id: refused, given up, and filled anew."""
+"""An older copy of a state directory under a known node id: refused, given up, and filled again."""
 
 import json
 import shutil

@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::string_view kLevels[] = {"DEBUG", "INFO", "WARN", "ERROR", "FATAL", "NONE"};
 
-bool is_local_thread(ReplicaId id) { return id == kAppendThread || id == kApplyThread; }
+bool is_local_thread(ReplicaId id) { return id == kLocalAppend || id == kLocalApply; }
 
 bool is_local(const Message& message) {
   return message.from == message.to || is_local_thread(message.from) || is_local_thread(message.to);
@@ -25,7 +25,7 @@ Message append_message(const Node& node, const StorageAppend& append) {
   Message message;
   message.type = MessageType::kStorageAppend;
   message.from = node.config.id;
-  message.to = kAppendThread;
+  message.to = kLocalAppend;
   if (append.hard_state) {
     message.term = append.hard_state->term;
     message.vote = append.hard_state->vote;
@@ -41,7 +41,7 @@ Message apply_message(const Node& node, const StorageApply& apply) {
   Message message;
   message.type = MessageType::kStorageApply;
   message.from = node.config.id;
-  message.to = kApplyThread;
+  message.to = kLocalApply;
   message.entries = apply.entries;
   message.responses = apply.responses;
   for (Message& response : message.responses) response.entries = apply.entries;
@@ -201,9 +201,9 @@ Status Cluster::process_ready(Node& node) {
   }
   if (!async && ready.apply) apply(node, ready.apply->entries);
   for (Message& message : messages) {
-    auto& queue = message.to == kAppendThread  ? node.append_work
-                  : message.to == kApplyThread ? node.apply_work
-                                               : network_;
+    auto& queue = message.to == kLocalAppend  ? node.append_work
+                  : message.to == kLocalApply ? node.apply_work
+                                              : network_;
     queue.push_back(std::move(message));
   }
   if (!async) node.core->advance();

@@ -36,9 +36,7 @@ class Output final : public raft::Logger {
 
   /// The verbosity at which lines of this level are shown.
   static Verbosity verbosity_of(raft::LogLevel level);
-  bool enabled(raft::LogLevel level) const override {
-    return verbosity <= verbosity_of(level);
-  }
+  bool enabled(raft::LogLevel level) const override { return verbosity <= verbosity_of(level); }
   void log(raft::LogLevel level, std::string_view line) override;
 
   Verbosity verbosity = Verbosity::kDebug;

@@ -76,8 +76,8 @@ std::string_view state_name(ProgressState state) {
 
 std::string hex_id(ReplicaId id) {
   if (id == kNoReplica) return "None";
-  if (id == kAppendThread) return "AppendThread";
-  if (id == kApplyThread) return "ApplyThread";
+  if (id == kLocalAppend) return "AppendThread";
+  if (id == kLocalApply) return "ApplyThread";
   char text[20];
   std::snprintf(text, sizeof text, "%llx", static_cast<unsigned long long>(id.value));
   return text;

@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
-#include "base/ids.h"
 #include "multiraft/state_machine.h"
+#include "multiraft/types.h"
 
 namespace multiraft::sim {
 

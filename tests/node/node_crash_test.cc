@@ -3,7 +3,7 @@
 // acknowledged, invented nothing, and goes on by itself.
 //
 // MULTIRAFT_CRASH_FULL: all of it, which takes minutes (scripts/crash_test). Otherwise all points
-// of the shortest scenarios and every so manyth of the others.
+// of the shortest scenarios and every n-th of the others.
 // MULTIRAFT_CRASH_REPLAY="SCENARIO NODE AT MODE EVERYONE AGAIN SEED", as a failure prints it, runs
 // one point and tells what happens.
 
@@ -91,7 +91,7 @@ class NodeCrash : public ::testing::TestWithParam<size_t> {
     }
   }
 
-  /// Every so manyth point in one way, in turns.
+  /// Every n-th crash point, in one mode each, in turns.
   void crash_in_turns(uint64_t node, uint64_t operations) {
     const uint64_t stride = (operations + kShortPoints - 1) / kShortPoints;
     for (uint64_t at = node % stride, turn = node; at < operations; at += stride, ++turn) {

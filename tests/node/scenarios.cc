@@ -142,8 +142,8 @@ Outcome run(const Scenario& scenario, const CrashPlan& plan, uint64_t seed, bool
     settings.id = NodeId(id);
     if (id > 1) settings.join = NodeId(1);
     settings.machine = scenario.machine;
-    settings.log_cut.entries = kCompactEntries;
-    settings.log_cut.tail_entries = kTailEntries;
+    settings.compaction.entries = kCompactEntries;
+    settings.compaction.tail_entries = kTailEntries;
     cluster.add(settings);
   }
   Outcome out;

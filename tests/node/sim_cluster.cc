@@ -4,7 +4,7 @@
 #include <iostream>
 
 #include "kv/command.h"
-#include "meta/registry_machine.h"
+#include "registry/machine.h"
 
 namespace multiraft::sim {
 namespace {
@@ -277,7 +277,7 @@ std::shared_ptr<SimCluster::Answer> SimCluster::read(uint64_t through, GroupId g
         const auto hash = permit.state_machine->hash();
         answer->hash = hash ? *hash : 0;
         if (!hash) violate("HASH: " + hash.status().to_string());
-        if (group == meta::kRegistryGroup) return;
+        if (group == registry::kRegistryGroup) return;
         auto& machine = static_cast<kv::KvStateMachine&>(*permit.state_machine);
         kv::ScanRequest everything;
         everything.items_max = SIZE_MAX;
@@ -374,7 +374,7 @@ std::string SimCluster::leftovers(uint64_t id) {
 }
 
 std::string SimCluster::check(GroupId group, const std::vector<uint64_t>& ids) {
-  for (GroupId g : {group, meta::kRegistryGroup}) {
+  for (GroupId g : {group, registry::kRegistryGroup}) {
     if (same_everywhere(g, ids)) continue;
     if (!violation_.empty()) return violation_;
     return "STUCK: the members of group " + to_string(g) + " do not come to the same end";

@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "base/crc32c.h"
+#include "base/task.h"
 
 namespace multiraft::sim {
 namespace {

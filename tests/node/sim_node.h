@@ -1,6 +1,6 @@
 #pragma once
-// One whole node on a simulated machine: identity, registry, controller, host, transport, log and
-// the key-value machine, put together as the server does, without HTTP and RocksDB.
+// One whole node on a simulated machine: a node::Node as the server runs it, with a key-value
+// machine that works on a simulated disk, without HTTP and RocksDB.
 
 #include <functional>
 #include <memory>
@@ -8,8 +8,7 @@
 #include <string>
 
 #include "env/sim/sim_network.h"
-#include "host/node_host.h"
-#include "meta/controller.h"
+#include "node/node.h"
 #include "sim_machine.h"
 
 namespace multiraft::sim {
@@ -21,24 +20,24 @@ struct NodeSettings {
   NodeId id;
   std::optional<NodeId> join;
   MachineKind machine = MachineKind::kMemory;
-  host::LogCutLimits log_cut;
+  host::LogCutLimits compaction;
 };
 
 /// Who watches over the nodes of a simulation. Called from within their tasks.
 struct NodeWatch {
   std::function<void(NodeId, GroupId, const Command&)> applied;
   std::function<void(NodeId, GroupId, Term)> leads;
-  /// For people who replay a failure.
+  /// For whoever replays a failure.
   std::function<void(NodeId, std::string_view)> say;
 };
 
 /// A machine that outlives the processes on it. All calls from outside of the scheduler's tasks.
-class SimNode {
+class SimNode final : public node::NodeListener {
  public:
   /// `network` and `watch` outlive it.
   SimNode(env::SimScheduler& scheduler, env::SimNetwork& network, NodeSettings settings,
           uint64_t seed, const NodeWatch& watch);
-  ~SimNode();
+  ~SimNode() override;
 
   /// Starts the process. An error is what the program would end with. Ok where the disk reached its
   /// crash point meanwhile: see must_end().
@@ -52,7 +51,7 @@ class SimNode {
 
   bool running() const { return running_; }
   /// Requests may be made of it.
-  bool serves() { return running_ && host_ && !env_.disk().crashed(); }
+  bool serves() { return running_ && node_ && node_->started() && !env_.disk().crashed(); }
   /// Of the present process.
   bool ready() const { return running_ && ready_; }
   /// The node left its cluster: the process ends by itself.
@@ -64,31 +63,33 @@ class SimNode {
   /// Why the process ends by itself although its disk works; empty if it does not.
   const std::string& failure() const { return failure_; }
   const NodeSettings& settings() const { return settings_; }
-  host::NodeHost& host() { return *host_; }
-  meta::Controller& controller() { return *controller_; }
+  host::NodeHost& host() { return node_->host(); }
+  cluster::Controller& controller() { return node_->controller(); }
   env::SimFileSystem& disk() { return env_.disk(); }
 
   static std::string host_name(NodeId id) { return "n" + to_string(id); }
 
  private:
-  class Observer;
-
   Status compose();
-  Status start_host();
   void destroy();
-  meta::ControllerOptions controller_options() const;
-  meta::ControllerCallbacks controller_callbacks();
+  cluster::ControllerOptions controller_options() const;
+  host::HostOptions host_options();
+
+  // node::NodeListener
+  void on_ready() override;
+  void on_removed() override { removed_ = true; }
+  void on_refused(const Status& status) override;
+  void on_rollback_claimed(const transport::StateRollback& rollback) override;
+  void on_fatal(const Status& status) override;
+  void on_leadership(GroupId group, const raft::SoftState& state, Term term) override;
+  void log(raft::LogLevel, std::string_view text) override { say(text); }
   void say(std::string_view text) const { watch_.say(settings_.id, text); }
 
   const NodeSettings settings_;
   const NodeWatch& watch_;
   env::SimEnvironment env_;
-  std::unique_ptr<meta::NodeIdentity> identity_;
-  std::unique_ptr<meta::RegistryEngine> registry_;
   std::unique_ptr<SimEngine> engine_;
-  std::unique_ptr<meta::Controller> controller_;
-  std::unique_ptr<Observer> observer_;
-  std::unique_ptr<host::NodeHost> host_;
+  std::unique_ptr<node::Node> node_;
   bool running_ = false;
   bool ready_ = false;
   bool removed_ = false;

@@ -61,7 +61,7 @@ void Checker::check_leader(Node& node) {
   }
   if (fresh) {
     // Invariant 4: what was committed in earlier terms is in the log of each later leader; its own
-    // no-op is last. By log matching the youngest such entry stands for all before it. (A leader
+    // no-op is last. By log matching the newest such entry stands for all before it. (A leader
     // whose own vote took long to become durable may be late: others have committed in later terms
     // by then, and it owes them nothing.)
     LogIndex index = max_commit_;
@@ -75,7 +75,7 @@ void Checker::check_leader(Node& node) {
   for (const raft::Progress& member : core.core().leader_role()->progress) {
     const Node* other = find(member.id);
     if (!other || member.match == LogIndex{}) continue;
-    // Invariant 11, for the youngest leader: what it counts is on the member's disk, and equal.
+    // Invariant 11, for the newest leader: what it counts is on the member's disk, and equal.
     if (core.term() < other->seen.term || member.match <= other->disk.mark.index) continue;
     const Result<Term> durable = other->disk.term(member.match);
     if (!durable || (member.match >= log.first_index() && !log.matches({*durable, member.match}))) {
@@ -289,7 +289,7 @@ void Checker::on_sent(const Node& node, const raft::Message& message) {
   }
   if (message.type == MessageType::kAppResp && !message.reject) {
     // An answer of an earlier term may speak of entries that a leader of this term has replaced
-    // before they were written. Its leader cannot commit by it: what elected the younger one had
+    // before they were written. Its leader cannot commit by it: what elected the newer one had
     // not acknowledged them.
     const bool replaced = message.term < node.disk.hard_state.term;
     if (message.index > node.disk.last_index() && !replaced) {

@@ -95,7 +95,7 @@ class Node final : private raft::LeaseJudge {
 
   // Observed before, also over crashes (invariant 2).
   raft::HardState seen;
-  raft::HardState durable;  ///< The youngest that was written.
+  raft::HardState durable;  ///< The newest that was written.
   bool frozen = false;      ///< Paused: nothing reaches it and it does nothing.
   bool removed = false;     ///< Some change took it away, or tried to.
   bool slow_disk = false;

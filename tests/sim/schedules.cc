@@ -73,7 +73,7 @@ void World::steer_figure8(uint64_t step) {
 }
 
 /// A write is under way at one replica while leaders change twice: its late completion must not be
-/// taken for the completion of a younger write at the same indexes.
+/// taken for the completion of a newer write at the same indexes.
 void World::steer_aba(uint64_t step) {
   if (victim_ == ReplicaId{}) victim_ = random_node().id();
   Node& victim = *nodes_[victim_.value - 1];

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "base/status.h"
+#include "multiraft/status.h"
 
 namespace multiraft::env {
 

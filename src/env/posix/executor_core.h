@@ -16,8 +16,8 @@
 namespace multiraft::env {
 
 /// Something that lives in an executor and holds callbacks (a stream, a listener, a connection
-/// being made). When the executor ends it is told, because a callback often owns the very object
-/// that holds it, and nothing else would break that circle.
+/// being made). When the executor ends it is notified, because a callback often owns the very
+/// object that holds it, and nothing else would break that circle.
 class ExecutorResident {
  public:
   virtual ~ExecutorResident() = default;

@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "base/assert.h"
 #include "base/coverage.h"
 #include "env/posix/errno_text.h"
 #include "env/posix/posix_file.h"
@@ -64,7 +65,7 @@ std::string holder_of(int fd) {
 
 void write_holder(int fd) {
   const std::string pid = std::to_string(::getpid()) + "\n";
-  // Only a help for people, also on a full disk: the lock itself does not depend on it.
+  // Only informative, also on a full disk: the lock itself does not depend on it.
   if (::ftruncate(fd, 0) == 0) {
     [[maybe_unused]] const ssize_t n = ::pwrite(fd, pid.data(), pid.size(), 0);
   }

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "base/status.h"
 #include "env/network.h"
+#include "multiraft/status.h"
 
 namespace multiraft::env {
 

@@ -217,7 +217,7 @@ void UringWriter::drain() {
 }
 
 /// A kernel may have the calls and the file system refuse direct access, or the other way round:
-/// only a write tells.
+/// only a write shows it.
 Status probe(FileSystem& files, const std::string& path, DirectWriter& writer) {
   {
     auto file = files.open(path, OpenMode::kCreate);

@@ -1,6 +1,6 @@
 #pragma once
 // DirectWriter by io_uring with RWF_DSYNC on files opened with O_DIRECT: one system call for write
-// and sync, none to wait, and the executor's poller tells when a write is done.
+// and sync, none to wait, and the executor's poller reports when a write is done.
 //
 // Up to Linux 6.12 a submission to a file system that is frozen (fsfreeze) blocks the executor
 // until it is thawed; later kernels hand it to a thread of their own.

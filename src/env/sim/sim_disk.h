@@ -39,7 +39,7 @@ class SimFileSystem::Disk {
   struct Attempt {
     Status status;
     uint64_t number = 0;
-    std::optional<SimFault> fault;  ///< The status tells its error.
+    std::optional<SimFault> fault;  ///< The status says its error.
   };
   enum class Kind : uint8_t { kChange, kSync };
   Attempt begin(Kind kind, const std::string& what);

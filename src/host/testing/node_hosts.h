@@ -96,8 +96,8 @@ class NodeHostFixture : public ::testing::Test {
     options.log_segment_bytes = limits::kLogSegmentBytesMin;
     options.heartbeat_ns = 20 * env::kMillisecond;
     options.election_ns = 200 * env::kMillisecond;
-    options.log_cut.entries = 100;
-    options.log_cut.tail_entries = 10;
+    options.compaction.entries = 100;
+    options.compaction.tail_entries = 10;
     StateMachineEngine* engine = node.wrapper ? node.wrapper.get() : node.engine.get();
     options.engines = {engine};
     options.engine = [engine](GroupId) -> StateMachineEngine& { return *engine; };

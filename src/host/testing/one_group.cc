@@ -49,20 +49,21 @@ Result<std::unique_ptr<SnapshotWriter>> FakeStateMachine::restore(LogIndex index
   return writer;
 }
 
-void FakeServices::run_later(GroupId, ReplicaId, int64_t delay_ns, Callback<void(Group&)> task) {
+void FakeServices::run_later(GroupId, ReplicaId, int64_t delay_ns, Callback<void(Replica&)> task) {
   executor_.run_at(now() + delay_ns, [this, task = std::move(task)]() mutable {
     if (group_) task(*group_);
   });
 }
 
-GroupTest::GroupTest() {
-  options_.log_cut = {.entries = 100, .bytes = 100'000, .tail_entries = 10, .tail_bytes = 50'000};
+ReplicaTest::ReplicaTest() {
+  options_.compaction = {
+      .entries = 100, .bytes = 100'000, .tail_entries = 10, .tail_bytes = 50'000};
   EXPECT_TRUE(open());
 }
 
-GroupTest::~GroupTest() { close(); }
+ReplicaTest::~ReplicaTest() { close(); }
 
-Status GroupTest::open() {
+Status ReplicaTest::open() {
   executor_ = env_.start_executor("worker");
   services_ = std::make_unique<FakeServices>(env_, *executor_, options_, observer_);
   log::LogOptions options;
@@ -79,7 +80,7 @@ Status GroupTest::open() {
   return Status::ok();
 }
 
-void GroupTest::close() {
+void ReplicaTest::close() {
   if (services_) services_->attach(nullptr, nullptr);
   group_.reset();
   env_.kill();
@@ -87,34 +88,35 @@ void GroupTest::close() {
   executor_.reset();
 }
 
-void GroupTest::create(const std::vector<uint64_t>& voters, const std::vector<uint64_t>& learners) {
+void ReplicaTest::create(const std::vector<uint64_t>& voters,
+                         const std::vector<uint64_t>& learners) {
   raft::Snapshot mark{LogIndex(1), Term(1), {}};
   for (uint64_t node : voters) mark.conf_state.voters.push_back(replica(node));
   for (uint64_t node : learners) mark.conf_state.learners.push_back(replica(node));
   auto created = log_->create_group(kGroup, replica(1), mark);
   ASSERT_TRUE(created.is_ok());
   auto started =
-      Group::start(*services_, **created, std::make_unique<FakeStateMachine>(state_), {});
+      Replica::start(*services_, **created, std::make_unique<FakeStateMachine>(state_), {});
   ASSERT_TRUE(started.is_ok()) << started.status().to_string();
   group_ = std::move(*started);
   services_->attach(log_.get(), group_.get());
   run();
 }
 
-Status GroupTest::restart() {
+Status ReplicaTest::restart() {
   MR_RETURN_IF_ERROR(reopen());
   return start_again();
 }
 
-Status GroupTest::reopen() {
+Status ReplicaTest::reopen() {
   close();
   env_.set_disk(env_.disk().crash_image(env::CrashMode::kKeepNone, 1));
   return open();
 }
 
-Status GroupTest::start_again() {
-  auto started = Group::start(*services_, *log_->group(kGroup),
-                              std::make_unique<FakeStateMachine>(state_), {});
+Status ReplicaTest::start_again() {
+  auto started = Replica::start(*services_, *log_->group(kGroup),
+                                std::make_unique<FakeStateMachine>(state_), {});
   if (!started) return started.status();
   group_ = std::move(*started);
   services_->attach(log_.get(), group_.get());
@@ -122,12 +124,12 @@ Status GroupTest::start_again() {
   return Status::ok();
 }
 
-void GroupTest::run() {
+void ReplicaTest::run() {
   for (int round = 0; round < 20; ++round) {
     if (std::exchange(services_->asked_to_start_over, false)) {
-      auto anew = Group::start_over(std::move(group_));
-      ASSERT_TRUE(anew.is_ok()) << anew.status().to_string();
-      group_ = std::move(*anew);
+      auto restarted = Replica::start_over(std::move(group_));
+      ASSERT_TRUE(restarted.is_ok()) << restarted.status().to_string();
+      group_ = std::move(*restarted);
       services_->attach(log_.get(), group_.get());
     }
     services_->turn_budget().begin_turn();
@@ -144,7 +146,7 @@ void GroupTest::run() {
   }
 }
 
-void GroupTest::pass(int64_t ns) {
+void ReplicaTest::pass(int64_t ns) {
   for (; ns > 0; ns -= options_.heartbeat_ns) {
     env_.advance(options_.heartbeat_ns);
     group_->tick();
@@ -152,7 +154,7 @@ void GroupTest::pass(int64_t ns) {
   }
 }
 
-void GroupTest::write(uint64_t count, size_t bytes) {
+void ReplicaTest::write(uint64_t count, size_t bytes) {
   for (uint64_t i = 0; i < count; ++i) {
     PendingWrite write;
     write.command = SharedBytes::copy_of(std::string(bytes, 'w'));
@@ -167,8 +169,8 @@ void GroupTest::write(uint64_t count, size_t bytes) {
   run();
 }
 
-void GroupTest::step(raft::MessageType type, uint64_t from,
-                     const std::function<void(raft::Message&)>& set) {
+void ReplicaTest::step(raft::MessageType type, uint64_t from,
+                       const std::function<void(raft::Message&)>& set) {
   raft::Message message;
   message.type = type;
   message.from = replica(from);

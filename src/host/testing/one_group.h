@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "env/sim/sim_environment.h"
-#include "host/group.h"
+#include "host/replica.h"
 #include "log/log.h"
 
 namespace multiraft::host::testing {
@@ -65,11 +65,11 @@ class FakeStateMachine final : public StateMachine {
 };
 
 /// What a replica asked of its worker, and what the test has not answered yet.
-class FakeServices final : public GroupServices {
+class FakeServices final : public ReplicaContext {
  public:
   struct Install {
     std::unique_ptr<SnapshotWriter> writer;
-    Callback<void(Group&, const Status&)> done;
+    Callback<void(Replica&, const Status&)> done;
   };
   struct Stream {
     ReplicaId to;
@@ -83,40 +83,40 @@ class FakeServices final : public GroupServices {
 
   bool disk_low() const override { return low; }
   bool disk_stalled() const override { return false; }
-  bool disk_stall_lasts() const override { return false; }
-  std::string disk_stall_text() const override { return {}; }
+  bool disk_stall_is_long() const override { return false; }
+  std::string disk_stall_message() const override { return {}; }
   std::string engine_stall_text(const EngineLane&) const override { return {}; }
   const HostOptions& options() const override { return options_; }
   HostObserver& observer() override { return observer_; }
   log::Log& log() override { return *log_; }
   env::MonotonicTime now() const override { return env_.clock().now(); }
   uint64_t random_u64() override { return ++random_; }
-  Group* find(GroupId, ReplicaId) override { return group_; }
-  void activate(Group&) override {}
+  Replica* find(GroupId, ReplicaId) override { return group_; }
+  void activate(Replica&) override {}
   void send(GroupId, raft::Message message) override { sent.push_back(std::move(message)); }
   void forward(GroupId, NodeId, PendingWrite) override { ADD_FAILURE() << "nobody to forward to"; }
-  void run_blocking(Group&, Task work, Callback<void(Group&)> done) override {
+  void run_blocking(Replica&, Task work, Callback<void(Replica&)> done) override {
     blocking.push_back({std::move(work), std::move(done)});
   }
-  void run_later(GroupId, ReplicaId, int64_t delay_ns, Callback<void(Group&)> task) override;
-  void campaign(Group& group) override { (void)group.campaign(); }
-  void leadership_changed(Group&, ReplicaId) override {}
-  void send_snapshot(Group&, const raft::Message& message, uint64_t stream,
+  void run_later(GroupId, ReplicaId, int64_t delay_ns, Callback<void(Replica&)> task) override;
+  void campaign(Replica& group) override { (void)group.campaign(); }
+  void leadership_changed(Replica&, ReplicaId) override {}
+  void send_snapshot(Replica&, const raft::Message& message, uint64_t stream,
                      std::unique_ptr<SnapshotReader>) override {
     streams.push_back({message.to, message.snapshot->index, stream});
   }
   bool may_send_snapshot() const override { return true; }
   void request_flush(StateMachineEngine& engine) override { engine.request_flush(); }
-  void save_state(Group&, const raft::Snapshot& position,
+  void save_state(Replica&, const raft::Snapshot& position,
                   std::unique_ptr<SnapshotReader>) override {
     saves.push_back(position);
   }
-  void install_received(Group&, std::unique_ptr<SnapshotWriter> writer,
-                        Callback<void(Group&, const Status&)> done) override {
+  void install_received(Replica&, std::unique_ptr<SnapshotWriter> writer,
+                        Callback<void(Replica&, const Status&)> done) override {
     installs.push_back({std::move(writer), std::move(done)});
   }
-  void start_over(Group&) override { asked_to_start_over = true; }
-  void note_stopped(const Group&) override {}
+  void start_over(Replica&) override { asked_to_start_over = true; }
+  void note_stopped(const Replica&) override {}
   void warn(const std::string& text) override { warnings.push_back(text); }
   bool takes_line(raft::LogLevel) override { return true; }
   void log_line(raft::LogLevel, const std::string& line) override { lines.push_back(line); }
@@ -132,7 +132,7 @@ class FakeServices final : public GroupServices {
   std::vector<Stream> streams;
   std::vector<raft::Snapshot> saves;
   std::vector<Install> installs;
-  std::vector<std::pair<Task, Callback<void(Group&)>>> blocking;
+  std::vector<std::pair<Task, Callback<void(Replica&)>>> blocking;
   std::vector<std::string> warnings;
   std::vector<std::string> lines;
   int installed = 0;
@@ -142,7 +142,7 @@ class FakeServices final : public GroupServices {
 
   /// Before there is a replica.
   void limit(const AdmissionLimits& limits) { admission_ = std::make_unique<Admission>(limits); }
-  void attach(log::Log* log, Group* group) {
+  void attach(log::Log* log, Replica* group) {
     log_ = log;
     group_ = group;
   }
@@ -155,7 +155,7 @@ class FakeServices final : public GroupServices {
   HostOptions& options_;
   HostObserver& observer_;
   log::Log* log_ = nullptr;
-  Group* group_ = nullptr;
+  Replica* group_ = nullptr;
   uint64_t random_ = 0;
 };
 
@@ -171,13 +171,13 @@ class SilentObserver final : public HostObserver {
 };
 
 /// Node 1's replica of a group, whose log survives its restarts.
-class GroupTest : public ::testing::Test {
+class ReplicaTest : public ::testing::Test {
  protected:
   static constexpr GroupId kGroup{7};
   static ReplicaId replica(uint64_t node) { return ReplicaId::make(NodeId(node), 1); }
 
-  GroupTest();
-  ~GroupTest() override;
+  ReplicaTest();
+  ~ReplicaTest() override;
 
   /// Makes the group, whose log starts at index 1.
   void create(const std::vector<uint64_t>& voters, const std::vector<uint64_t>& learners = {});
@@ -193,7 +193,7 @@ class GroupTest : public ::testing::Test {
   void write(uint64_t count, size_t bytes = 10);
   void step(raft::MessageType type, uint64_t from, const std::function<void(raft::Message&)>& set);
 
-  Group& group() { return *group_; }
+  Replica& group() { return *group_; }
   log::GroupLog& log() { return *log_->group(kGroup); }
 
   env::SimEnvironment env_;
@@ -203,7 +203,7 @@ class GroupTest : public ::testing::Test {
   std::unique_ptr<env::Executor> executor_;
   std::unique_ptr<FakeServices> services_;
   std::unique_ptr<log::Log> log_;
-  std::unique_ptr<Group> group_;
+  std::unique_ptr<Replica> group_;
 
  private:
   Status open();
