@@ -255,7 +255,7 @@ void transport_seeds() {
 }
 
 std::vector<registry::RegistryCommand> commands() {
-  using namespace cluster::testing;
+  using namespace registry::testing;
   return {bootstrap(),
           join(2),
           join(3),
@@ -274,13 +274,13 @@ std::vector<registry::RegistryCommand> commands() {
 }
 
 void registry_seeds() {
-  cluster::testing::Applied apply;
+  registry::testing::Applied apply;
   std::string all;
   for (const registry::RegistryCommand& command : commands()) {
     all += sized(registry::encode_command(command).view());
     apply(command);
   }
-  put("meta/corpus/registry", "commands", sized("") + all);
+  put("registry/corpus/registry", "commands", sized("") + all);
   registry::RegistryWriter writer(apply.registry.share());
   std::string snapshot;
   for (std::string piece;;) {
@@ -288,10 +288,10 @@ void registry_seeds() {
     if (piece.empty()) break;
     snapshot += piece;
   }
-  put("meta/corpus/registry", "snapshot", sized(snapshot));
-  put("meta/corpus/registry", "both",
+  put("registry/corpus/registry", "snapshot", sized(snapshot));
+  put("registry/corpus/registry", "both",
       sized(snapshot) +
-          sized(registry::encode_command(cluster::testing::create(12, {1, 2})).view()));
+          sized(registry::encode_command(registry::testing::create(12, {1, 2})).view()));
 }
 
 void meta_seeds() {
@@ -303,16 +303,16 @@ void meta_seeds() {
   facts.serial_floor = 4;
   facts.phase = state_dir::NodePhase::kMember;
   facts.life = 5;
-  put("meta/corpus/files", "node", 0, state_dir::encode_facts(facts));
+  put("state_dir/corpus/files", "node", 0, state_dir::encode_facts(facts));
   state_dir::KnownNodes book;
   book.version = LogIndex(8);
   book.nodes = {{NodeId(1), "a:1"}, {NodeId(2), "b:2"}};
   book.boots = {{NodeId(2), {1, 2}, 6, 78, {101, 200}}};
-  put("meta/corpus/files", "peers", 1, state_dir::encode_known_nodes(book));
-  put("meta/corpus/files", "plan", 4,
+  put("state_dir/corpus/files", "peers", 1, state_dir::encode_known_nodes(book));
+  put("state_dir/corpus/files", "plan", 4,
       cluster::encode_plan({ReplicaId::make(NodeId(3), 9), "state"}));
 
-  constexpr std::string_view kCorpus = "meta/corpus/messages";
+  constexpr std::string_view kCorpus = "cluster/corpus/messages";
   cluster::JoinRequest request{ClusterId(9), NodeId(3), {1, 2}, "a:1", "b:2", GroupId(1)};
   put(kCorpus, "join", 0, cluster::encode(request).view());
   cluster::JoinAnswer answer;
