@@ -40,7 +40,10 @@ class Node::Observer final : public host::HostObserver {
 
 Node::Node(env::Environment& env, NodeListener& listener) : env_(env), listener_(listener) {}
 
-Node::~Node() { stop(); }
+Node::~Node() {
+  stop();
+  abandon();
+}
 
 Status Node::open(NodeId id, const std::string& state_dir, bool founds_cluster) {
   auto identity = state_dir::NodeIdentity::open(env_, state_dir, id, founds_cluster);
@@ -124,7 +127,6 @@ host::HostOptions Node::complete(NodeOptions& options) {
 void Node::stop() {
   if (controller_) controller_->stop();
   if (host_) host_->stop();
-  abandon();
 }
 
 void Node::abandon() {
@@ -132,7 +134,6 @@ void Node::abandon() {
   host_.reset();
   observer_.reset();
   controller_.reset();
-  identity_.reset();
 }
 
 }  // namespace multiraft::node

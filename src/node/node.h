@@ -83,10 +83,10 @@ class Node {
   Status open(NodeId id, const std::string& state_dir, bool founds_cluster);
   /// After open(). The listener may be called before it returns.
   Status start(NodeOptions options);
-  /// Ends all work. Not from a worker. Idempotent; the destructor does it too.
+  /// Ends all work; host() and its executors stay until abandon(). Not from a worker. Idempotent.
   void stop();
-  /// As if the process ended here: the controller stops, the host is destroyed without a word to
-  /// anybody.
+  /// Destroys host and controller; without stop() before it as if the process ended here, without a
+  /// word to anybody. The state directory stays locked until the node is destroyed.
   void abandon();
 
   const state_dir::NodeFacts& facts() const { return identity_->facts(); }

@@ -413,9 +413,11 @@ void ServerImpl::stop() {
     rest_->stop();
   }
   if (watch_) watch_->stop();
+  node_.stop();
   rest_.reset();
   services_.clear();
   watch_.reset();
+  node_.abandon();
   if (kv_) (void)kv_->flush();  // Only shortens the next start: the log has what is not flushed.
   kv_.reset();
 }
