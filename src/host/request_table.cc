@@ -127,8 +127,9 @@ void RequestTable::disconnected(NodeId node, bool ever_connected) {
 void RequestTable::expire(env::MonotonicTime now, const TakeBack& take_back) {
   for (auto& [id, pending] : extract_if([&](const Pending& p) { return p.deadline <= now; })) {
     if (take_back(pending.node, id)) {
-      end(std::move(pending), {StatusCode::kUnavailable, "it could not be sent to node " +
-                                                             to_string(pending.node) + " in time"});
+      const std::string node = to_string(pending.node);
+      end(std::move(pending),
+          {StatusCode::kUnavailable, "it could not be sent to node " + node + " in time"});
     } else {
       end(std::move(pending), {StatusCode::kUnknownOutcome,
                                "no answer from the other node in time: the outcome is not known"});
