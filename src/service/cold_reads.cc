@@ -8,6 +8,8 @@
 namespace multiraft::service {
 
 void ColdReads::get(std::shared_ptr<const kv::KvReader> reader, std::string key, Done done) {
+  auto read = std::make_shared<Read>(
+      Read{std::move(reader), std::move(key), clock_.now() + timeout_ns_, std::move(done)});
   bool refused = false;
   bool start = false;
   bool watch_begins = false;
@@ -16,8 +18,7 @@ void ColdReads::get(std::shared_ptr<const kv::KvReader> reader, std::string key,
     refused = waiting_.size() >= kWaitingMax;
     if (!refused) {
       ++count_;
-      waiting_.push_back(std::make_shared<Read>(
-          Read{std::move(reader), std::move(key), clock_.now() + timeout_ns_, std::move(done)}));
+      waiting_.push_back(read);
       start = tasks_ < kAtOnce;
       if (start) ++tasks_;
       watch_begins = !std::exchange(watching_, true);
@@ -25,7 +26,7 @@ void ColdReads::get(std::shared_ptr<const kv::KvReader> reader, std::string key,
   }
   if (refused) {
     MR_COVERAGE("server: cold read refused");
-    done(Status(StatusCode::kOverloaded, "too many reads wait for the disk of this node"));
+    read->done(Status(StatusCode::kOverloaded, "too many reads wait for the disk of this node"));
     return;
   }
   if (start) pool_.post(env::BlockingPool::Lane::kUrgent, [this] { run(); });
