@@ -18,6 +18,7 @@
 
 #include "env/posix/posix_env.h"
 #include "host/node_host.h"
+#include "host/testing/quiet_observer.h"
 #include "kv/command.h"
 #include "kv/kv_engine.h"
 
@@ -27,14 +28,8 @@ namespace {
 
 constexpr size_t kNodes = 3;
 
-class Observer final : public host::HostObserver {
+class Observer final : public host::testing::QuietObserver {
  public:
-  void on_leadership(GroupId, const raft::SoftState&, Term) override {}
-  void on_conf_state(GroupId, const raft::ConfState&) override {}
-  void on_applied(GroupId, LogIndex) override {}
-  void on_stray_message(GroupId, NodeId, ReplicaId, ReplicaId) override {}
-  void on_request(NodeId, wire::Request, Callback<void(StatusCode, SharedBytes)>) override {}
-  void on_node_down(NodeId) override {}
   void on_fatal(const Status& status) override {
     std::fprintf(stderr, "%s\n", status.to_string().c_str());
     std::exit(1);

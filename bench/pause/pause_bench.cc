@@ -21,6 +21,7 @@
 
 #include "env/posix/posix_env.h"
 #include "host/node_host.h"
+#include "host/testing/quiet_observer.h"
 #include "kv/command.h"
 #include "kv/kv_engine.h"
 
@@ -38,16 +39,8 @@ ReplicaId replica(size_t node) { return ReplicaId::make(NodeId(node + 1), 1); }
   std::exit(1);
 }
 
-class Observer final : public host::HostObserver {
+class Observer final : public host::testing::QuietObserver {
  public:
-  void on_leadership(GroupId, const raft::SoftState&, Term) override {}
-  void on_conf_state(GroupId, const raft::ConfState&) override {}
-  void on_applied(GroupId, LogIndex) override {}
-  void on_stray_message(GroupId, NodeId, ReplicaId, ReplicaId) override {}
-  void on_request(NodeId, wire::Request, Callback<void(StatusCode, SharedBytes)> respond) override {
-    respond(StatusCode::kNotFound, {});
-  }
-  void on_node_down(NodeId) override {}
   void on_fatal(const Status& status) override { give_up(status.to_string()); }
 };
 

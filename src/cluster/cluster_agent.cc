@@ -42,10 +42,10 @@ Controller::ClusterAgent::ClusterAgent(host::NodeHost& host, env::Environment& e
           [this] { follow_new_registry(); }),
       notices_(context_),
       join_server_(context_),
-      older_state_(context_, addresses_, files_.facts().life,
-                   [this](const Status& why) {
-                     if (callbacks_.on_state_rollback) callbacks_.on_state_rollback(why);
-                   }),
+      rollback_guard_(context_, addresses_, files_.facts().life,
+                      [this](const Status& why) {
+                        if (callbacks_.on_state_rollback) callbacks_.on_state_rollback(why);
+                      }),
       bootstrap_backoff_(options.heartbeat_ns / 5, options.election_ns),
       publish_backoff_(options.heartbeat_ns, 10 * options.election_ns),
       raise_backoff_(options.heartbeat_ns, 10 * options.election_ns),
@@ -163,8 +163,8 @@ void Controller::ClusterAgent::boots_changed() {
   }));
 }
 
-void Controller::ClusterAgent::older_state(const transport::StateRollback& told) {
-  context_.executor.post(context_.guard([this, told] { older_state_.told(told); }));
+void Controller::ClusterAgent::on_state_rollback(const transport::StateRollback& rollback) {
+  context_.executor.post(context_.guard([this, rollback] { rollback_guard_.on_claim(rollback); }));
 }
 
 /// What happened before anybody listened.

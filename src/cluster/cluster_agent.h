@@ -45,7 +45,7 @@ class Controller::ClusterAgent {
   /// Any thread, these five.
   void applied();
   void boots_changed();
-  void older_state(const transport::StateRollback& told);
+  void on_state_rollback(const transport::StateRollback& rollback);
   void address_heard(NodeId node, const env::Address& address);
   void unknown_caller(const transport::UnknownCaller& caller);
   void request(NodeId from, const wire::Request& request, JoinServer::Respond respond);
@@ -94,7 +94,7 @@ class Controller::ClusterAgent {
   RemovalWatcher departure_;
   RemovalNotices notices_;
   JoinServer join_server_;
-  RollbackGuard older_state_;
+  RollbackGuard rollback_guard_;
   std::optional<Joiner> joiner_;
   std::unique_ptr<RegistryRestore> restore_;
   bool following_ = false;  ///< A group 0 that was made again.

@@ -131,8 +131,8 @@ void Controller::on_boots_changed() {
   if (ClusterAgent* work = live_.load(std::memory_order_acquire)) work->boots_changed();
 }
 
-void Controller::on_state_rollback(const transport::StateRollback& told) {
-  if (ClusterAgent* work = live_.load(std::memory_order_acquire)) work->older_state(told);
+void Controller::on_state_rollback(const transport::StateRollback& rollback) {
+  if (ClusterAgent* work = live_.load(std::memory_order_acquire)) work->on_state_rollback(rollback);
 }
 
 void Controller::on_address(NodeId node, const env::Address& address) {

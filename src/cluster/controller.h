@@ -112,7 +112,7 @@ class Controller final : public host::HostObserver {
 
   /// What the transport reports (host::HostOptions). Any thread.
   void on_boots_changed();
-  void on_state_rollback(const transport::StateRollback& told);
+  void on_state_rollback(const transport::StateRollback& rollback);
   void on_address(NodeId node, const env::Address& address);
   void on_unknown_caller(const transport::UnknownCaller& caller);
 

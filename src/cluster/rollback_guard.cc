@@ -7,12 +7,12 @@
 
 namespace multiraft::cluster {
 
-void RollbackGuard::told(const transport::StateRollback& told) {
+void RollbackGuard::on_claim(const transport::StateRollback& rollback) {
   if (std::exchange(told_, true)) return;
-  why_ = Status(StatusCode::kStateRollback, told.text + " (this is start number " +
+  why_ = Status(StatusCode::kStateRollback, rollback.text + " (this is start number " +
                                                 std::to_string(life_) + "; node " +
-                                                to_string(told.teller) + " knows of number " +
-                                                std::to_string(told.known.number) + ")");
+                                                to_string(rollback.teller) + " knows of number " +
+                                                std::to_string(rollback.known.number) + ")");
   context_.log(raft::LogLevel::kError, "older state directory: " + why_.message());
   begin_round();
 }

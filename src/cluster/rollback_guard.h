@@ -1,8 +1,9 @@
 #pragma once
 // What a node does that others refuse because its state directory is an older copy, or because its
-// disk has lost what was durable (docs/adr/0010-older-state.md).
+// disk has lost what was durable (docs/adr/0010-state-rollback.md).
 //
-//   told() --> do all of this node's groups have a leader elsewhere? --yes--> give up the replicas
+//   on_claim() --> do all of this node's groups have a leader elsewhere? --yes--> give up the
+//   replicas
 //                        no: wait, and ask again
 
 #include <cstdint>
@@ -29,7 +30,7 @@ class RollbackGuard {
 
   /// A node of the cluster has shown that it knows more of this node than this node does. The first
   /// time counts.
-  void told(const transport::StateRollback& told);
+  void on_claim(const transport::StateRollback& rollback);
 
  private:
   /// One round of questions: for each group, one node after the other.

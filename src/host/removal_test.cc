@@ -14,6 +14,7 @@
 #include "env/sim/sim_environment.h"
 #include "env/sim/sim_network.h"
 #include "host/node_host.h"
+#include "host/testing/failing_observer.h"
 #include "kv/command.h"
 #include "kv/kv_engine.h"
 
@@ -23,19 +24,6 @@ namespace {
 constexpr GroupId kGroup{7};
 
 ReplicaId replica(uint32_t serial = 1) { return ReplicaId::make(NodeId(1), serial); }
-
-class SilentObserver final : public HostObserver {
- public:
-  void on_leadership(GroupId, const raft::SoftState&, Term) override {}
-  void on_conf_state(GroupId, const raft::ConfState&) override {}
-  void on_applied(GroupId, LogIndex) override {}
-  void on_stray_message(GroupId, NodeId, ReplicaId, ReplicaId) override {}
-  void on_request(NodeId, wire::Request, Callback<void(StatusCode, SharedBytes)> respond) override {
-    respond(StatusCode::kNotFound, {});
-  }
-  void on_node_down(NodeId) override {}
-  void on_fatal(const Status& status) override { ADD_FAILURE() << status.to_string(); }
-};
 
 /// States in memory, and an engine's refusals at the test's wish.
 class FussyEngine final : public StateMachineEngine {
@@ -151,7 +139,7 @@ class RemovalTest : public ::testing::Test {
   uint64_t starts_ = 0;
   std::unique_ptr<env::SimFileSystem> disk_;
   std::unique_ptr<FussyEngine> engine_ = std::make_unique<FussyEngine>();
-  SilentObserver observer_;
+  testing::FailingObserver observer_;
   std::unique_ptr<env::SimEnvironment> env_;
   std::unique_ptr<NodeHost> host_;
 };

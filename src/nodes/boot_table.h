@@ -2,7 +2,7 @@
 // What this process knows of every node's past: how often it was started, and how far the logs of
 // its workers were durable. A node that starts with less than it has announced lost what it
 // promised: its state directory is an older copy, and it must not vote
-// (docs/adr/0010-older-state.md).
+// (docs/adr/0010-state-rollback.md).
 
 #include <absl/container/flat_hash_map.h>
 

@@ -12,6 +12,7 @@
 #include "env/sim/sim_environment.h"
 #include "env/sim/sim_network.h"
 #include "host/node_host.h"
+#include "host/testing/failing_observer.h"
 #include "kv/command.h"
 #include "kv/kv_engine.h"
 #include "service/node_service.h"
@@ -21,19 +22,6 @@ namespace {
 
 constexpr GroupId kGroup{7};
 constexpr size_t kLarge = ReadSlices::kBytesPerRound * 3 / 4;
-
-class SilentObserver final : public host::HostObserver {
- public:
-  void on_leadership(GroupId, const raft::SoftState&, Term) override {}
-  void on_conf_state(GroupId, const raft::ConfState&) override {}
-  void on_applied(GroupId, LogIndex) override {}
-  void on_stray_message(GroupId, NodeId, ReplicaId, ReplicaId) override {}
-  void on_request(NodeId, wire::Request, Callback<void(StatusCode, SharedBytes)> respond) override {
-    respond(StatusCode::kNotFound, {});
-  }
-  void on_node_down(NodeId) override {}
-  void on_fatal(const Status& status) override { ADD_FAILURE() << status.to_string(); }
-};
 
 /// One node that leads one group. Its only worker also asks, so that an answer comes in the task in
 /// which the value is read.
@@ -98,7 +86,7 @@ class NodeServiceReadsTest : public ::testing::Test {
   env::SimScheduler scheduler_{1};
   env::SimNetwork network_{scheduler_, 2};
   env::SimEnvironment env_;
-  SilentObserver observer_;
+  host::testing::FailingObserver observer_;
   std::unique_ptr<kv::KvEngine> engine_ = kv::make_memory_engine();
   std::unique_ptr<host::NodeHost> host_;
   NodeServiceContext context_;

@@ -29,7 +29,7 @@ struct NodeFacts {
   uint32_t serial_floor = 0;
   NodePhase phase = NodePhase::kJoining;
   /// How often a process has started from here: 1 is the first. What a node announces in one
-  /// boot it must still know in the next (docs/adr/0010-older-state.md).
+  /// boot it must still know in the next (docs/adr/0010-state-rollback.md).
   uint64_t life = 0;
   /// The newest version of the cluster that this node has seen; 0: none yet.
   uint32_t cluster_version = 0;

@@ -34,7 +34,7 @@ struct Identity {
 };
 
 /// Another node refuses this one, and rightly: this state directory is an older copy, or the disk
-/// has lost what was durable (docs/adr/0010-older-state.md).
+/// has lost what was durable (docs/adr/0010-state-rollback.md).
 struct StateRollback {
   NodeId teller;
   env::Address address;    ///< Of the teller.

@@ -1,5 +1,5 @@
 #pragma once
-// What nodes know of each other's past (docs/adr/0010-older-state.md).
+// What nodes know of each other's past (docs/adr/0010-state-rollback.md).
 //
 // A state directory is lived in by one process after the other. Each start is one more life, and in
 // each life the logs of the workers grow. What was announced of a boot is true for good, so two

@@ -14,6 +14,7 @@
 
 #include "env/posix/posix_env.h"
 #include "host/node_host.h"
+#include "host/testing/quiet_observer.h"
 #include "kv/command.h"
 #include "kv/kv_engine.h"
 
@@ -44,17 +45,13 @@ class Slot {
   std::optional<T> value_;
 };
 
-class QuietObserver final : public HostObserver {
+/// Answers requests with what they carry.
+class EchoObserver final : public testing::QuietObserver {
  public:
-  void on_leadership(GroupId, const raft::SoftState&, Term) override {}
-  void on_conf_state(GroupId, const raft::ConfState&) override {}
-  void on_applied(GroupId, LogIndex) override {}
-  void on_stray_message(GroupId, NodeId, ReplicaId, ReplicaId) override {}
   void on_request(NodeId, wire::Request request,
                   Callback<void(StatusCode, SharedBytes)> respond) override {
     respond(StatusCode::kOk, std::move(request.payload));
   }
-  void on_node_down(NodeId) override {}
   void on_fatal(const Status& status) override { ADD_FAILURE() << status.to_string(); }
 };
 
@@ -64,7 +61,7 @@ class NodeHostFixture : public ::testing::Test {
   struct Node {
     std::unique_ptr<kv::KvEngine> engine;
     std::unique_ptr<StateMachineEngine> wrapper;  ///< What the host sees instead, if set.
-    QuietObserver observer;
+    EchoObserver observer;
     std::unique_ptr<NodeHost> host;
     uint16_t port = 0;
   };

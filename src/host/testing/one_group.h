@@ -12,6 +12,7 @@
 
 #include "env/sim/sim_environment.h"
 #include "host/replica.h"
+#include "host/testing/quiet_observer.h"
 #include "log/log.h"
 
 namespace multiraft::host::testing {
@@ -159,14 +160,9 @@ class FakeServices final : public ReplicaContext {
   uint64_t random_ = 0;
 };
 
-class SilentObserver final : public HostObserver {
+/// Failed disks are what some of these tests are about.
+class SilentObserver final : public testing::QuietObserver {
  public:
-  void on_leadership(GroupId, const raft::SoftState&, Term) override {}
-  void on_conf_state(GroupId, const raft::ConfState&) override {}
-  void on_applied(GroupId, LogIndex) override {}
-  void on_stray_message(GroupId, NodeId, ReplicaId, ReplicaId) override {}
-  void on_request(NodeId, wire::Request, Callback<void(StatusCode, SharedBytes)>) override {}
-  void on_node_down(NodeId) override {}
   void on_fatal(const Status&) override {}
 };
 

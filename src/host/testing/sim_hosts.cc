@@ -4,24 +4,11 @@
 
 namespace multiraft::host::testing {
 
-class SimHosts::Observer final : public HostObserver {
- public:
-  void on_leadership(GroupId, const raft::SoftState&, Term) override {}
-  void on_conf_state(GroupId, const raft::ConfState&) override {}
-  void on_applied(GroupId, LogIndex) override {}
-  void on_stray_message(GroupId, NodeId, ReplicaId, ReplicaId) override {}
-  void on_request(NodeId, wire::Request, Callback<void(StatusCode, SharedBytes)> respond) override {
-    respond(StatusCode::kNotFound, {});
-  }
-  void on_node_down(NodeId) override {}
-  void on_fatal(const Status& status) override { ADD_FAILURE() << status.to_string(); }
-};
-
 SimHosts::SimHosts(uint64_t seed, const HostOptions& base, GroupId group)
     : seed_(seed),
       base_(base),
       group_(group),
-      observer_(std::make_unique<Observer>()),
+      observer_(std::make_unique<FailingObserver>()),
       scheduler_(seed),
       network_(scheduler_, seed + 1) {
   raft::Snapshot founding{LogIndex(1), Term(1), {}};

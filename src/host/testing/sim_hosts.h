@@ -13,6 +13,7 @@
 #include "env/sim/sim_environment.h"
 #include "env/sim/sim_network.h"
 #include "host/node_host.h"
+#include "host/testing/failing_observer.h"
 #include "kv/command.h"
 #include "kv/kv_engine.h"
 
@@ -61,7 +62,6 @@ class SimHosts {
   bool leads(size_t i) { return status(i).raft.soft_state.role == raft::Role::kLeader; }
 
  private:
-  class Observer;
   struct Node {
     std::unique_ptr<env::SimFileSystem> disk;  ///< Of a machine whose process is down.
     std::unique_ptr<env::SimEnvironment> env;

@@ -12,6 +12,7 @@
 #include "env/sim/sim_environment.h"
 #include "env/sim/sim_network.h"
 #include "host/node_host.h"
+#include "host/testing/failing_observer.h"
 #include "kv/command.h"
 #include "kv/kv_engine.h"
 
@@ -19,20 +20,6 @@ namespace multiraft::host::testing {
 
 inline constexpr int64_t kHeartbeatNs = 100 * env::kMillisecond;
 inline constexpr int64_t kElectionNs = env::kSecond;
-
-/// Fails the test when a host reports a failed disk.
-class FailingObserver final : public HostObserver {
- public:
-  void on_leadership(GroupId, const raft::SoftState&, Term) override {}
-  void on_conf_state(GroupId, const raft::ConfState&) override {}
-  void on_applied(GroupId, LogIndex) override {}
-  void on_stray_message(GroupId, NodeId, ReplicaId, ReplicaId) override {}
-  void on_request(NodeId, wire::Request, Callback<void(StatusCode, SharedBytes)> respond) override {
-    respond(StatusCode::kNotFound, {});
-  }
-  void on_node_down(NodeId) override {}
-  void on_fatal(const Status& status) override { ADD_FAILURE() << status.to_string(); }
-};
 
 class StallHosts : public ::testing::Test {
  protected:
