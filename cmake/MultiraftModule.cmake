@@ -77,13 +77,15 @@ function(mr_testing name)
   target_link_libraries(${name} PUBLIC ${ARG_DEPS} PRIVATE mr_flags)
 endfunction()
 
-# mr_test(NAME SOURCES ... DEPS ...): a GoogleTest binary, run by ctest as NAME.
+# mr_test(NAME SOURCES ... DEPS ... DEFINES ...): a GoogleTest binary, run by ctest as NAME. Everything
+# about it is said here, because it does not exist where MULTIRAFT_TESTS is off.
 function(mr_test name)
   if(NOT MULTIRAFT_TESTS)
     return()
   endif()
-  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;DEFINES" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
+  target_compile_definitions(${name} PRIVATE ${ARG_DEFINES})
   mr_see_inside(${name})
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} mr_flags GTest::gtest GTest::gmock GTest::gtest_main)
   add_test(NAME ${name} COMMAND ${name})

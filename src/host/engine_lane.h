@@ -2,7 +2,7 @@
 // The replicas of one worker whose state one engine holds: what waits to be applied, and what has
 // been applied and is not committed.
 //
-//   add() -> waiting --Group::apply()--> applied --engine's commit()--> Group::finish_apply()
+//   add() -> waiting --Replica::apply()--> applied --engine's commit()--> Replica::finish_apply()
 //
 // Engines are independent of each other: each worker has one lane per engine, and a refused commit
 // stops only this one. While an engine refuses, nothing more is applied into its batch, committed

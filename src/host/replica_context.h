@@ -49,7 +49,7 @@ class ReplicaContext {
   virtual void activate(Replica& group) = 0;
   /// Queues a Raft message; it leaves at the end of the turn.
   virtual void send(GroupId group, raft::Message message) = 0;
-  /// Asks the leader's node to propose. The write comes back through Group::write_again() where it
+  /// Asks the leader's node to propose. The write comes back through Replica::write_again() where it
   /// was certainly not applied, and is answered otherwise.
   virtual void forward(GroupId group, NodeId leader, PendingWrite write) = 0;
   /// Runs `task` with the replica, if it still lives, `delay_ns` from now.
@@ -65,24 +65,24 @@ class ReplicaContext {
   /// it still lives.
   virtual void run_blocking(Replica& group, Task work, Callback<void(Replica&)> done) = 0;
 
-  /// A stream to a member that is too far behind. Ends with Group::snapshot_sent().
+  /// A stream to a member that is too far behind. Ends with Replica::snapshot_sent().
   virtual void send_snapshot(Replica& group, const raft::Message& message, uint64_t stream,
                              std::unique_ptr<SnapshotReader> reader) = 0;
   virtual bool may_send_snapshot() const = 0;
   /// A log waits to be cut until more of the engine's state is durable. One flush serves all groups
   /// of the node, so it is asked for no more often than makes sense for all of them.
   virtual void request_flush(StateMachineEngine& engine) = 0;
-  /// Keeps the state of an in-memory state machine on disk. Ends with Group::state_saved().
+  /// Keeps the state of an in-memory state machine on disk. Ends with Replica::state_saved().
   virtual void save_state(Replica& group, const raft::Snapshot& position,
                           std::unique_ptr<SnapshotReader> reader) = 0;
   /// Replaces the state by a received snapshot, away from the worker's thread: it waits for the
   /// disk. Ends with `done`; after an error the former state is whole.
   virtual void install_received(Replica& group, std::unique_ptr<SnapshotWriter> writer,
                                 Callback<void(Replica&, const Status&)> done) = 0;
-  /// Soon puts Group::start_over() of this replica in its place.
+  /// Soon puts Replica::start_over() of this replica in its place.
   virtual void start_over(Replica& group) = 0;
 
-  /// Group::stopped() from now on.
+  /// Replica::stopped() from now on.
   virtual void note_stopped(const Replica& group) = 0;
   /// For the log.
   virtual void warn(const std::string& text) = 0;

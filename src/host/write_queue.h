@@ -1,6 +1,6 @@
 #pragma once
 // The writes of one replica's clients, from arrival to the answer. Knows which of them can be
-// answered "applied", "certainly not applied" or only "unknown" (api.md section 3).
+// answered "applied", "certainly not applied" or only "unknown" (docs/guarantees.md, "Writes").
 
 #include <deque>
 #include <string_view>

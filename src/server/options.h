@@ -1,7 +1,7 @@
 #pragma once
 // The command line, the environment and the configuration file: what the operator said, checked.
 // Precedence: flag, then MULTIRAFT_NAME in the environment, then `name = value` in -config FILE,
-// then the default (api.md section 1).
+// then the default (docs/operations.md, "Start").
 
 #include <cstdint>
 #include <optional>

@@ -13,7 +13,7 @@
 
 namespace multiraft::server {
 
-/// What the process ends with (api.md section 1).
+/// What the process ends with (docs/operations.md, "Stop").
 enum class ExitStatus : uint8_t {
   kOk = 0,
   kTryAgain = 1,  ///< What it needs is not there now: addresses, descriptors, memory.

@@ -18,7 +18,7 @@ struct GroupMessage {
   raft::Message message;
 };
 
-/// Questions from node to node beside Raft. `kind` belongs to host/ and meta/; the payload is
+/// Questions from node to node beside Raft. `kind` belongs to host/ and cluster/; the payload is
 /// theirs.
 enum class RequestKind : uint8_t {
   kJoin = 1,     ///< The only kind that a node without a cluster may send.

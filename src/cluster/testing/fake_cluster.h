@@ -1,5 +1,5 @@
 #pragma once
-// Whole nodes as far as meta/ is concerned, in one thread: real controllers, identities and
+// Whole nodes as far as cluster/ is concerned, in one thread: real controllers, identities and
 // registries on a host that only pretends to run Raft. Elections, replication and snapshots happen
 // at once or when the test lets them; what Raft promises is checked (violations()).
 
