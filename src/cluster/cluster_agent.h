@@ -33,7 +33,12 @@ class Controller::ClusterAgent {
   Status check_start() const;
   void start();
   void stop();
-  void close_files() { files_.close(); }
+  /// After stop(): no thread of the controller runs any more. Blocks; not on the controller's
+  /// executor.
+  void close_files() {
+    files_.close();
+    if (restore_) restore_->close();
+  }
 
   NodeContext& context() { return context_; }
   AdminOperations& operations() { return operations_; }

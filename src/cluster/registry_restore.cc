@@ -139,7 +139,9 @@ RegistryRestore::RegistryRestore(NodeContext& context, const AddressPublisher& a
       callbacks_(std::move(callbacks)),
       thread_(context.env.start_blocking_executor("new-registry")) {}
 
-RegistryRestore::~RegistryRestore() { thread_->stop(); }
+RegistryRestore::~RegistryRestore() { close(); }
+
+void RegistryRestore::close() { thread_->stop(); }
 
 void RegistryRestore::start() {
   context_.log(raft::LogLevel::kWarn,

@@ -48,6 +48,9 @@ class RegistryRestore {
   RegistryRestore(NodeContext& context, const AddressPublisher& addresses, std::string state_dir,
                   Callbacks callbacks);
   ~RegistryRestore();
+  /// Waits for what is being written, which may post to the host's executor: while that is there.
+  /// Blocks; not on the controller's executor.
+  void close();
 
   /// Asks the others, and begins if nothing speaks against it.
   void start();

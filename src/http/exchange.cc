@@ -7,17 +7,17 @@ namespace multiraft::http {
 namespace {
 
 constexpr size_t kSpareMax = 1024;
-constexpr size_t kKeptBytesMax = 1024;
 
-void reset(std::string& text) {
+}  // namespace
+
+void clear_kept(std::string& text) {
+  constexpr size_t kKeptBytesMax = 1024;
   if (text.capacity() > kKeptBytesMax) {
     text = std::string();
   } else {
     text.clear();
   }
 }
-
-}  // namespace
 
 void Exchange::finish() {
   MR_ASSERT_MSG(!finished_, "an exchange is answered once");
@@ -67,9 +67,9 @@ void ExchangePool::give_back(Exchange* exchange) {
     if (left_ && outstanding_ == 0) delete this;
     return;
   }
-  reset(exchange->target);
-  reset(exchange->host);
-  reset(exchange->request_id);
+  clear_kept(exchange->target);
+  clear_kept(exchange->host);
+  clear_kept(exchange->request_id);
   exchange->method = Method::kOther;
   exchange->route = 0;
   if (exchange->state) exchange->state->clear();

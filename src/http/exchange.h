@@ -17,6 +17,10 @@ namespace multiraft::http {
 class Connection;
 class ExchangePool;
 
+/// Empty again. Keeps the memory of a short string for the next use, and gives that of a long one
+/// back.
+void clear_kept(std::string& text);
+
 /// What a handler keeps about a request until it is answered. It is reused together with its
 /// exchange, so that a request costs no allocation for it.
 class HandlerState {

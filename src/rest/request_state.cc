@@ -14,8 +14,8 @@ bool has_retry_after(uint16_t status) { return status == 429 || status == 503; }
 
 void RequestState::clear() {
   group.reset();
-  if_match.clear();
-  if_none_match.clear();
+  http::clear_kept(if_match);
+  http::clear_kept(if_none_match);
   wants_etag = false;
 }
 

@@ -121,7 +121,7 @@ std::optional<ExitStatus> serve_once(const ServerOptions& options, env::Environm
 }
 
 int serve(const CommandLine& line, env::Environment& env, env::StopSignal& stop_signal) {
-  const ServerOptions& options = line.options;
+  ServerOptions options = line.options;
   start_logging(options.log_level, options.json_log);
   for (const std::string& name : line.unknown_variables) {
     log_event(Severity::kWarn, "environment variable is no setting", {{"name", name}});
@@ -137,6 +137,8 @@ int serve(const CommandLine& line, env::Environment& env, env::StopSignal& stop_
       status = ExitStatus::kStateDirectory;
       break;
     }
+    // It asked for one start only, and what comes now is a join.
+    options.force_new_registry = false;
   }
   log_event(Severity::kInfo, "stopped", {{"status", std::to_string(as_int(*status))}});
   flush_log();

@@ -418,6 +418,10 @@ void ServerImpl::stop() {
   services_.clear();
   watch_.reset();
   node_.abandon();
+  // What waited for a read holds readers, which must not outlive the engine.
+  cold_reads_.reset();
+  context_.cold_reads = nullptr;
+  context_.read_slices.clear();
   if (kv_) (void)kv_->flush();  // Only shortens the next start: the log has what is not flushed.
   kv_.reset();
 }

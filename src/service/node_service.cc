@@ -292,6 +292,8 @@ void NodeService::add_status(const registry::RegistryView& view, const host::Rep
   info.first = status.first_index;
   info.last = status.last_index;
   info.stopped = status.stopped;
+  // A replica that has just been created has none yet.
+  if (conf.empty()) return;
   // What is in force is the group's own configuration, not what the registry wants.
   info.members.clear();
   const registry::GroupRecord* record = view.group(status.group);

@@ -176,6 +176,21 @@ def test_GroupMovesAway_FirstAFurtherMember_ThenOneLess(new_cluster):
     eventually(lambda: cluster[4].put(2, "k", "w").status == 204, "the group goes on")
 
 
+def test_LearnerAddedThroughItsOwnNode_IsAnsweredWithTheMembers(new_cluster):
+    cluster = new_cluster().start(2)
+    answer = cluster[1].request("PUT", "/mgmt/groups", {"GroupID": 10, "IDs": [1]})
+    assert answer.status == 200, answer
+    # Its replica may not have got the configuration of the group yet.
+    answer = cluster[2].request(
+        "POST", "/v1/groups/10/members", {"id": 2, "type": "learner"}, timeout=30
+    )
+    assert answer.status == 200, answer
+    assert [(m["id"], m["type"]) for m in answer.json()["members"]] == [
+        (1, "voter"),
+        (2, "learner"),
+    ]
+
+
 def test_IdThatWasTakenOver_TheRightNodeComesBackEmpty(new_cluster):
     cluster = new_cluster().start(3)
     assert cluster[1].put(1, "k", "v").status == 204
