@@ -14,6 +14,7 @@
 #include "base/coverage.h"
 #include "base/limits.h"
 #include "base/prng.h"
+#include "base/reuse.h"
 #include "base/task.h"
 #include "multiraft/status.h"
 #include "multiraft/types.h"
@@ -183,6 +184,18 @@ TEST(Task, MovesWhatItHolds) {
   Callback<int(int)> add = [value = std::move(value)](int n) { return *value + n; };
   Callback<int(int)> moved = std::move(add);
   EXPECT_EQ(moved(2), 7);
+}
+
+TEST(ClearForReuse, LongTexts_GiveTheirMemoryBack) {
+  std::string text(100'000, 'x');
+  clear_for_reuse(text, 1'000);
+  EXPECT_TRUE(text.empty());
+  EXPECT_LE(text.capacity(), 1'000u);
+  text.assign(500, 'y');
+  const size_t capacity = text.capacity();
+  clear_for_reuse(text, 1'000);
+  EXPECT_TRUE(text.empty());
+  EXPECT_EQ(text.capacity(), capacity);
 }
 
 }  // namespace

@@ -49,8 +49,8 @@ class ReplicaContext {
   virtual void activate(Replica& group) = 0;
   /// Queues a Raft message; it leaves at the end of the turn.
   virtual void send(GroupId group, raft::Message message) = 0;
-  /// Asks the leader's node to propose. The write comes back through Replica::write_again() where it
-  /// was certainly not applied, and is answered otherwise.
+  /// Asks the leader's node to propose. The write comes back through Replica::write_again() where
+  /// it was certainly not applied, and is answered otherwise.
   virtual void forward(GroupId group, NodeId leader, PendingWrite write) = 0;
   /// Runs `task` with the replica, if it still lives, `delay_ns` from now.
   virtual void run_later(GroupId group, ReplicaId replica, int64_t delay_ns,

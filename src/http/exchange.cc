@@ -1,6 +1,7 @@
 #include "http/exchange.h"
 
 #include "base/assert.h"
+#include "base/reuse.h"
 #include "http/connection.h"
 
 namespace multiraft::http {
@@ -9,15 +10,6 @@ namespace {
 constexpr size_t kSpareMax = 1024;
 
 }  // namespace
-
-void clear_kept(std::string& text) {
-  constexpr size_t kKeptBytesMax = 1024;
-  if (text.capacity() > kKeptBytesMax) {
-    text = std::string();
-  } else {
-    text.clear();
-  }
-}
 
 void Exchange::finish() {
   MR_ASSERT_MSG(!finished_, "an exchange is answered once");
@@ -67,9 +59,9 @@ void ExchangePool::give_back(Exchange* exchange) {
     if (left_ && outstanding_ == 0) delete this;
     return;
   }
-  clear_kept(exchange->target);
-  clear_kept(exchange->host);
-  clear_kept(exchange->request_id);
+  clear_for_reuse(exchange->target, kReusedTextBytesMax);
+  clear_for_reuse(exchange->host, kReusedTextBytesMax);
+  clear_for_reuse(exchange->request_id, kReusedTextBytesMax);
   exchange->method = Method::kOther;
   exchange->route = 0;
   if (exchange->state) exchange->state->clear();

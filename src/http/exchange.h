@@ -17,9 +17,8 @@ namespace multiraft::http {
 class Connection;
 class ExchangePool;
 
-/// Empty again. Keeps the memory of a short string for the next use, and gives that of a long one
-/// back.
-void clear_kept(std::string& text);
+/// A text of an exchange that has grown longer gives its memory back before the exchange is reused.
+inline constexpr size_t kReusedTextBytesMax = 1024;
 
 /// What a handler keeps about a request until it is answered. It is reused together with its
 /// exchange, so that a request costs no allocation for it.

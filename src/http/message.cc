@@ -1,5 +1,7 @@
 #include "http/message.h"
 
+#include "base/reuse.h"
+
 #include <charconv>
 
 namespace multiraft::http {
@@ -7,14 +9,6 @@ namespace {
 
 /// Strings that grew beyond it give their memory back: exchanges are kept for reuse.
 constexpr size_t kKeptBytesMax = 1024;
-
-void reset(std::string& text) {
-  if (text.capacity() > kKeptBytesMax) {
-    text = std::string();
-  } else {
-    text.clear();
-  }
-}
 
 }  // namespace
 
@@ -36,8 +30,8 @@ void Response::add_header(std::string_view name, uint64_t number) {
 void Response::clear() {
   status = 200;
   content_type = {};
-  reset(headers);
-  reset(text);
+  clear_for_reuse(headers, kKeptBytesMax);
+  clear_for_reuse(text, kKeptBytesMax);
   value = SharedBytes();
   charge.reset();
   tail = {};

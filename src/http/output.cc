@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "base/assert.h"
+#include "base/reuse.h"
 #include "http/connection.h"
 #include "http/worker.h"
 
@@ -125,11 +126,7 @@ void Connection::on_written(const Status& status) {
   writing_ = false;
   unsent_bytes_ -= std::exchange(batch_.bytes, 0);
   batch_.parts.clear();
-  if (batch_.text.capacity() > kKeptBatchBytesMax) {
-    batch_.text = std::string();
-  } else {
-    batch_.text.clear();
-  }
+  clear_for_reuse(batch_.text, kKeptBatchBytesMax);
   if (!status) return die();
   advance();
 }

@@ -1,6 +1,7 @@
 // The part of RestHandler that reads and writes keys.
 
 #include "base/coverage.h"
+#include "base/reuse.h"
 #include "kv/command.h"
 #include "rest/rest_handler.h"
 
@@ -9,10 +10,6 @@ namespace {
 
 /// Memory kept for the next request; large values give theirs back.
 constexpr size_t kKeptBytesMax = 64 * limits::kKiB;
-
-void trim(std::string& text) {
-  if (text.capacity() > kKeptBytesMax) text = std::string();
-}
 
 std::string etag_of(LogIndex index) { return "\"" + std::to_string(index.value) + "\""; }
 
@@ -93,8 +90,8 @@ void RestHandler::put_json(http::ExchangePtr exchange, const api::Route& route,
   } else {
     write(std::move(exchange), route.group, kv::encode_put(put_.key, put_.value));
   }
-  trim(put_.key);
-  trim(put_.value);
+  clear_for_reuse(put_.key, kKeptBytesMax);
+  clear_for_reuse(put_.value, kKeptBytesMax);
 }
 
 bool RestHandler::take_key(http::Exchange& exchange, std::string_view encoded, std::string& key) {

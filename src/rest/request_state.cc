@@ -1,5 +1,7 @@
 #include "rest/request_state.h"
 
+#include "base/reuse.h"
+
 #include <utility>
 
 namespace multiraft::rest {
@@ -14,8 +16,8 @@ bool has_retry_after(uint16_t status) { return status == 429 || status == 503; }
 
 void RequestState::clear() {
   group.reset();
-  http::clear_kept(if_match);
-  http::clear_kept(if_none_match);
+  clear_for_reuse(if_match, http::kReusedTextBytesMax);
+  clear_for_reuse(if_none_match, http::kReusedTextBytesMax);
   wants_etag = false;
 }
 
